@@ -1,0 +1,199 @@
+//! The one small writer: everything the program prints or logs is put together here.
+//!
+//! Log lines, captured values and command output are bytes, which `core::fmt` cannot show, and its
+//! machinery costs kilobytes that a router has better uses for. So a message is a `Vec<u8>`, built by
+//! [`text!`] or extended by [`put!`] from parts that implement [`Put`]:
+//!
+//! ```ignore
+//! let message = text!("rule ", Quoted(name), ": ", count, " keys");
+//! ```
+//!
+//! Nothing is escaped here except by [`Quoted`]: whoever shows a message to a terminal or a log escapes
+//! all of it at once (see `log`).
+
+use alloc::string::String;
+#[doc(hidden)]
+pub use alloc::vec::Vec;
+
+/// Something that can be a part of a message.
+pub trait Put {
+    /// Appends `self` to `out`.
+    fn put(&self, out: &mut Vec<u8>);
+}
+
+impl<T: Put + ?Sized> Put for &T {
+    fn put(&self, out: &mut Vec<u8>) {
+        (**self).put(out);
+    }
+}
+
+impl Put for [u8] {
+    #[inline(never)]
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+}
+
+impl<const N: usize> Put for [u8; N] {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+}
+
+impl Put for Vec<u8> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.as_slice().put(out);
+    }
+}
+
+impl Put for str {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.as_bytes().put(out);
+    }
+}
+
+impl Put for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.as_bytes().put(out);
+    }
+}
+
+impl Put for u64 {
+    #[inline(never)]
+    fn put(&self, out: &mut Vec<u8>) {
+        // 20 digits hold every u64.
+        let mut digits = [0u8; 20];
+        let mut rest = *self;
+        let mut first = digits.len();
+        for (index, digit) in digits.iter_mut().enumerate().rev() {
+            // OK because a remainder of ten fits a byte.
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            first = index;
+            if rest == 0 {
+                break;
+            }
+        }
+        out.extend(digits.iter().skip(first));
+    }
+}
+
+impl Put for u32 {
+    fn put(&self, out: &mut Vec<u8>) {
+        u64::from(*self).put(out);
+    }
+}
+
+impl Put for usize {
+    fn put(&self, out: &mut Vec<u8>) {
+        (*self as u64).put(out);
+    }
+}
+
+impl Put for i32 {
+    fn put(&self, out: &mut Vec<u8>) {
+        if *self < 0 {
+            out.push(b'-');
+        }
+        self.unsigned_abs().put(out);
+    }
+}
+
+/// A name or value in double quotes, its quotes, backslashes and control bytes escaped.
+pub struct Quoted<T>(pub T);
+
+impl<T: AsRef<[u8]>> Put for Quoted<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        for &byte in self.0.as_ref() {
+            match byte {
+                b'"' | b'\\' => out.extend([b'\\', byte]),
+                0..0x20 | 0x7f => put_hex_escape(byte, out),
+                _ => out.push(byte),
+            }
+        }
+        out.push(b'"');
+    }
+}
+
+/// Appends `byte` as `\x1b`.
+pub fn put_hex_escape(byte: u8, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    // OK because both halves of a byte are below 16.
+    let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+    out.extend([b'\\', b'x', high, low]);
+}
+
+/// Appends `text` so that a terminal or a log shows it and does nothing else: control characters (C0, C1
+/// and DEL) and bytes that are not UTF-8 become `\x1b`.
+pub fn put_escaped(text: &[u8], out: &mut Vec<u8>) {
+    for chunk in text.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            let mut bytes = [0; 4];
+            let bytes = character.encode_utf8(&mut bytes).as_bytes();
+            if character.is_control() {
+                bytes.iter().for_each(|&byte| put_hex_escape(byte, out));
+            } else {
+                out.extend_from_slice(bytes);
+            }
+        }
+        chunk
+            .invalid()
+            .iter()
+            .for_each(|&byte| put_hex_escape(byte, out));
+    }
+}
+
+/// Appends each of `parts`.
+pub fn put_all(out: &mut Vec<u8>, parts: &[&dyn Put]) {
+    parts.iter().for_each(|part| part.put(out));
+}
+
+/// Appends parts to a `Vec<u8>`: `put!(out, "line ", number)`.
+#[macro_export]
+macro_rules! put {
+    ($out:expr, $($part:expr),+ $(,)?) => {{
+        let out: &mut $crate::text::Vec<u8> = $out;
+        $( $crate::text::Put::put(&$part, out); )+
+    }};
+}
+
+/// Builds a `Vec<u8>` from parts: `text!("line ", number)`.
+#[macro_export]
+macro_rules! text {
+    ($($part:expr),+ $(,)?) => {{
+        let mut out = $crate::text::Vec::new();
+        $crate::put!(&mut out, $($part),+);
+        out
+    }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_decimal_to_the_last_digit() {
+        assert_eq!(
+            text!(0u64, " ", u64::MAX, " ", 1200u32),
+            b"0 18446744073709551615 1200"
+        );
+        assert_eq!(text!(i32::MIN, " ", -7, " ", 7), b"-2147483648 -7 7");
+    }
+
+    #[test]
+    fn quoting_leaves_no_control_byte_and_no_loose_quote() {
+        assert_eq!(
+            text!(Quoted(b"a\"b\\c\n\x1b\x7f")),
+            br#""a\"b\\c\x0a\x1b\x7f""#
+        );
+        assert_eq!(text!(Quoted("für")), "\"für\"".as_bytes());
+    }
+
+    #[test]
+    fn escaping_leaves_text_and_disarms_everything_else() {
+        let mut out = Vec::new();
+        put_escaped(b"f\\u \xc3\xbcr \x1b[31m \xff\xc2\x9b\n\0", &mut out);
+        assert_eq!(out, b"f\\u \xc3\xbcr \\x1b[31m \\xff\\xc2\\x9b\\x0a\\x00");
+    }
+}

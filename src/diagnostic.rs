@@ -1,0 +1,246 @@
+//! An error in a file, shown where it is: `file:line:column`, the source line, a caret.
+//!
+//! ```text
+//! /etc/logknockd.conf:9:38: error: rule "ssh": filter: unclosed group
+//!     9 |       "filter": "drop wan in: .* SRC=([0-9.]+ .* PROTO=UDP",
+//!       |                                      ^
+//! ```
+//!
+//! Whoever finds an error knows one byte offset and one sentence; lines and columns are worked out
+//! here, when somebody reads them. Any offset into any bytes can be shown: one beyond the end means
+//! the end. The source line may hold anything, so nothing of it that a terminal would obey is printed:
+//! control characters and bytes that are not UTF-8 become `?`.
+
+use alloc::vec::Vec;
+
+/// Lines of more characters than this are shown as a window of this size around the caret.
+const WINDOW: usize = 120;
+
+/// Written for what a window leaves out.
+const CUT: &str = "...";
+
+/// The line number is right-aligned in this many columns.
+const NUMBER_WIDTH: usize = 5;
+
+/// One error of one document.
+#[cfg_attr(test, derive(Debug, PartialEq))]
+pub struct Diagnostic {
+    /// Byte offset in the document.
+    pub at: usize,
+    /// What is wrong: one line without a newline, what it quotes already escaped.
+    pub message: Vec<u8>,
+}
+
+impl Diagnostic {
+    /// Appends the three lines shown above. `file` is the name to print for `document`.
+    pub fn render(&self, file: &[u8], document: &[u8], out: &mut Vec<u8>) {
+        let place = Place::find(document, self.at);
+        put!(out, file, ":", place.number, ":", place.column + 1);
+        put!(out, ": error: ", self.message, "\n");
+
+        let mut number = Vec::new();
+        put!(&mut number, place.number);
+        pad(NUMBER_WIDTH.saturating_sub(number.len()), out);
+        put!(out, number, " | ");
+        let first = place.first_shown();
+        if first > 0 {
+            put!(out, CUT);
+        }
+        let mut rest = characters(place.line).skip(first);
+        for character in rest.by_ref().take(WINDOW) {
+            put_character(character, out);
+        }
+        if rest.next().is_some() {
+            put!(out, CUT);
+        }
+
+        put!(out, "\n");
+        pad(NUMBER_WIDTH, out);
+        put!(out, " | ");
+        if first > 0 {
+            pad(CUT.len(), out);
+        }
+        // A tab is as wide in the caret's line as it is in the line above.
+        for character in characters(place.line).take(place.column).skip(first) {
+            out.push(if character == '\t' { b'\t' } else { b' ' });
+        }
+        put!(out, "^\n");
+    }
+}
+
+/// Where an offset lies, in a reader's terms.
+struct Place<'d> {
+    /// The line without its line break.
+    line: &'d [u8],
+    /// Counted from 1.
+    number: usize,
+    /// Characters of the line before the offset.
+    column: usize,
+}
+
+impl<'d> Place<'d> {
+    fn find(document: &'d [u8], at: usize) -> Place<'d> {
+        // OK because the offset is cut to the length.
+        let (before, after) = document.split_at(at.min(document.len()));
+        let start = match before.iter().rposition(|&byte| byte == b'\n') {
+            Some(newline) => newline + 1,
+            // A byte order mark takes no column.
+            None if before.starts_with("\u{feff}".as_bytes()) => "\u{feff}".len(),
+            None => 0,
+        };
+        let rest = after.iter().take_while(|&&byte| byte != b'\n').count();
+        let line = document.get(start..before.len() + rest).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let ahead = line.get(..before.len() - start).unwrap_or(line);
+        Place {
+            line,
+            number: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
+            column: characters(ahead).count(),
+        }
+    }
+
+    /// Index of the first character of the line to show: 0 unless the line is a long one.
+    fn first_shown(&self) -> usize {
+        if characters(self.line).nth(WINDOW).is_none() {
+            return 0;
+        }
+        self.column.saturating_sub(WINDOW / 2)
+    }
+}
+
+/// The characters of `line`, with one replacement character for each sequence that is not UTF-8.
+fn characters(line: &[u8]) -> impl Iterator<Item = char> {
+    line.utf8_chunks().flat_map(|chunk| {
+        let broken = !chunk.invalid().is_empty();
+        let replacement = broken.then_some(char::REPLACEMENT_CHARACTER);
+        chunk.valid().chars().chain(replacement)
+    })
+}
+
+fn put_character(character: char, out: &mut Vec<u8>) {
+    match character {
+        '\t' => out.push(b'\t'),
+        char::REPLACEMENT_CHARACTER => out.push(b'?'),
+        _ if character.is_control() => out.push(b'?'),
+        _ => put!(out, character.encode_utf8(&mut [0; 4]).as_bytes()),
+    }
+}
+
+fn pad(columns: usize, out: &mut Vec<u8>) {
+    out.resize(out.len() + columns, b' ');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+
+    fn shown(document: &[u8], at: usize) -> String {
+        let mut out = Vec::new();
+        let message = text!("oops");
+        Diagnostic { at, message }.render(b"f", document, &mut out);
+        String::from_utf8(out).expect("what is shown is UTF-8")
+    }
+
+    /// Where the caret stands: the text below which it was put, from there to the end of the line.
+    fn under_caret(shown: &str) -> String {
+        let lines: Vec<&str> = shown.lines().collect();
+        let caret = lines[2].chars().count() - 1;
+        lines[1].chars().skip(caret).collect()
+    }
+
+    #[test]
+    fn the_layout_is_the_documented_one() {
+        let mut document = b"\n".repeat(8);
+        document.extend(br#"      "filter": "drop wan in: .* SRC=([0-9.]+ .* PROTO=UDP","#);
+        document.extend(b"\nmore");
+        let at = document.iter().position(|&byte| byte == b'(').unwrap();
+        let message = text!("rule \"ssh\": filter: unclosed group");
+        let mut out = Vec::new();
+        Diagnostic { at, message }.render(b"/etc/logknockd.conf", &document, &mut out);
+        let expected = r#"/etc/logknockd.conf:9:38: error: rule "ssh": filter: unclosed group
+    9 |       "filter": "drop wan in: .* SRC=([0-9.]+ .* PROTO=UDP",
+      |                                      ^
+"#;
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn columns_count_characters_not_bytes() {
+        let shown = shown("für x".as_bytes(), 5);
+        assert_eq!(shown, "f:1:5: error: oops\n    1 | für x\n      |     ^\n");
+    }
+
+    #[test]
+    fn the_caret_line_repeats_tabs() {
+        assert_eq!(
+            shown(b"\tab\tc", 4),
+            "f:1:5: error: oops\n    1 | \tab\tc\n      | \t  \t^\n"
+        );
+    }
+
+    #[test]
+    fn the_end_of_the_document_can_be_shown() {
+        let on_last = "f:1:3: error: oops\n    1 | ab\n      |   ^\n";
+        assert_eq!(shown(b"ab", 2), on_last);
+        assert_eq!(shown(b"ab", 99), on_last);
+        assert_eq!(
+            shown(b"ab\n", 3),
+            "f:2:1: error: oops\n    2 | \n      | ^\n"
+        );
+        assert_eq!(shown(b"", 0), "f:1:1: error: oops\n    1 | \n      | ^\n");
+    }
+
+    #[test]
+    fn both_kinds_of_line_break_end_a_line() {
+        let expected = "f:2:2: error: oops\n    2 | cd\n      |  ^\n";
+        assert_eq!(shown(b"ab\ncd\nef", 4), expected);
+        assert_eq!(shown(b"ab\r\ncd\r\nef", 5), expected);
+        // The line break itself belongs to the line it ends.
+        let end = "f:1:3: error: oops\n    1 | ab\n      |   ^\n";
+        assert_eq!(shown(b"ab\r\ncd", 2), end);
+        assert_eq!(shown(b"ab\r\ncd", 3), end);
+    }
+
+    #[test]
+    fn nothing_a_terminal_would_obey_is_shown() {
+        let document = b"a\x1b[2J\x7f\xc2\x9b\xff\x00\rz";
+        let at = document.len() - 1;
+        let shown = shown(document, at);
+        assert!(shown.contains(" | a?[2J?????z\n"), "{shown}");
+        assert_eq!(under_caret(&shown), "z");
+    }
+
+    #[test]
+    fn a_long_line_is_a_window_around_the_caret() {
+        let mut document = "ü".repeat(500).into_bytes();
+        let at = document.len();
+        document.extend(b"X");
+        document.extend("ä".repeat(500).into_bytes());
+        let shown = shown(&document, at);
+        assert!(shown.starts_with("f:1:501:"), "{shown}");
+        assert!(under_caret(&shown).starts_with("Xä"), "{shown}");
+        assert!(shown.contains("...ü") && shown.contains("ä..."), "{shown}");
+        assert!(shown.lines().all(|line| line.chars().count() < 140));
+    }
+
+    #[test]
+    fn a_byte_order_mark_takes_no_column() {
+        let expected = "f:1:2: error: oops\n    1 | ab\n      |  ^\n";
+        assert_eq!(shown("\u{feff}ab".as_bytes(), 4), expected);
+        // Nor does an offset inside it matter.
+        for at in 0..3 {
+            shown("\u{feff}ab".as_bytes(), at);
+        }
+    }
+
+    #[test]
+    fn any_offset_in_any_bytes_can_be_shown() {
+        let document = b"\xef\xbb\xbf\xff\n\r\n\tq\xc3\xbc\xe2\x82\n\n\x00";
+        for end in 0..=document.len() {
+            for at in 0..=end + 1 {
+                assert_eq!(shown(&document[..end], at).lines().count(), 3);
+            }
+        }
+    }
+}

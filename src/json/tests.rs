@@ -1,0 +1,506 @@
+//! What the reader accepts, what it refuses and where it points.
+
+use super::*;
+use alloc::vec;
+
+fn read(document: &str) -> Value {
+    match parse(document.as_bytes()) {
+        Ok(value) => value,
+        Err(error) => panic!("{document}: {}", String::from_utf8_lossy(&error.message)),
+    }
+}
+
+fn read_string(document: &str) -> String {
+    match read(document).kind {
+        Kind::String(string) => string,
+        other => panic!("{document}: {other:?}"),
+    }
+}
+
+/// Documents every reader must accept, after the `y_` files of JSONTestSuite.
+const VALID: &[&str] = &[
+    "[[]   ]",
+    "[\"\"]",
+    "[]",
+    "[\"a\"]",
+    "[false]",
+    "[null, 1, \"1\", {}]",
+    "[null]",
+    "[1\n]",
+    " [1]",
+    "[1,null,null,null,2]",
+    "[2] ",
+    "[123e65]",
+    "[0e+1]",
+    "[0e1]",
+    "[ 4]",
+    "[-0.000000000000000000000000000000000000000000000000000000000000000000000000000001]",
+    "[20e1]",
+    "[-0]",
+    "[-123]",
+    "[-1]",
+    "[1E22]",
+    "[1E-2]",
+    "[1E+2]",
+    "[123e45]",
+    "[123.456e78]",
+    "[1e-2]",
+    "[1e+2]",
+    "[123]",
+    "[123.456789]",
+    "{\"asd\":\"sdf\", \"dfg\":\"fgh\"}",
+    "{\"asd\":\"sdf\"}",
+    "{}",
+    "{\"\":0}",
+    "{\"foo\\u0000bar\": 42}",
+    "{ \"min\": -1.0e+28, \"max\": 1.0e+28 }",
+    "{\"x\":[{\"id\": \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}], \"id\": \"x\"}",
+    "{\"a\":[]}",
+    "{\n\"a\": \"b\"\n}",
+    "[\"\\u0060\\u012a\\u12AB\"]",
+    "[\"\\uD801\\udc37\"]",
+    "[\"\\ud83d\\ude39\\ud83d\\udc8d\"]",
+    "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]",
+    "[\"\\\\u0000\"]",
+    "[\"\\\"\"]",
+    "[\"a/*b*/c/*d//e\"]",
+    "[\"\\\\a\"]",
+    "[\"\\\\n\"]",
+    "[\"\\u0012\"]",
+    "[\"\\uFFFF\"]",
+    "[\"asd\"]",
+    "[ \"asd\"]",
+    "[\"\\uDBFF\\uDFFF\"]",
+    "[\"new\\u00A0line\"]",
+    "[\"\u{10ffff}\"]",
+    "[\"\u{ffff}\"]",
+    "[\"\\u0000\"]",
+    "[\"\\u002c\"]",
+    "[\"π\"]",
+    "[\"\u{1bfff}\"]",
+    "[\"asd \"]",
+    "\" \"",
+    "[\"\\uD834\\uDd1e\"]",
+    "[\"\\u0821\"]",
+    "[\"\\u0123\"]",
+    "[\"\u{2028}\"]",
+    "[\"\u{2029}\"]",
+    "[\"\\u0061\\u30af\\u30EA\\u30b9\"]",
+    "[\"new\\u000Aline\"]",
+    "[\"\u{7f}\"]",
+    "[\"\\uA66D\"]",
+    "[\"\\u005C\"]",
+    "[\"⍂㈴⍂\"]",
+    "[\"\\u0022\"]",
+    "[\"\\u200B\"]",
+    "[\"\\u2064\"]",
+    "[\"\\uFDD0\"]",
+    "[\"\\uFFFE\"]",
+    "[\"€𝄞\"]",
+    "[\"a\u{7f}a\"]",
+    "false",
+    "42",
+    "-0.1",
+    "null",
+    "\"asd\"",
+    "true",
+    "\"\"",
+    "[\"a\"]\n",
+    "[true]",
+    " [] ",
+    "\u{feff}[]",
+];
+
+/// Documents no reader may accept, after the `n_` files of JSONTestSuite, with the offset and the
+/// message of the error.
+const INVALID: &[(&str, usize, &str)] = &[
+    ("[1 true]", 3, EXPECTED_COMMA),
+    ("[\"\": 1]", 3, EXPECTED_COMMA),
+    ("[\"\"],", 4, AFTER_THE_END),
+    ("[,1]", 1, EXPECTED_VALUE),
+    ("[1,,2]", 3, EXPECTED_VALUE),
+    ("[\"x\"]]", 5, AFTER_THE_END),
+    ("[\"\",]", 3, TRAILING_COMMA),
+    ("[\"\"", 3, END),
+    ("[x", 1, EXPECTED_VALUE),
+    ("[3[4]]", 2, EXPECTED_COMMA),
+    ("[1:2]", 2, EXPECTED_COMMA),
+    ("[,]", 1, EXPECTED_VALUE),
+    ("[-]", 2, EXPECTED_DIGIT),
+    ("[   , \"\"]", 4, EXPECTED_VALUE),
+    ("[1,\n1\n,1", 8, END),
+    ("[1,]", 2, TRAILING_COMMA),
+    ("[\"a\",\n4\n,1,", 11, END),
+    ("[*]", 1, EXPECTED_VALUE),
+    ("[1,\n1\n,1 \n ", 8, END),
+    ("[{}", 3, END),
+    ("[fals]", 1, EXPECTED_VALUE),
+    ("[nul]", 1, EXPECTED_VALUE),
+    ("[tru]", 1, EXPECTED_VALUE),
+    ("[True]", 1, EXPECTED_VALUE),
+    ("[++1234]", 1, EXPECTED_VALUE),
+    ("[+1]", 1, EXPECTED_VALUE),
+    ("[+Inf]", 1, EXPECTED_VALUE),
+    ("[-01]", 3, EXPECTED_COMMA),
+    ("[-1.0.]", 5, EXPECTED_COMMA),
+    ("[-2.]", 4, EXPECTED_DIGIT),
+    ("[-NaN]", 2, EXPECTED_DIGIT),
+    ("[.-1]", 1, EXPECTED_VALUE),
+    ("[.2e-3]", 1, EXPECTED_VALUE),
+    ("[0.1.2]", 4, EXPECTED_COMMA),
+    ("[0.3e+]", 6, EXPECTED_DIGIT),
+    ("[0.3e]", 5, EXPECTED_DIGIT),
+    ("[0.e1]", 3, EXPECTED_DIGIT),
+    ("[0E+]", 4, EXPECTED_DIGIT),
+    ("[0E]", 3, EXPECTED_DIGIT),
+    ("[1.0e-]", 6, EXPECTED_DIGIT),
+    ("[1 000.0]", 3, EXPECTED_COMMA),
+    ("[1eE2]", 3, EXPECTED_DIGIT),
+    ("[2.e+3]", 3, EXPECTED_DIGIT),
+    ("[9.e+]", 3, EXPECTED_DIGIT),
+    ("[Inf]", 1, EXPECTED_VALUE),
+    ("[NaN]", 1, EXPECTED_VALUE),
+    ("[\u{ff11}]", 1, EXPECTED_VALUE),
+    ("[1+2]", 2, EXPECTED_COMMA),
+    ("[0x1]", 2, EXPECTED_COMMA),
+    ("[-Infinity]", 2, EXPECTED_DIGIT),
+    ("[- 1]", 2, EXPECTED_DIGIT),
+    ("[-012]", 3, EXPECTED_COMMA),
+    ("[-.123]", 2, EXPECTED_DIGIT),
+    ("[1ea]", 3, EXPECTED_DIGIT),
+    ("[1.]", 3, EXPECTED_DIGIT),
+    ("[012]", 2, EXPECTED_COMMA),
+    ("[\"x\", truth]", 6, EXPECTED_VALUE),
+    ("{[: \"x\"}\n", 1, EXPECTED_KEY),
+    ("{\"x\", null}", 4, EXPECTED_COLON),
+    ("{\"x\"::\"b\"}", 5, EXPECTED_VALUE),
+    ("{\"a\":\"a\" 123}", 9, EXPECTED_COMMA),
+    ("{key: 'value'}", 1, EXPECTED_KEY),
+    ("{\"a\" b}", 5, EXPECTED_COLON),
+    ("{:\"b\"}", 1, EXPECTED_KEY),
+    ("{\"a\":", 5, END),
+    ("{\"a\"", 4, END),
+    ("{1:1}", 1, EXPECTED_KEY),
+    ("{null:null,null:null}", 1, EXPECTED_KEY),
+    ("{\"id\":0,,,,,}", 8, EXPECTED_KEY),
+    ("{'a':0}", 1, SINGLE_QUOTE),
+    ("['a']", 1, SINGLE_QUOTE),
+    ("{\"id\":0,}", 7, TRAILING_COMMA),
+    ("{\"a\":\"b\"}/**/", 9, COMMENT),
+    ("{\"a\":\"b\"}// x", 9, COMMENT),
+    ("{\"a\":1, # x\n}", 8, COMMENT),
+    ("{\"a\":\"b\",,\"c\":\"d\"}", 9, EXPECTED_KEY),
+    ("{a: \"b\"}", 1, EXPECTED_KEY),
+    ("{\"a\":\"a", 7, END),
+    ("{ \"foo\" : \"bar\", \"a\" }", 21, EXPECTED_COLON),
+    ("{\"a\":\"b\"}#", 9, COMMENT),
+    ("{\"a\":1,\"b\":2,\"a\":3}", 13, "duplicate key \"a\""),
+    ("{\"a\":1,\"\\u0061\":1}", 7, "duplicate key \"a\""),
+    (" ", 0, END),
+    ("", 0, END),
+    ("\u{feff}", 3, END),
+    ("[\"\\uD800\\\"]", 2, LONE_SURROGATE),
+    ("[\"\\uD800\"]", 2, LONE_SURROGATE),
+    ("[\"\\uD800\\\"", 2, LONE_SURROGATE),
+    ("[\"\\uD800\\n\"]", 2, LONE_SURROGATE),
+    ("[\"\\uD800x\"]", 2, LONE_SURROGATE),
+    ("[\"\\uDC00\\uD800\"]", 2, LONE_SURROGATE),
+    ("[\"\\uD834\\uD834\\uDD1E\"]", 2, LONE_SURROGATE),
+    ("[\"\\uD800\\u\"]", 10, BAD_HEX),
+    ("[\"\\uD800\\u1\"]", 11, BAD_HEX),
+    ("[\"\\u00A\"]", 7, BAD_HEX),
+    ("[\"\\u/123\"]", 4, BAD_HEX),
+    ("[1e/]", 3, EXPECTED_DIGIT),
+    ("[\"\\u12", 6, END),
+    ("[\"\\u 123\"]", 4, BAD_HEX),
+    ("[\"\\u+123\"]", 4, BAD_HEX),
+    ("[\"\\u00é0\"]", 6, BAD_HEX),
+    ("[\"\\x00\"]", 3, BAD_ESCAPE),
+    ("[\"\\\\\\\"]", 7, END),
+    ("[\"\\\t\"]", 3, BAD_ESCAPE),
+    ("[\"\\🌀\"]", 3, BAD_ESCAPE),
+    ("[\"\\", 3, END),
+    ("[\"\\a\"]", 3, BAD_ESCAPE),
+    ("[\"\\d+\"]", 3, BAD_ESCAPE),
+    ("[é]", 1, EXPECTED_VALUE),
+    ("\"", 1, END),
+    ("['single quote']", 1, SINGLE_QUOTE),
+    ("abc", 0, EXPECTED_VALUE),
+    ("[\"a\u{0}a\"]", 3, CONTROL),
+    ("[\"new\nline\"]", 5, LINE_BREAK),
+    ("[\"new\rline\"]", 5, LINE_BREAK),
+    ("[\"\t\"]", 2, CONTROL),
+    ("\"\\UA66D\"", 2, BAD_ESCAPE),
+    ("\"\"x", 2, AFTER_THE_END),
+    ("<.>", 0, EXPECTED_VALUE),
+    ("[<null>]", 1, EXPECTED_VALUE),
+    ("[1]x", 3, AFTER_THE_END),
+    ("[1]]", 3, AFTER_THE_END),
+    ("2@", 1, AFTER_THE_END),
+    ("{}}", 2, AFTER_THE_END),
+    ("{\"\":", 4, END),
+    ("{\"a\":/*comment*/\"b\"}", 5, COMMENT),
+    ("{\"a\": true} \"x\"", 12, AFTER_THE_END),
+    ("[", 1, END),
+    ("{", 1, END),
+    ("{\"a\":1", 6, END),
+    ("{\"a\"", 4, END),
+    ("{]", 1, EXPECTED_KEY),
+    ("]", 0, EXPECTED_VALUE),
+    ("[}", 1, EXPECTED_VALUE),
+    ("[1}", 2, EXPECTED_COMMA),
+    ("[\"a\"}", 4, EXPECTED_COMMA),
+    ("nullx", 4, AFTER_THE_END),
+    ("[\u{c}]", 1, EXPECTED_VALUE),
+    ("[\u{a0}]", 1, EXPECTED_VALUE),
+    ("[\u{2060}]", 1, EXPECTED_VALUE),
+    ("[]\u{feff}", 2, AFTER_THE_END),
+    ("1 2", 2, AFTER_THE_END),
+    ("--1", 1, EXPECTED_DIGIT),
+];
+
+#[test]
+fn every_document_the_standard_allows_is_read() {
+    for document in VALID {
+        read(document);
+    }
+}
+
+#[test]
+fn every_other_document_is_refused_where_it_goes_wrong() {
+    for &(document, at, message) in INVALID {
+        match parse(document.as_bytes()) {
+            Ok(value) => panic!("{document}: {value:?}"),
+            Err(error) => assert_eq!(
+                (error.at, String::from_utf8_lossy(&error.message).as_ref()),
+                (at, message),
+                "{document}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn invalid_utf8_is_refused_at_its_first_byte() {
+    let documents: [(&[u8], usize); 8] = [
+        (b"[\"\xff\"]", 2),
+        (b"[\"\xe0\x80\x80\"]", 2),
+        (b"[\"\xed\xa0\x80\"]", 2),
+        (b"[\"\xc3\xbc\xe9\"]", 4),
+        (b"{\"\xb9\":\"0\",}", 2),
+        (b"\xff\xfe[\x00]\x00", 0),
+        (b"[\"\\u\xe5\"]", 4),
+        (b"\xef\xbb{}", 0),
+    ];
+    for (document, at) in documents {
+        assert_eq!(parse(document), Err(fail(at, NOT_UTF8)), "{document:?}");
+    }
+}
+
+#[test]
+fn escapes_mean_what_the_standard_says() {
+    let cases = [
+        (r#""\"\\\/\b\f\n\r\t""#, "\"\\/\u{8}\u{c}\n\r\t"),
+        (r#""\u0041\u00fc\u20AC\u0000""#, "Aü€\0"),
+        (
+            r#""\ud834\udd1E\udbff\udfff\ud800\udc00""#,
+            "𝄞\u{10ffff}\u{10000}",
+        ),
+        ("\"für \u{1f980}\"", "für \u{1f980}"),
+    ];
+    for (document, expected) in cases {
+        assert_eq!(read_string(document), expected);
+    }
+}
+
+#[test]
+fn every_value_and_key_knows_where_it_begins() {
+    let document = "\u{feff} { \"ä\" : [ 1 , -2.5e1 ],\n\"b\": {\"c\":\"d\"} }";
+    let Kind::Object(members) = read(document).kind else {
+        panic!()
+    };
+    let found: Vec<(usize, &str)> = vec![
+        (members[0].key_at, "\"ä\""),
+        (members[0].value.at, "[ 1"),
+        (members[1].key_at, "\"b\""),
+        (members[1].value.at, "{\"c\""),
+    ];
+    for (at, text) in found {
+        assert!(document[at..].starts_with(text), "{text}: {at}");
+    }
+    let Kind::Array(items) = &members[0].value.kind else {
+        panic!()
+    };
+    assert!(document[items[1].at..].starts_with("-2.5e1"));
+    assert_eq!(items[1].kind, Kind::Number("-2.5e1".into()));
+}
+
+#[test]
+fn a_member_is_found_by_its_key() {
+    let value = read(r#"{"a": 1, "b": null}"#);
+    assert_eq!(value.member("b").map(|member| member.key_at), Some(9));
+    assert!(value.member("c").is_none());
+    assert!(read("[]").member("a").is_none());
+}
+
+#[test]
+fn nesting_is_limited_and_the_limit_is_no_stack_overflow() {
+    let nested =
+        |open: &str, close: &str, depth| [open.repeat(depth), close.repeat(depth)].concat();
+    read(&nested("[", "]", MAX_DEPTH));
+    read(&nested("[{\"\":", "}]", MAX_DEPTH / 2).replace(":}", ":0}"));
+    let at_limit = Err(fail(MAX_DEPTH, TOO_DEEP));
+    assert_eq!(parse(nested("[", "]", MAX_DEPTH + 1).as_bytes()), at_limit);
+    assert_eq!(parse("[".repeat(1_000_000).as_bytes()), at_limit);
+    let error = parse("{\"a\":".repeat(1_000_000).as_bytes()).unwrap_err();
+    assert_eq!(error, fail(MAX_DEPTH * 5, TOO_DEEP));
+    assert!(TOO_DEEP.contains(&std::format!(" {MAX_DEPTH} ")));
+}
+
+#[test]
+fn a_byte_of_a_decoded_string_is_found_in_the_document() {
+    let document = r#"{"a": "x\n\u00fc\ud834\udd1ez"}"#.as_bytes();
+    let Kind::Object(members) = parse(document).unwrap().kind else {
+        panic!()
+    };
+    let at = members[0].value.at;
+    // x, \n, both bytes of ü, four of the clef, z, the closing quote, and beyond.
+    let places = [1, 2, 4, 4, 10, 10, 10, 10, 22, 23, 23];
+    for (index, place) in places.into_iter().enumerate() {
+        assert_eq!(string_offset(document, at, index), at + place, "{index}");
+    }
+}
+
+#[test]
+fn an_offset_for_a_string_that_is_none_stays_inside_the_document() {
+    for document in [
+        "",
+        "\"",
+        "\"abc",
+        "\"\\",
+        "\"\\ud8",
+        "{\"a\": 1}",
+        "\u{feff}ü",
+    ] {
+        for at in 0..document.len() + 3 {
+            for index in 0..6 {
+                let offset = string_offset(document.as_bytes(), at, index);
+                assert!(offset <= document.len(), "{document} {at} {index}");
+            }
+        }
+    }
+    assert_eq!(string_offset(b"\xff", 0, 0), 0);
+    assert_eq!(string_offset(b"\"a\"", usize::MAX, usize::MAX), 3);
+}
+
+#[test]
+fn numbers_are_scaled_exactly_or_not_at_all() {
+    let cases: [(&str, i32, Option<u64>); 29] = [
+        ("0", 0, Some(0)),
+        ("-0", 0, None),
+        ("-1", 3, None),
+        ("4096", 0, Some(4096)),
+        ("18446744073709551615", 0, Some(u64::MAX)),
+        ("18446744073709551616", 0, None),
+        ("1.0", 0, Some(1)),
+        ("1.5", 0, None),
+        ("1e3", 0, Some(1000)),
+        ("1E+3", 0, Some(1000)),
+        ("1200e-2", 0, Some(12)),
+        ("1250e-2", 0, None),
+        ("1", 3, Some(1000)),
+        ("0.1", 3, Some(100)),
+        ("0.001", 3, Some(1)),
+        ("0.0015", 3, None),
+        ("0.00150", 4, Some(15)),
+        ("1.25e1", 3, Some(12_500)),
+        ("12.5", 3, Some(12_500)),
+        ("18446744073709551.615", 3, Some(u64::MAX)),
+        ("18446744073709551.616", 3, None),
+        ("18446744073709552", 3, None),
+        ("0e2000000000", 0, Some(0)),
+        ("0e-2000000000", 0, Some(0)),
+        ("1e2000000000", 0, None),
+        ("1e-2000000000", 0, None),
+        ("1e2147483647", 3, None),
+        ("1e-2147483648", -3, None),
+        ("1e99999999999999999999", 3, None),
+    ];
+    for (number, decimals, expected) in cases {
+        assert_eq!(scaled(number, decimals), expected, "{number}");
+    }
+    for broken in ["x", "1x", "1e", "1.x"] {
+        assert_eq!(scaled(broken, 3), None, "{broken}");
+    }
+}
+
+#[test]
+fn a_written_string_is_read_back() {
+    let every_byte: String = (0..=255).map(char::from).collect();
+    for text in ["", "plain", "\"\\/", "für 🦀 \u{2028}", &every_byte] {
+        let mut out = Vec::new();
+        put_json_string(text.as_bytes(), &mut out);
+        assert!(out.iter().all(|&byte| byte >= b' '), "{text}");
+        assert_eq!(read_string(&String::from_utf8(out).unwrap()), text);
+    }
+    let mut out = Vec::new();
+    put_json_string(b"a\x1f\xff\xc3b", &mut out);
+    assert_eq!(out, "\"a\\u001f\u{fffd}\u{fffd}b\"".as_bytes());
+}
+
+#[test]
+fn no_cut_or_changed_document_makes_the_reader_panic() {
+    let long = std::format!(
+        "{{\"all\": [{}], \"\\ud834\\udd1e\": 1.5e-3}}",
+        VALID[..60].join(",")
+    );
+    let read = |document: &[u8]| {
+        if let Err(error) = parse(document) {
+            assert!(error.at <= document.len());
+        }
+    };
+    for document in VALID.iter().copied().chain([long.as_str()]) {
+        let bytes = document.as_bytes();
+        for end in 0..bytes.len() {
+            read(&bytes[..end]);
+            for changed in [
+                0,
+                b'"',
+                b'\\',
+                b'{',
+                b']',
+                b',',
+                b'9',
+                0xc3,
+                0xff,
+                bytes[end] ^ 1,
+            ] {
+                let mut document = bytes.to_vec();
+                document[end] = changed;
+                read(&document);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_random_bytes_make_the_reader_panic() {
+    const LIKELY: &[u8] = b"[]{}:,\"\"\\u0dDbn18.-eE \ntruefalsnl\xc3\xbc\xff";
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed as usize
+    };
+    for _ in 0..100_000 {
+        let length = random() % 24;
+        let document: Vec<u8> = (0..length)
+            .map(|_| LIKELY[random() % LIKELY.len()])
+            .collect();
+        if let Err(error) = parse(&document) {
+            assert!(error.at <= document.len());
+        }
+        string_offset(&document, random() % 24, random() % 24);
+    }
+}

@@ -1,0 +1,290 @@
+//! File descriptors that close themselves, and the calls that work on them.
+//!
+//! Every descriptor is opened close-on-exec: a child gets only what [`super::process::spawn`] hands it.
+
+use super::{Errno, Result, check, ffi};
+use alloc::vec::Vec;
+use core::ffi::{CStr, c_int};
+
+/// An open file descriptor. Closed when dropped, unless it is one of the standard three.
+pub struct Fd(c_int);
+
+/// Standard input.
+pub const STDIN: Fd = Fd(0);
+/// Standard output.
+pub const STDOUT: Fd = Fd(1);
+/// Standard error.
+pub const STDERR: Fd = Fd(2);
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        if self.0 > 2 {
+            // SAFETY: we own the descriptor, and nobody can name it after this.
+            unsafe { ffi::close(self.0) };
+        }
+    }
+}
+
+/// What a file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A device, a FIFO, a socket.
+    Other,
+}
+
+/// Which file a name or descriptor stands for: unique while the file exists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub struct FileId {
+    device: [u32; 2],
+    inode: u64,
+}
+
+/// What `statx` tells about a file.
+pub struct Status {
+    /// Which file it is.
+    pub id: FileId,
+    /// What it is.
+    pub kind: FileKind,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its owner's user id.
+    pub owner: u32,
+    /// Its permission bits.
+    pub permissions: u16,
+}
+
+impl Fd {
+    /// Takes charge of a descriptor that a system call just returned.
+    pub(super) fn own(fd: c_int) -> Fd {
+        Fd(fd)
+    }
+
+    /// The number, for calls within `sys` that borrow it.
+    pub(super) fn number(&self) -> c_int {
+        self.0
+    }
+
+    /// The descriptor's name under `/proc`, which stands for the open file whatever its path is now.
+    pub fn proc_path(&self) -> Vec<u8> {
+        text!("/proc/self/fd/", self.0)
+    }
+
+    /// Opens for reading. Never blocks, not even on a FIFO without a writer.
+    pub fn open(path: &CStr) -> Result<Fd> {
+        open(path, ffi::O_RDONLY)
+    }
+
+    /// Opens for writing. Never blocks.
+    pub fn open_to_write(path: &CStr) -> Result<Fd> {
+        open(path, ffi::O_WRONLY)
+    }
+
+    /// A pipe: the end to read from, which never blocks, and the end to write to.
+    pub fn pipe() -> Result<(Fd, Fd)> {
+        let mut ends = [0; 2];
+        // SAFETY: pipe2 fills an array of two.
+        check(|| unsafe { ffi::pipe2(ends.as_mut_ptr(), ffi::O_CLOEXEC) })?;
+        let [read, write] = ends.map(Fd);
+        // Only our end: the other one becomes a child's output, which programs expect to block.
+        // SAFETY: no memory is involved.
+        check(|| unsafe { ffi::fcntl(read.0, ffi::F_SETFL, ffi::arch::O_NONBLOCK) })?;
+        Ok((read, write))
+    }
+
+    /// A datagram socket connected to the one bound at `path`, such as `/dev/log`. Never blocks.
+    pub fn connect_datagram(path: &[u8]) -> Result<Fd> {
+        let mut address = ffi::UnixAddress {
+            family: ffi::AF_UNIX,
+            path: [0; 108],
+        };
+        // The last byte stays zero: it ends the path.
+        let room = address.path.get_mut(..path.len().min(107));
+        room.unwrap_or_default()
+            .iter_mut()
+            .zip(path)
+            .for_each(|(to, from)| *to = *from);
+        let kind = ffi::arch::SOCK_DGRAM | ffi::O_CLOEXEC | ffi::arch::O_NONBLOCK;
+        // SAFETY: no memory is involved.
+        let fd = Fd(check(|| unsafe {
+            ffi::socket(c_int::from(ffi::AF_UNIX), kind, 0)
+        })?);
+        let length = size_of::<ffi::UnixAddress>() as u32;
+        // SAFETY: connect reads `length` bytes of a structure of that size.
+        check(|| unsafe { ffi::connect(fd.0, &address, length) })?;
+        Ok(fd)
+    }
+
+    /// Reads at most `buffer.len()` bytes; 0 is the end of the file.
+    pub fn read(&self, buffer: &mut [u8]) -> Result<usize> {
+        let (start, length) = (buffer.as_mut_ptr(), buffer.len());
+        // SAFETY: read writes at most `length` bytes into a buffer of that length.
+        check(|| unsafe { ffi::read(self.0, start.cast(), length) }).map(isize::cast_unsigned)
+    }
+
+    /// Writes all of `bytes`, waiting where the descriptor makes us wait.
+    pub fn write_all(&self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let (start, length) = (bytes.as_ptr(), bytes.len());
+            // SAFETY: write reads at most `length` bytes of a slice of that length.
+            let written = check(|| unsafe { ffi::write(self.0, start.cast(), length) })?;
+            bytes = bytes.get(written.cast_unsigned()..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Sends `bytes` as one datagram.
+    pub fn send(&self, bytes: &[u8]) -> Result<()> {
+        let (start, length) = (bytes.as_ptr(), bytes.len());
+        // SAFETY: send reads `length` bytes of a slice of that length.
+        check(|| unsafe { ffi::send(self.0, start.cast(), length, ffi::MSG_NOSIGNAL) }).map(drop)
+    }
+
+    /// Reads on from the beginning of the file.
+    pub fn seek_to_start(&self) -> Result<u64> {
+        self.seek(ffi::SEEK_SET)
+    }
+
+    /// Reads on from the end of the file; returns its length.
+    pub fn seek_to_end(&self) -> Result<u64> {
+        self.seek(ffi::SEEK_END)
+    }
+
+    fn seek(&self, whence: c_int) -> Result<u64> {
+        // SAFETY: no memory is involved.
+        check(|| unsafe { ffi::lseek(self.0, 0, whence) }).map(i64::cast_unsigned)
+    }
+
+    /// What the open file is.
+    pub fn status(&self) -> Result<Status> {
+        statx(self.0, c"", ffi::AT_EMPTY_PATH)
+    }
+
+    /// Whether it is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        // SAFETY: no memory is involved.
+        unsafe { ffi::isatty(self.0) == 1 }
+    }
+
+    /// Whether a write of up to 4 KiB would go through at once.
+    pub fn is_writable(&self) -> bool {
+        let mut wait = [Poll::writing(self)];
+        poll(&mut wait, Some(0)).is_ok() && wait.iter().all(Poll::is_ready)
+    }
+}
+
+/// What the file that `path` leads to is, symbolic links followed.
+pub fn status(path: &CStr) -> Result<Status> {
+    statx(ffi::AT_FDCWD, path, 0)
+}
+
+/// Where the symbolic link `path` points to; `EINVAL` if it is none.
+pub fn read_link(path: &CStr) -> Result<Vec<u8>> {
+    // PATH_MAX: the kernel makes no longer link.
+    let mut target = alloc::vec![0; 4096];
+    let (start, room) = (target.as_mut_ptr(), target.len());
+    // SAFETY: readlink writes at most `room` bytes into a buffer of that length.
+    let length = check(|| unsafe { ffi::readlink(path.as_ptr(), start.cast(), room) })?;
+    target.truncate(length.cast_unsigned());
+    Ok(target)
+}
+
+/// Makes sure that descriptors 0, 1 and 2 are open, so that no file of ours ever gets one of these
+/// numbers and with it what is meant for a terminal or a log.
+pub fn fill_standard_descriptors() {
+    let mut standard = [
+        Poll::reading(&STDIN),
+        Poll::reading(&STDOUT),
+        Poll::reading(&STDERR),
+    ];
+    if poll(&mut standard, Some(0)).is_err() {
+        return;
+    }
+    for entry in standard {
+        if entry.0.revents & ffi::POLLNVAL != 0 {
+            // The kernel hands out the lowest free number, which is the one that is missing.
+            // SAFETY: the path is NUL-terminated.
+            unsafe { ffi::open(c"/dev/null".as_ptr(), ffi::O_WRONLY) };
+        }
+    }
+}
+
+fn open(path: &CStr, access: c_int) -> Result<Fd> {
+    let flags = access | ffi::O_CLOEXEC | ffi::arch::O_NONBLOCK | ffi::arch::O_NOCTTY;
+    // SAFETY: the path is NUL-terminated and borrowed for the call.
+    check(|| unsafe { ffi::open(path.as_ptr(), flags) }).map(Fd)
+}
+
+fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<Status> {
+    let mut answer = core::mem::MaybeUninit::<ffi::Statx>::zeroed();
+    let wanted = ffi::STATX_BASIC_STATS;
+    // SAFETY: the path is NUL-terminated, and statx fills a structure of its own layout.
+    check(|| unsafe { ffi::statx(directory, path.as_ptr(), flags, wanted, answer.as_mut_ptr()) })?;
+    // SAFETY: all bytes were zero before the call, and any bytes make a valid structure of integers.
+    let answer = unsafe { answer.assume_init() };
+    let kind = match answer.mode & ffi::S_IFMT {
+        ffi::S_IFREG => FileKind::Regular,
+        ffi::S_IFDIR => FileKind::Directory,
+        _ => FileKind::Other,
+    };
+    Ok(Status {
+        id: FileId {
+            device: answer.device,
+            inode: answer.inode,
+        },
+        kind,
+        size: answer.size,
+        owner: answer.user,
+        permissions: answer.mode & !ffi::S_IFMT,
+    })
+}
+
+/// `path` with the NUL that C wants; `EINVAL` if it has one inside.
+pub fn c_path(path: &[u8]) -> Result<alloc::ffi::CString> {
+    alloc::ffi::CString::new(path).map_err(|_| Errno(ffi::EINVAL))
+}
+
+/// One descriptor to wait for.
+#[repr(transparent)]
+pub struct Poll(ffi::PollFd);
+
+impl Poll {
+    /// Waits until there is something to read, or nobody is left to write.
+    pub fn reading(fd: &Fd) -> Poll {
+        Poll::new(fd, ffi::POLLIN)
+    }
+
+    fn writing(fd: &Fd) -> Poll {
+        Poll::new(fd, ffi::POLLOUT)
+    }
+
+    fn new(fd: &Fd, events: core::ffi::c_short) -> Poll {
+        Poll(ffi::PollFd {
+            fd: fd.0,
+            events,
+            revents: 0,
+        })
+    }
+
+    /// Whether the last [`poll`] found something to do, an error included.
+    pub fn is_ready(&self) -> bool {
+        self.0.revents != 0
+    }
+}
+
+/// Waits until one of `entries` is ready or `timeout_ms` is over; without a timeout, for as long as it
+/// takes. A timeout of more than 24 days ends early.
+pub fn poll(entries: &mut [Poll], timeout_ms: Option<u64>) -> Result<()> {
+    let timeout = match timeout_ms {
+        Some(ms) => c_int::try_from(ms).unwrap_or(c_int::MAX),
+        None => -1,
+    };
+    let count = entries.len() as core::ffi::c_ulong;
+    // SAFETY: Poll is a transparent pollfd, and the slice has `count` of them.
+    check(|| unsafe { ffi::poll(entries.as_mut_ptr().cast(), count, timeout) }).map(drop)
+}

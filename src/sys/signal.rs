@@ -1,0 +1,82 @@
+//! Signals as something to read: a `signalfd` in the poll set instead of handlers that interrupt.
+
+use super::fd::Fd;
+use super::{Errno, Result, check, ffi};
+use core::ffi::c_int;
+
+/// The signals the daemon acts on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub enum Signal {
+    /// `SIGHUP`: read the configuration again.
+    Reload,
+    /// `SIGUSR1`: report the state.
+    Report,
+    /// `SIGCHLD`: a child may have ended.
+    Child,
+    /// `SIGTERM` or `SIGINT`: finish and exit.
+    Stop,
+}
+
+/// The signals [`Signals`] catches.
+const CAUGHT: [(c_int, Signal); 5] = [
+    (ffi::SIGHUP, Signal::Reload),
+    (ffi::arch::SIGUSR1, Signal::Report),
+    (ffi::arch::SIGCHLD, Signal::Child),
+    (ffi::SIGTERM, Signal::Stop),
+    (ffi::SIGINT, Signal::Stop),
+];
+
+/// A descriptor that is readable when one of our signals has come.
+pub struct Signals(Fd);
+
+impl Signals {
+    /// Blocks the caught signals, ignores `SIGPIPE` and opens the descriptor. Children get the usual
+    /// dispositions back (see `process::spawn`).
+    pub fn catch() -> Result<Signals> {
+        let mut set = empty_set();
+        for (number, _) in CAUGHT {
+            // SAFETY: the set is initialised and the number is a signal's.
+            unsafe { ffi::sigaddset(&mut set, number) };
+        }
+        // SAFETY: the set is initialised; ignoring a signal installs no code.
+        unsafe {
+            ffi::signal(ffi::SIGPIPE, ffi::SIG_IGN);
+            ffi::sigprocmask(ffi::arch::SIG_BLOCK, &set, core::ptr::null_mut());
+        }
+        let flags = ffi::O_CLOEXEC | ffi::arch::O_NONBLOCK;
+        // SAFETY: the set is initialised; -1 asks for a new descriptor.
+        let fd = check(|| unsafe { ffi::signalfd(-1, &set, flags) })?;
+        Ok(Signals(Fd::own(fd)))
+    }
+
+    /// The descriptor to poll for reading.
+    pub fn fd(&self) -> &Fd {
+        &self.0
+    }
+
+    /// The next signal that has come, if any.
+    pub fn next(&self) -> Option<Signal> {
+        loop {
+            let mut info = [0u8; size_of::<ffi::SignalInfo>()];
+            let got: Result<usize> = self.0.read(&mut info);
+            let number = match got {
+                Ok(length) if length == info.len() => info.first_chunk().copied(),
+                Ok(_) | Err(Errno(_)) => None,
+            }?;
+            let number = u32::from_ne_bytes(number);
+            let known = CAUGHT.iter().find(|(caught, _)| *caught as u32 == number);
+            if let Some(&(_, signal)) = known {
+                return Some(signal);
+            }
+        }
+    }
+}
+
+/// A signal set with nothing in it.
+pub(super) fn empty_set() -> ffi::SignalSet {
+    let mut set = ffi::SignalSet([0; _]);
+    // SAFETY: sigemptyset fills the structure it is given.
+    unsafe { ffi::sigemptyset(&mut set) };
+    set
+}

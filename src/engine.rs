@@ -1,0 +1,233 @@
+//! Lines in, knocks out.
+//!
+//! The engine owns the rules and the progress of their keys. [`Engine::line`] takes one line and the
+//! time it came and returns what it meant to each rule it concerns; it does no I/O and never asks the
+//! time, so the daemon, the dry run, the tests and the benchmark run the same code.
+//!
+//! A line of our own log that comes back through the log we watch concerns no rule: it would let
+//! `--trace` feed itself. Only the syslog tag of this very process counts as ours, and only in the place
+//! of a tag: text that a stranger put further back in a line cannot hide that line.
+
+use crate::regex::Scratch;
+use crate::rule::Rule;
+use crate::tracker::{Change, Terms, Tracker};
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// The longest key, in bytes. Addresses and names are far shorter.
+pub const KEY_LIMIT: usize = 255;
+
+/// A completed sequence.
+#[derive(Clone)]
+#[cfg_attr(test, derive(Debug, PartialEq, Eq))]
+pub struct Knock {
+    /// Index of the rule.
+    pub rule: usize,
+    /// Index of the sequence among the rule's.
+    pub sequence: usize,
+    /// Whose it is.
+    pub key: Vec<u8>,
+    /// The capture groups of the last step, without the whole match; one that took no part is empty.
+    pub groups: Vec<Vec<u8>>,
+}
+
+/// What a line that passed a rule's filter meant.
+#[cfg_attr(test, derive(Debug, PartialEq, Eq))]
+pub enum Meaning {
+    /// Its key is longer than [`KEY_LIMIT`]; it was passed over.
+    KeyTooLong,
+    /// It moved its key's progress, forwards or back.
+    Progress(Change),
+    /// It completed the sequence.
+    Knock(Knock),
+}
+
+/// One rule's view of one line.
+#[cfg_attr(test, derive(Debug, PartialEq, Eq))]
+pub struct Outcome {
+    /// Index of the rule.
+    pub rule: usize,
+    /// Where the key stands in the line.
+    pub key: Range<usize>,
+    /// What the line meant.
+    pub meaning: Meaning,
+}
+
+/// What a rule has seen since it was loaded.
+#[derive(Clone, Copy, Default)]
+pub struct Counters {
+    /// Lines that passed the filter.
+    pub filtered: u64,
+    /// Completed sequences.
+    pub knocks: u64,
+    /// Keys that lost their progress to make room for others.
+    pub evicted: u64,
+}
+
+struct Entry {
+    rule: Rule,
+    tracker: Tracker,
+    /// The sequence that counts; none when every one-time sequence is spent.
+    current: Option<usize>,
+    counters: Counters,
+}
+
+/// How an engine is set up, apart from its rules.
+#[derive(Clone)]
+pub struct Setup {
+    /// Keys in progress per rule.
+    pub max_keys: usize,
+    /// A secret for the hash tables.
+    pub seed: u64,
+    /// Our own process id; none when there is no log of ours to pass over.
+    pub own_id: Option<u32>,
+}
+
+/// All rules and the progress of their keys.
+pub struct Engine {
+    entries: Vec<Entry>,
+    scratch: Scratch,
+    outcomes: Vec<Outcome>,
+    own_tag: Option<Vec<u8>>,
+}
+
+impl Engine {
+    /// An engine in which no key has come anywhere.
+    pub fn new(rules: Vec<Rule>, setup: &Setup) -> Engine {
+        let entry = |rule: Rule| Entry {
+            tracker: Tracker::new(terms(&rule, 0), setup.max_keys, setup.seed),
+            current: Some(0),
+            counters: Counters::default(),
+            rule,
+        };
+        Engine {
+            entries: rules.into_iter().map(entry).collect(),
+            scratch: Scratch::new(),
+            outcomes: Vec::new(),
+            own_tag: setup.own_id.map(|id| text!("logknockd[", id, "]:")),
+        }
+    }
+
+    /// Takes over from `old` the progress and the counters of every rule whose name and matching part
+    /// are the same here.
+    pub fn inherit(&mut self, old: Engine) {
+        for former in old.entries {
+            let heir = self.entries.iter_mut().find(|entry| {
+                entry.rule.matches_as(&former.rule)
+                    && entry.tracker.max_keys() == former.tracker.max_keys()
+            });
+            if let Some(heir) = heir {
+                heir.tracker = former.tracker;
+                heir.current = former.current;
+                heir.counters = former.counters;
+            }
+        }
+    }
+
+    /// The rules, in the order of the configuration.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.entries.iter().map(|entry| &entry.rule)
+    }
+
+    /// A rule by its index.
+    pub fn rule(&self, index: usize) -> Option<&Rule> {
+        self.entries.get(index).map(|entry| &entry.rule)
+    }
+
+    /// Each rule with what it has seen and how many keys are in progress.
+    pub fn report(&self) -> impl Iterator<Item = (&Rule, Counters, usize)> {
+        self.entries
+            .iter()
+            .map(|entry| (&entry.rule, entry.counters, entry.tracker.len()))
+    }
+
+    /// Whether `line` is one that this process wrote to the log: the first word of it that ends in a
+    /// colon is our syslog tag.
+    pub fn is_own(&self, line: &[u8]) -> bool {
+        let Some(own_tag) = &self.own_tag else {
+            return false;
+        };
+        let mut words = line.split(|&byte| byte == b' ');
+        words.find(|word| word.ends_with(b":")) == Some(own_tag)
+    }
+
+    /// What `line`, which came at `now_ms`, means to each rule whose filter it passes.
+    pub fn line(
+        &mut self,
+        line: &[u8],
+        now_ms: u64,
+    ) -> impl Iterator<Item = (&Rule, Outcome)> + use<'_> {
+        self.outcomes.clear();
+        for index in 0..self.entries.len() {
+            // OK because index is below the length.
+            let Some(key) = self.entries[index].rule.key(line, &mut self.scratch) else {
+                continue;
+            };
+            if self.is_own(line) {
+                break;
+            }
+            let outcome = self.entries[index].outcome(index, line, key, now_ms, &mut self.scratch);
+            self.outcomes.extend(outcome);
+        }
+        let entries = &self.entries;
+        let with_rule = |outcome: Outcome| (&entries[outcome.rule].rule, outcome);
+        self.outcomes.drain(..).map(with_rule)
+    }
+}
+
+impl Entry {
+    fn outcome(
+        &mut self,
+        index: usize,
+        line: &[u8],
+        range: Range<usize>,
+        now_ms: u64,
+        scratch: &mut Scratch,
+    ) -> Option<Outcome> {
+        self.counters.filtered += 1;
+        let key = line.get(range.clone())?;
+        let meaning = if key.len() > KEY_LIMIT {
+            Meaning::KeyTooLong
+        } else {
+            self.advance(index, line, key, now_ms, scratch)?
+        };
+        Some(Outcome {
+            rule: index,
+            key: range,
+            meaning,
+        })
+    }
+
+    fn advance(
+        &mut self,
+        index: usize,
+        line: &[u8],
+        key: &[u8],
+        now_ms: u64,
+        scratch: &mut Scratch,
+    ) -> Option<Meaning> {
+        let current = self.current?;
+        let sequence = self.rule.sequences.get(current)?;
+        let matched = sequence.matched(line, self.tracker.awaited(key), scratch);
+        let change = self.tracker.advance(key, matched, now_ms);
+        self.counters.evicted += u64::from(change.evicted);
+        if !change.complete {
+            return Some(Meaning::Progress(change));
+        }
+        self.counters.knocks += 1;
+        Some(Meaning::Knock(Knock {
+            rule: index,
+            sequence: current,
+            key: key.to_vec(),
+            groups: sequence.groups(line, scratch),
+        }))
+    }
+}
+
+fn terms(rule: &Rule, sequence: usize) -> Terms {
+    Terms {
+        length: rule.length(sequence),
+        within_ms: rule.within_ms,
+        repeats: rule.repeats,
+    }
+}

@@ -1,0 +1,120 @@
+//! One rule of the configuration, ready to be used.
+//!
+//! A `Rule` that exists is valid: its patterns compile, its filter has a group to take the key from,
+//! every placeholder of a command names a group of the step that fills it, and what must come together
+//! (a timeout and the commands that close again) is one value. Only `config` builds rules.
+
+use crate::regex::{Regex, Scratch};
+use crate::template::Template;
+use crate::tracker::Steps;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+pub struct Rule {
+    /// Unique, printable, 1 to 255 bytes.
+    pub name: String,
+    /// What a line must match to count; its first group (there is one) is the key.
+    pub filter: Regex,
+    /// Lines that match are passed over.
+    pub ignore: Option<Regex>,
+    /// One sequence, or with `one_time` those to be used up in this order; at least one.
+    pub sequences: Vec<Sequence>,
+    /// Whether each sequence works once only.
+    pub one_time: bool,
+    /// The time a whole sequence may take; more than 0.
+    pub within_ms: Option<u64>,
+    /// Whether a line that repeats the step just matched keeps the progress.
+    pub repeats: bool,
+    pub lease: Option<LeaseTerms>,
+    /// A command that runs longer is ended; more than 0.
+    pub action_timeout_ms: u64,
+}
+
+pub struct Sequence {
+    /// 1 to 32.
+    pub steps: Vec<Regex>,
+    /// At least one; filled from the groups of the last step, as `revert` is.
+    pub actions: Vec<Template>,
+    /// At least one if the rule has a lease, none otherwise.
+    pub revert: Vec<Template>,
+}
+
+pub struct LeaseTerms {
+    /// More than 0.
+    pub timeout_ms: u64,
+    /// Whether a knock by another key closes the standing lease first.
+    pub exclusive: bool,
+}
+
+impl Rule {
+    /// Where the key of `line` stands, if the line concerns this rule. A filter whose first group took
+    /// no part in the match gives an empty key.
+    pub fn key(&self, line: &[u8], scratch: &mut Scratch) -> Option<Range<usize>> {
+        let key = self.filter.captures(line, scratch)?.get(1).unwrap_or(0..0);
+        let is_ignored = |ignore: &Regex| ignore.is_match(line, scratch);
+        if self.ignore.as_ref().is_some_and(is_ignored) {
+            return None;
+        }
+        Some(key)
+    }
+
+    /// The number of steps of a sequence, 1 to 32.
+    pub fn length(&self, sequence: usize) -> u32 {
+        let steps = self.sequences.get(sequence).map_or(1, |s| s.steps.len());
+        // OK because a sequence has at most 32 steps.
+        steps as u32
+    }
+
+    /// Whether progress under `other` means the same under this rule: all that decides about it, and
+    /// the name, are equal. The commands are not asked.
+    pub fn matches_as(&self, other: &Rule) -> bool {
+        self.name == other.name
+            && self.patterns().eq(other.patterns())
+            && self.lengths().eq(other.lengths())
+            && self.ignore.is_some() == other.ignore.is_some()
+            && (self.within_ms, self.repeats, self.one_time)
+                == (other.within_ms, other.repeats, other.one_time)
+    }
+
+    fn patterns(&self) -> impl Iterator<Item = &str> {
+        let steps = self.sequences.iter().flat_map(|sequence| &sequence.steps);
+        let all = core::iter::once(&self.filter)
+            .chain(&self.ignore)
+            .chain(steps);
+        all.map(Regex::pattern)
+    }
+
+    fn lengths(&self) -> impl Iterator<Item = usize> {
+        self.sequences.iter().map(|sequence| sequence.steps.len())
+    }
+}
+
+impl Sequence {
+    /// Which of the steps `awaited` the line matches. Those not awaited are not tried.
+    pub fn matched(&self, line: &[u8], awaited: Steps, scratch: &mut Scratch) -> Steps {
+        let mut matched = 0;
+        for (index, step) in self.steps.iter().enumerate() {
+            let bit = 1 << index;
+            if awaited & bit != 0 && step.is_match(line, scratch) {
+                matched |= bit;
+            }
+        }
+        matched
+    }
+
+    /// The groups of the last step's match in `line`; one that took no part is empty.
+    pub fn groups(&self, line: &[u8], scratch: &mut Scratch) -> Vec<Vec<u8>> {
+        let Some(step) = self.steps.last() else {
+            return Vec::new();
+        };
+        let Some(captures) = step.captures(line, scratch) else {
+            return Vec::new();
+        };
+        let group = |number| {
+            let text = captures.get(number).and_then(|range| line.get(range));
+            text.unwrap_or_default().to_vec()
+        };
+        (1..=step.group_count()).map(group).collect()
+    }
+}

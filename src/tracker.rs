@@ -1,0 +1,420 @@
+//! How far each key has come, in bounded memory.
+//!
+//! *Progress* is the Shift-And automaton: bit `i` says that the key's last `i + 1` filtered lines matched
+//! the steps `0..=i` in order. A line that matches the steps in the mask `m` moves it to
+//! `((p << 1) | 1) & m`, which is the sliding window over the last lines at the price of one word.
+//!
+//! *Memory.* A key without progress is forgotten at once, so only senders that hit the first step are
+//! remembered at all; beyond `max_keys` the least recently active one gives way. Every operation takes
+//! constant time: a chained hash table finds the key, a doubly linked list through the same slots keeps
+//! the order of activity. Keys are chosen by strangers, so the hash is seeded with a secret.
+
+use crate::text::Put;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// A set of steps: bit 0 is the first. A sequence has at most 32.
+pub type Steps = u32;
+
+/// What a rule says about progress.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub struct Terms {
+    /// Steps in the sequence, 1 to 32.
+    pub length: u32,
+    /// The whole sequence must arrive within this many milliseconds.
+    pub within_ms: Option<u64>,
+    /// A line that repeats the step just matched keeps the progress.
+    pub repeats: bool,
+}
+
+/// What a line did to its key's progress.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub struct Change {
+    /// Progress before the line.
+    pub before: Steps,
+    /// Progress the line led to, before a completed sequence was taken out.
+    pub after: Steps,
+    /// Steps that would have counted, had they not come too late.
+    pub late: Steps,
+    /// Another key's progress was given up to make room.
+    pub evicted: bool,
+    /// The line completed the sequence.
+    pub complete: bool,
+}
+
+impl Change {
+    /// How far the key is now, as `step 2/4`, and where it stood if that was not a step forward.
+    pub fn describe(self, length: u32) -> impl Put {
+        Description {
+            change: self,
+            length,
+        }
+    }
+}
+
+struct Description {
+    change: Change,
+    length: u32,
+}
+
+impl Put for Description {
+    fn put(&self, out: &mut Vec<u8>) {
+        let reached = |steps: Steps| Steps::BITS - steps.leading_zeros();
+        let (before, after) = (reached(self.change.before), reached(self.change.after));
+        put!(out, "step ", after, "/", self.length);
+        if after <= before && before > 0 {
+            put!(out, ", was ", before, "/", self.length);
+        }
+        if self.change.late != 0 {
+            put!(out, ", too late");
+        }
+    }
+}
+
+/// "No slot": one more than the largest index, as at most 65535 keys are held.
+const NONE: u16 = u16::MAX;
+
+/// One key and its progress.
+struct Slot {
+    key: Box<[u8]>,
+    progress: Steps,
+    /// With `within`: when the line that set the lowest step behind each bit came. Else empty.
+    started_ms: Box<[u64]>,
+    hash: u32,
+    /// Next slot of the same bucket, or of the list of free slots.
+    next_in_bucket: u16,
+    /// Neighbours in the order of activity.
+    newer: u16,
+    older: u16,
+}
+
+/// The progress of every key of one rule.
+pub struct Tracker {
+    terms: Terms,
+    max_keys: usize,
+    seed: u64,
+    slots: Vec<Slot>,
+    /// First slot of each chain; the length is a power of two.
+    buckets: Vec<u16>,
+    free: u16,
+    newest: u16,
+    oldest: u16,
+    count: usize,
+}
+
+impl Tracker {
+    /// A tracker without keys. `max_keys` is at least 1 and at most 65535; `seed` should be a secret.
+    pub fn new(terms: Terms, max_keys: usize, seed: u64) -> Tracker {
+        Tracker {
+            terms,
+            max_keys: max_keys.clamp(1, usize::from(NONE)),
+            seed,
+            slots: Vec::new(),
+            buckets: Vec::new(),
+            free: NONE,
+            newest: NONE,
+            oldest: NONE,
+            count: 0,
+        }
+    }
+
+    /// What it was made for.
+    pub fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// How many keys are in progress.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether no key is in progress.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many keys it holds at most.
+    pub fn max_keys(&self) -> usize {
+        self.max_keys
+    }
+
+    /// The steps a line of `key` could match to any effect. All others need not be tried.
+    pub fn awaited(&self, key: &[u8]) -> Steps {
+        let progress = match self.find(key, self.hash(key)) {
+            Some(index) => self.slots[usize::from(index)].progress,
+            None => 0,
+        };
+        self.candidates(progress)
+    }
+
+    fn candidates(&self, progress: Steps) -> Steps {
+        let all = Steps::MAX >> (32 - self.terms.length.clamp(1, 32));
+        let kept = if self.terms.repeats { progress } else { 0 };
+        ((progress << 1) | 1 | kept) & all
+    }
+
+    /// Counts a line of `key` that matches the steps `matched`, at the time `now_ms`.
+    pub fn advance(&mut self, key: &[u8], matched: Steps, now_ms: u64) -> Change {
+        let hash = self.hash(key);
+        match self.find(key, hash) {
+            Some(index) => self.advance_slot(index, matched, now_ms),
+            None => self.begin(key, hash, matched, now_ms),
+        }
+    }
+
+    fn begin(&mut self, key: &[u8], hash: u32, matched: Steps, now_ms: u64) -> Change {
+        let after = self.candidates(0) & matched;
+        let complete = self.is_complete(after);
+        let kept = self.kept(after);
+        let evicted = kept != 0 && self.insert(key, hash, kept, now_ms);
+        Change {
+            before: 0,
+            after,
+            late: 0,
+            evicted,
+            complete,
+        }
+    }
+
+    fn advance_slot(&mut self, index: u16, matched: Steps, now_ms: u64) -> Change {
+        let slot = &mut self.slots[usize::from(index)];
+        let before = slot.progress;
+        let stayed = if self.terms.repeats {
+            before & matched
+        } else {
+            0
+        };
+        let mut after = ((before << 1) | 1 | stayed) & matched;
+        after &= Steps::MAX >> (32 - self.terms.length.clamp(1, 32));
+        let mut late = 0;
+        if let Some(within_ms) = self.terms.within_ms {
+            shift_starts(&mut slot.started_ms, before, stayed, now_ms);
+            for (step, started_ms) in slot.started_ms.iter().enumerate() {
+                if now_ms.saturating_sub(*started_ms) > within_ms {
+                    late |= after & (1 << step);
+                }
+            }
+            after &= !late;
+        }
+        let complete = self.is_complete(after);
+        let kept = self.kept(after);
+        self.slots[usize::from(index)].progress = kept;
+        if kept == 0 {
+            self.remove(index);
+        } else {
+            self.unlink_from_order(index);
+            self.link_as_newest(index);
+        }
+        Change {
+            before,
+            after,
+            late,
+            evicted: false,
+            complete,
+        }
+    }
+
+    fn is_complete(&self, progress: Steps) -> bool {
+        progress >> (self.terms.length - 1) & 1 != 0
+    }
+
+    /// What remains of a line's progress: the last step has nothing to lead to, and with `repeats` its
+    /// repetition must not complete the sequence again.
+    fn kept(&self, progress: Steps) -> Steps {
+        match (self.is_complete(progress), self.terms.repeats) {
+            (true, true) => 0,
+            _ => progress & !(1 << (self.terms.length - 1)),
+        }
+    }
+
+    /// Forgets every key.
+    pub fn clear(&mut self) {
+        *self = Tracker::new(self.terms, self.max_keys, self.seed);
+    }
+
+    fn find(&self, key: &[u8], hash: u32) -> Option<u16> {
+        let mut index = *self.buckets.get(self.bucket(hash))?;
+        while index != NONE {
+            // OK because chains and lists hold only indexes of slots, and slots are never taken away.
+            let slot = &self.slots[usize::from(index)];
+            if slot.hash == hash && *slot.key == *key {
+                return Some(index);
+            }
+            index = slot.next_in_bucket;
+        }
+        None
+    }
+
+    fn bucket(&self, hash: u32) -> usize {
+        // OK because there is no bucket to look at while there are none: `get` answers None.
+        hash as usize & self.buckets.len().wrapping_sub(1)
+    }
+
+    /// Adds a key; true if another had to give way.
+    fn insert(&mut self, key: &[u8], hash: u32, progress: Steps, now_ms: u64) -> bool {
+        let evicted = self.count >= self.max_keys;
+        if evicted {
+            self.remove(self.oldest);
+        }
+        if self.count >= self.buckets.len() {
+            self.grow();
+        }
+        let steps = match self.terms.within_ms {
+            Some(_) => self.terms.length as usize,
+            None => 0,
+        };
+        let slot = Slot {
+            key: key.into(),
+            progress,
+            started_ms: alloc::vec![now_ms; steps].into(),
+            hash,
+            next_in_bucket: NONE,
+            newer: NONE,
+            older: NONE,
+        };
+        let index = self.store(slot);
+        self.link_into_bucket(index);
+        self.link_as_newest(index);
+        self.count += 1;
+        evicted
+    }
+
+    fn store(&mut self, slot: Slot) -> u16 {
+        if self.free == NONE {
+            // OK because fewer than 65535 slots are in use: insert made room.
+            let index = self.slots.len() as u16;
+            self.slots.push(slot);
+            return index;
+        }
+        let index = self.free;
+        let place = &mut self.slots[usize::from(index)];
+        self.free = place.next_in_bucket;
+        *place = slot;
+        index
+    }
+
+    fn remove(&mut self, index: u16) {
+        self.unlink_from_order(index);
+        self.unlink_from_bucket(index);
+        let slot = &mut self.slots[usize::from(index)];
+        slot.key = Box::default();
+        slot.started_ms = Box::default();
+        slot.next_in_bucket = self.free;
+        self.free = index;
+        self.count -= 1;
+    }
+
+    /// Doubles the buckets, so that chains stay short and an idle rule has none.
+    fn grow(&mut self) {
+        let size = (self.buckets.len() * 2).max(16);
+        self.buckets = alloc::vec![NONE; size];
+        let mut index = self.newest;
+        while index != NONE {
+            self.link_into_bucket(index);
+            index = self.slots[usize::from(index)].older;
+        }
+    }
+
+    fn link_into_bucket(&mut self, index: u16) {
+        let slot = &mut self.slots[usize::from(index)];
+        let bucket = slot.hash as usize & (self.buckets.len() - 1);
+        slot.next_in_bucket = core::mem::replace(&mut self.buckets[bucket], index);
+    }
+
+    fn unlink_from_bucket(&mut self, index: u16) {
+        let Slot {
+            hash,
+            next_in_bucket: next,
+            ..
+        } = self.slots[usize::from(index)];
+        let bucket = self.bucket(hash);
+        let mut at = self.buckets[bucket];
+        if at == index {
+            self.buckets[bucket] = next;
+            return;
+        }
+        while self.slots[usize::from(at)].next_in_bucket != index {
+            at = self.slots[usize::from(at)].next_in_bucket;
+        }
+        self.slots[usize::from(at)].next_in_bucket = next;
+    }
+
+    fn link_as_newest(&mut self, index: u16) {
+        let second = core::mem::replace(&mut self.newest, index);
+        let slot = &mut self.slots[usize::from(index)];
+        slot.newer = NONE;
+        slot.older = second;
+        match second {
+            NONE => self.oldest = index,
+            second => self.slots[usize::from(second)].newer = index,
+        }
+    }
+
+    fn unlink_from_order(&mut self, index: u16) {
+        let Slot { newer, older, .. } = self.slots[usize::from(index)];
+        match newer {
+            NONE => self.newest = older,
+            newer => self.slots[usize::from(newer)].older = older,
+        }
+        match older {
+            NONE => self.oldest = newer,
+            older => self.slots[usize::from(older)].newer = newer,
+        }
+    }
+
+    /// HalfSipHash-1-3 (Aumasson and Bernstein): short, quick on 32-bit processors, and without the seed
+    /// nobody can choose keys that fall into one bucket.
+    fn hash(&self, key: &[u8]) -> u32 {
+        let (low, high) = (self.seed as u32, (self.seed >> 32) as u32);
+        let mut state = [low, high, 0x6c79_6765 ^ low, 0x7465_6462 ^ high];
+        let mut chunks = key.chunks_exact(4);
+        for chunk in &mut chunks {
+            let mut word = [0; 4];
+            word.copy_from_slice(chunk);
+            sip_word(&mut state, u32::from_le_bytes(word));
+        }
+        let mut last = [0, 0, 0, key.len() as u8];
+        for (to, from) in last.iter_mut().zip(chunks.remainder()) {
+            *to = *from;
+        }
+        sip_word(&mut state, u32::from_le_bytes(last));
+        state[2] ^= 0xff;
+        (0..3).for_each(|_| sip_round(&mut state));
+        state[1] ^ state[3]
+    }
+}
+
+fn sip_word(state: &mut [u32; 4], word: u32) {
+    state[3] ^= word;
+    sip_round(state);
+    state[0] ^= word;
+}
+
+fn sip_round([a, b, c, d]: &mut [u32; 4]) {
+    *a = a.wrapping_add(*b);
+    *b = b.rotate_left(5) ^ *a;
+    *a = a.rotate_left(16);
+    *c = c.wrapping_add(*d);
+    *d = d.rotate_left(8) ^ *c;
+    *a = a.wrapping_add(*d);
+    *d = d.rotate_left(7) ^ *a;
+    *c = c.wrapping_add(*b);
+    *b = b.rotate_left(13) ^ *c;
+    *c = c.rotate_left(16);
+}
+
+/// Moves the starting times along with the bits: a step reached from the one before takes that one's
+/// start, a step that was repeated keeps its own, and of two ways to the same step the later start
+/// counts, because it leaves more time.
+fn shift_starts(started_ms: &mut [u64], before: Steps, stayed: Steps, now_ms: u64) {
+    for step in (1..started_ms.len()).rev() {
+        let came = (before >> (step - 1) & 1 != 0).then(|| started_ms[step - 1]);
+        let kept = (stayed >> step & 1 != 0).then(|| started_ms[step]);
+        started_ms[step] = came.max(kept).unwrap_or(now_ms);
+    }
+    if let Some(first) = started_ms.first_mut() {
+        *first = now_ms;
+    }
+}

@@ -1,0 +1,267 @@
+//! A log file that is followed through everything that happens to log files.
+//!
+//! * At start it is opened at its end; a file that appears later is read from its beginning.
+//! * *Rotation by rename, deletion or a replaced directory*: when the path leads to another file, that
+//!   one is opened and queued behind the old one. The old one is read until the new one has something
+//!   in it, because a writer goes on with the file it has open until it is told to open the new one;
+//!   its unfinished tail is then its last line. No line is lost, none read twice, and the order stays.
+//! * *Rotation by truncation* (copytruncate): a file shorter than what was read of it is read from its
+//!   beginning. Lines written before the truncation and not yet read are gone, as they are for everyone
+//!   but the copy; we read at every write, so that takes a writer faster than us.
+//! * A file that cannot be opened is waited for, with one message when that changes. If it is only
+//!   missing, inotify tells when it comes; for any other reason it is tried again after 1 s, doubling to
+//!   60 s.
+
+use super::lines::{Line, LineBuffer};
+use super::watch::Watcher;
+use crate::backoff::Backoff;
+use crate::log::Log;
+use crate::sys::fd::{Fd, FileId, FileKind, c_path, status};
+use crate::sys::inotify::Watch;
+use crate::sys::{Errno, Result};
+use crate::text::Quoted;
+use alloc::collections::VecDeque;
+use alloc::ffi::CString;
+
+/// Rotated files that are still being read, at most. More come only from a rotation that does not wait
+/// for anybody.
+const QUEUE_LIMIT: usize = 16;
+
+/// Bytes of a file's buffer: two lines of the greatest length.
+const BUFFER_SIZE: usize = 16 << 10;
+
+/// Where to begin with a file that was just opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    AtStart,
+    AtEnd,
+}
+
+/// An open file and how far it has been read.
+struct Opened {
+    fd: Fd,
+    id: FileId,
+    offset: u64,
+    watch: Option<Watch>,
+}
+
+/// Why there is nothing to read at the path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Obstacle {
+    Missing,
+    NotRegular,
+    System(Errno),
+}
+
+impl From<Errno> for Obstacle {
+    fn from(errno: Errno) -> Obstacle {
+        match errno {
+            Errno::ENOENT | Errno::ENOTDIR => Obstacle::Missing,
+            errno => Obstacle::System(errno),
+        }
+    }
+}
+
+/// One followed path.
+pub struct FileSource {
+    path: CString,
+    /// The file being read, then those that have taken its place since.
+    files: VecDeque<Opened>,
+    lines: LineBuffer,
+    obstacle: Option<Obstacle>,
+    backoff: Backoff,
+}
+
+impl FileSource {
+    /// Follows `path`, from the end if it is there. `EINVAL` if the path has a NUL in it.
+    pub fn new(path: &str, watcher: &mut Watcher, now_ms: u64, log: &mut Log) -> Result<Self> {
+        let mut source = FileSource {
+            path: c_path(path.as_bytes())?,
+            files: VecDeque::new(),
+            lines: LineBuffer::new(BUFFER_SIZE),
+            obstacle: None,
+            backoff: Backoff::default(),
+        };
+        source.look(Begin::AtEnd, watcher, now_ms, log);
+        Ok(source)
+    }
+
+    fn quoted_path(&self) -> Quoted<&[u8]> {
+        Quoted(self.path.to_bytes())
+    }
+
+    /// Whether a file is open.
+    pub fn is_open(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// When to call [`FileSource::check_path`] even though nothing has happened.
+    pub fn backoff(&self) -> Backoff {
+        self.backoff
+    }
+
+    /// Sets the inotify watches anew, with another watcher.
+    pub fn watch_again(&mut self, watcher: &mut Watcher, log: &mut Log) {
+        for file in &mut self.files {
+            file.watch = watcher.watch_file(&file.fd, log);
+        }
+    }
+
+    /// Ends the inotify watches.
+    pub fn close(mut self, watcher: &Watcher) {
+        while !self.files.is_empty() {
+            self.pop_front(watcher);
+        }
+    }
+
+    /// Looks whether the path leads to another file than before, and if so queues that one.
+    pub fn check_path(&mut self, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
+        self.look(Begin::AtStart, watcher, now_ms, log);
+    }
+
+    fn look(&mut self, begin: Begin, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
+        match self.open_if_new(begin, watcher, log) {
+            Ok(()) => {
+                self.obstacle = None;
+                self.backoff.succeed();
+            }
+            Err(obstacle) => {
+                match obstacle {
+                    Obstacle::Missing => self.backoff.succeed(),
+                    _ => self.backoff.fail(now_ms),
+                }
+                if self.obstacle != Some(obstacle) {
+                    self.tell(obstacle, log);
+                    self.obstacle = Some(obstacle);
+                }
+            }
+        }
+    }
+
+    fn open_if_new(
+        &mut self,
+        begin: Begin,
+        watcher: &mut Watcher,
+        log: &mut Log,
+    ) -> core::result::Result<(), Obstacle> {
+        let newest = self.files.back().map(|file| file.id);
+        if newest == Some(status(&self.path)?.id) {
+            return Ok(());
+        }
+        let fd = Fd::open(&self.path)?;
+        // The path may have changed since: what counts is what was opened.
+        let opened = fd.status()?;
+        if opened.kind != FileKind::Regular {
+            return Err(Obstacle::NotRegular);
+        }
+        if newest == Some(opened.id) {
+            return Ok(());
+        }
+        let offset = match begin {
+            Begin::AtStart => 0,
+            Begin::AtEnd => fd.seek_to_end()?,
+        };
+        if newest.is_some() {
+            say!(log, Debug, self.quoted_path(), ": rotated");
+        } else if begin == Begin::AtStart {
+            say!(log, Info, self.quoted_path(), ": opened");
+        }
+        if self.files.len() >= QUEUE_LIMIT {
+            say!(
+                log,
+                Warn,
+                self.quoted_path(),
+                ": rotated too fast, lines may be lost"
+            );
+            self.pop_front(watcher);
+        }
+        let watch = watcher.watch_file(&fd, log);
+        self.files.push_back(Opened {
+            fd,
+            id: opened.id,
+            offset,
+            watch,
+        });
+        Ok(())
+    }
+
+    fn tell(&self, obstacle: Obstacle, log: &mut Log) {
+        let name = self.quoted_path();
+        match obstacle {
+            // A rotated file that has no successor yet is nothing to worry about.
+            Obstacle::Missing if self.is_open() => say!(log, Debug, name, ": gone"),
+            Obstacle::Missing => say!(log, Warn, name, ": not there yet, waiting for it"),
+            Obstacle::NotRegular => say!(log, Error, name, ": not a regular file"),
+            Obstacle::System(errno) => say!(log, Error, name, ": ", errno, "; trying again"),
+        }
+    }
+
+    /// Reads what fits into the buffer, for [`FileSource::next_line`]. Returns whether there may be more;
+    /// when there is not, the next write or rotation will tell.
+    pub fn read(&mut self, watcher: &Watcher, log: &mut Log) -> bool {
+        // Before the old file is read: whoever has written to the new one has finished with the old.
+        let replaced = self.is_replaced();
+        let Some(file) = self.files.front_mut() else {
+            return false;
+        };
+        match file.fd.read(self.lines.room()) {
+            Ok(0) => self.end_of_file(replaced, watcher, log),
+            Ok(count) => {
+                file.offset = file.offset.saturating_add(count as u64);
+                self.lines.add(count);
+                true
+            }
+            Err(errno) => {
+                say!(log, Error, self.quoted_path(), ": ", errno);
+                false
+            }
+        }
+    }
+
+    /// Whether the file being read has a successor that somebody has begun to write to.
+    fn is_replaced(&self) -> bool {
+        match self.files.len() {
+            0 | 1 => false,
+            2 => {
+                let size = |file: &Opened| file.fd.status().map_or(0, |status| status.size);
+                self.files.get(1).is_some_and(|next| size(next) > 0)
+            }
+            _ => true,
+        }
+    }
+
+    /// Nothing more to read just now: is there a reason to read something else?
+    fn end_of_file(&mut self, replaced: bool, watcher: &Watcher, log: &mut Log) -> bool {
+        if replaced {
+            self.lines.finish();
+            self.pop_front(watcher);
+            return true;
+        }
+        let Some(file) = self.files.front_mut() else {
+            return false;
+        };
+        let is_shorter = |size: u64| size < file.offset;
+        if !file.fd.status().is_ok_and(|status| is_shorter(status.size)) {
+            return false;
+        }
+        file.offset = 0;
+        if let Err(errno) = file.fd.seek_to_start() {
+            say!(log, Error, self.quoted_path(), ": ", errno);
+            return false;
+        }
+        say!(log, Debug, self.quoted_path(), ": truncated");
+        self.lines.finish();
+        true
+    }
+
+    /// The next line of what was read.
+    pub fn next_line(&mut self) -> Option<Line<'_>> {
+        self.lines.next_line()
+    }
+
+    fn pop_front(&mut self, watcher: &Watcher) {
+        if let Some(file) = self.files.pop_front() {
+            watcher.forget_file(file.watch);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Which directories and files to have inotify watch so that no change of a path goes unseen.
+//!
+//! What a path leads to can change at every component: the file is rotated, its directory is replaced,
+//! a symbolic link on the way is set anew. All of these make a *name appear in a directory*. So for each
+//! component, the directory it stands in is watched for that name to appear, links followed and watched
+//! the same way; directories further down than the first missing one are watched as soon as that one
+//! appears. Watches are set from the root down, each before the next component is looked at, so nothing
+//! can slip in between.
+//!
+//! When inotify is refused (the user's limit of instances or watches), [`Watcher::interval_ms`] says how
+//! often to look instead.
+
+use crate::log::Log;
+use crate::sys::fd::{Fd, c_path, read_link};
+use crate::sys::inotify::{Event, Inotify, Watch, events};
+use crate::sys::{Errno, Result};
+use alloc::vec::Vec;
+
+/// How often to look at files when inotify cannot be had.
+const FALLBACK_MS: u64 = 1000;
+
+/// As many symbolic links as the kernel itself follows.
+const LINK_LIMIT: u32 = 40;
+
+/// What inotify had to tell since it was last asked.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct News {
+    /// A file has more to read, or less than before.
+    pub content: bool,
+    /// A path may lead somewhere else than before.
+    pub paths: bool,
+}
+
+/// A name that is expected to appear in a watched directory.
+#[derive(PartialEq, Eq)]
+struct Expected {
+    directory: Watch,
+    name: Vec<u8>,
+}
+
+/// The inotify watches of all followed files.
+pub struct Watcher {
+    inotify: Option<Inotify>,
+    expected: Vec<Expected>,
+    configured_ms: Option<u64>,
+    interval_ms: Option<u64>,
+}
+
+impl Watcher {
+    /// A watcher that uses inotify, or with `poll_ms` says that files are to be looked at that often.
+    pub fn new(poll_ms: Option<u64>, log: &mut Log) -> Watcher {
+        let mut watcher = Watcher {
+            inotify: None,
+            expected: Vec::new(),
+            configured_ms: poll_ms,
+            interval_ms: poll_ms,
+        };
+        if poll_ms.is_none() {
+            match Inotify::new() {
+                Ok(inotify) => watcher.inotify = Some(inotify),
+                Err(errno) => watcher.fall_back(errno, log),
+            }
+        }
+        watcher
+    }
+
+    /// How often files must be looked at; none if inotify tells.
+    pub fn interval_ms(&self) -> Option<u64> {
+        self.interval_ms
+    }
+
+    /// What it was made with.
+    pub fn configured_ms(&self) -> Option<u64> {
+        self.configured_ms
+    }
+
+    /// The descriptor to poll for reading.
+    pub fn fd(&self) -> Option<&Fd> {
+        self.inotify.as_ref().map(Inotify::fd)
+    }
+
+    fn fall_back(&mut self, errno: Errno, log: &mut Log) {
+        say!(
+            log,
+            Warn,
+            "inotify: ",
+            errno,
+            "; looking at files every second instead"
+        );
+        self.inotify = None;
+        self.expected.clear();
+        self.interval_ms = Some(FALLBACK_MS);
+    }
+
+    /// Reads what has happened.
+    pub fn news(&mut self) -> News {
+        let mut news = News::default();
+        let Some(inotify) = &self.inotify else {
+            return news;
+        };
+        let mut buffer = [0; 4096];
+        while let Ok(bytes @ [_, ..]) = inotify.read(&mut buffer) {
+            for event in events(bytes) {
+                match event {
+                    Event::Modified(_) => news.content = true,
+                    Event::Appeared(watch, name) => {
+                        let awaits = |e: &Expected| e.directory == watch && e.name == name;
+                        news.paths |= self.expected.iter().any(awaits);
+                    }
+                    Event::Overflow => {
+                        news.content = true;
+                        news.paths = true;
+                    }
+                    Event::Other => {}
+                }
+            }
+        }
+        news
+    }
+
+    /// Watches an open file for writes. The watch ends by itself with the file.
+    pub fn watch_file(&mut self, file: &Fd, log: &mut Log) -> Option<Watch> {
+        let inotify = self.inotify.as_ref()?;
+        let watched = c_path(&file.proc_path()).and_then(|path| inotify.watch_file(&path));
+        watched.map_err(|errno| self.fall_back(errno, log)).ok()
+    }
+
+    /// Ends the watch of a file that is not followed any more.
+    pub fn forget_file(&self, watch: Option<Watch>) {
+        if let (Some(inotify), Some(watch)) = (&self.inotify, watch) {
+            inotify.remove(watch);
+        }
+    }
+
+    /// Watches all directories that `paths` go through, and no others.
+    pub fn watch_paths<'p>(&mut self, paths: impl Iterator<Item = &'p [u8]>, log: &mut Log) {
+        let Some(inotify) = &self.inotify else {
+            return;
+        };
+        let mut expected = Vec::new();
+        for path in paths {
+            if let Err(errno) = expect(inotify, path, LINK_LIMIT, &mut expected) {
+                return self.fall_back(errno, log);
+            }
+        }
+        for old in &self.expected {
+            if !expected.iter().any(|new| new.directory == old.directory) {
+                inotify.remove(old.directory);
+            }
+        }
+        self.expected = expected;
+    }
+}
+
+/// Watches the directories on the way to `path`. An error is one of inotify; a directory that is missing
+/// or closed to us just ends the way.
+fn expect(inotify: &Inotify, path: &[u8], links: u32, expected: &mut Vec<Expected>) -> Result<()> {
+    let mut directory: Vec<u8> = match path {
+        [b'/', ..] => b"/".to_vec(),
+        _ => b".".to_vec(),
+    };
+    for name in path.split(|&byte| byte == b'/') {
+        if name.is_empty() {
+            continue;
+        }
+        match inotify.watch_directory(&c_path(&directory)?) {
+            Ok(watch) => expected.push(Expected {
+                directory: watch,
+                name: name.to_vec(),
+            }),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+        let here = text!(directory, "/", name);
+        if let Ok(target) = read_link(&c_path(&here)?)
+            && links > 0
+        {
+            let target = match target.first() {
+                Some(b'/') => target,
+                _ => text!(directory, "/", target),
+            };
+            expect(inotify, &target, links - 1, expected)?;
+        }
+        directory = here;
+    }
+    Ok(())
+}

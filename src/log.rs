@@ -1,0 +1,212 @@
+//! What the daemon says: levels, and where messages go.
+//!
+//! * A message is one line. Bytes that a terminal or a log reader could act on are escaped here, at the
+//!   last moment, whatever part of the message they came from.
+//! * Writing never blocks the daemon. When standard error is a pipe that nobody empties, messages are
+//!   dropped and counted, and the count is reported when there is room again.
+//! * Standard error is the default: procd, systemd and runit all collect it. With `--syslog`, messages
+//!   are datagrams to `/dev/log` in the form of RFC 3164 without its time stamp, which every syslog
+//!   daemon adds itself; if `/dev/log` is not there, they go to standard error.
+
+use crate::sys::{fd, process};
+use crate::text::{Put, put_escaped};
+use alloc::vec::Vec;
+
+/// How important a message is. Later levels are more talkative.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something did not work and will not mend itself.
+    Error,
+    /// Something is not as it should be.
+    Warn,
+    /// What the daemon does.
+    Info,
+    /// Why it does it.
+    Debug,
+    /// Every line it reads.
+    Trace,
+}
+
+/// How each level is marked on standard error, and its severity in syslog (RFC 3164, section 4.1.1).
+const LEVELS: [(&str, u32); 5] = [
+    ("[ERROR] ", 3),
+    ("[WARN] ", 4),
+    ("[INFO] ", 6),
+    ("[DEBUG] ", 7),
+    ("[TRACE] ", 7),
+];
+
+/// The syslog facility "daemon", already shifted to its place.
+const FACILITY: u32 = 3 << 3;
+
+/// A message takes no more than this many bytes, so that a pipe takes it whole or not at all.
+const MESSAGE_LIMIT: usize = 4000;
+
+const SYSLOG_SOCKET: &[u8] = b"/dev/log";
+
+/// Where messages go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Standard error.
+    Stderr,
+    /// `/dev/log`.
+    Syslog,
+}
+
+/// The daemon's log.
+pub struct Log {
+    level: Level,
+    target: Target,
+    socket: Option<fd::Fd>,
+    lost: u64,
+}
+
+impl Log {
+    /// A log that shows messages up to `level`.
+    pub fn new(target: Target, level: Level) -> Log {
+        Log {
+            level,
+            target,
+            socket: None,
+            lost: 0,
+        }
+    }
+
+    /// Shows messages up to `level` from now on.
+    pub fn set_level(&mut self, level: Level) {
+        self.level = level;
+    }
+
+    /// Whether messages of `level` are shown: what is costly to put together can be left out.
+    pub fn shows(&self, level: Level) -> bool {
+        level <= self.level
+    }
+
+    /// Writes one message.
+    pub fn write(&mut self, level: Level, message: &[u8]) {
+        if !self.shows(level) {
+            return;
+        }
+        // OK because LEVELS has an entry for each of the five levels.
+        let (mark, severity) = LEVELS[level as usize];
+        if self.target == Target::Syslog && self.write_syslog(severity, message) {
+            return;
+        }
+        if !fd::STDERR.is_writable() {
+            self.lost = self.lost.saturating_add(1);
+            return;
+        }
+        if self.lost > 0 {
+            write_stderr(&text!(
+                LEVELS[1].0,
+                "log: ",
+                self.lost,
+                " messages were lost"
+            ));
+            self.lost = 0;
+        }
+        write_stderr(&text!(mark, Escaped(message)));
+    }
+
+    fn write_syslog(&mut self, severity: u32, message: &[u8]) -> bool {
+        let tag = text!(
+            "<",
+            FACILITY | severity,
+            ">logknockd[",
+            process::own_id(),
+            "]: "
+        );
+        let mut datagram = text!(tag, Escaped(message));
+        datagram.truncate(MESSAGE_LIMIT);
+        // Twice, because a restarted syslog daemon leaves us with a dead socket.
+        for _ in 0..2 {
+            if self.socket.is_none() {
+                self.socket = fd::Fd::connect_datagram(SYSLOG_SOCKET).ok();
+            }
+            match &self.socket {
+                None => return false,
+                Some(socket) if socket.send(&datagram).is_ok() => return true,
+                Some(_) => self.socket = None,
+            }
+        }
+        false
+    }
+}
+
+/// Writes `text` and a newline to standard error. Nobody is left to be told when that fails.
+fn write_stderr(text: &[u8]) {
+    let mut line = text.to_vec();
+    line.truncate(MESSAGE_LIMIT);
+    line.push(b'\n');
+    let _ = fd::STDERR.write_all(&line);
+}
+
+struct Escaped<'a>(&'a [u8]);
+
+impl Put for Escaped<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_escaped(self.0, out);
+    }
+}
+
+/// Logs a message put together from parts, unless its level is not shown:
+/// `say!(log, Info, "rule ", name)`.
+#[macro_export]
+macro_rules! say {
+    ($log:expr, $level:ident, $($part:expr),+ $(,)?) => {
+        if $log.shows($crate::log::Level::$level) {
+            $log.write($crate::log::Level::$level, &$crate::text!($($part),+));
+        }
+    };
+}
+
+/// Between two warnings of one kind, in milliseconds.
+const THROTTLE_MS: u64 = 10_000;
+
+/// Keeps a warning that strangers can provoke from filling the log: one in ten seconds, and with it how
+/// many were left out.
+#[derive(Default)]
+pub struct Throttle {
+    quiet_until_ms: u64,
+    left_out: u64,
+}
+
+impl Throttle {
+    /// Whether to warn now; then says how many warnings were left out before.
+    pub fn pass(&mut self, now_ms: u64) -> Option<LeftOut> {
+        if now_ms < self.quiet_until_ms {
+            self.left_out = self.left_out.saturating_add(1);
+            return None;
+        }
+        self.quiet_until_ms = now_ms.saturating_add(THROTTLE_MS);
+        Some(LeftOut(core::mem::take(&mut self.left_out)))
+    }
+}
+
+/// How many warnings of this kind were left out; nothing if none.
+pub struct LeftOut(u64);
+
+impl Put for LeftOut {
+    fn put(&self, out: &mut Vec<u8>) {
+        if self.0 > 0 {
+            put!(out, " (", self.0, " such warnings left out)");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_warnings_becomes_one_in_ten_seconds_that_counts_the_others() {
+        let mut throttle = Throttle::default();
+        let mut shown = Vec::new();
+        for now_ms in (0..25_000).step_by(1000) {
+            if let Some(left_out) = throttle.pass(now_ms) {
+                shown.push((now_ms, left_out.0));
+            }
+        }
+        assert_eq!(shown, [(0, 0), (10_000, 9), (20_000, 9)]);
+    }
+}

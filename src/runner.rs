@@ -1,0 +1,385 @@
+//! Runs the commands of knocks: one child at a time, in order, each with a deadline, and never in the
+//! way of anything else.
+//!
+//! * A *job* is all commands of one event. Jobs wait in a queue of [`QUEUE_LIMIT`]; a knock that finds it
+//!   full is refused whole. Closing jobs are never refused: what was opened must be closed.
+//! * A command that fails or cannot be started is reported, and the next one of its job runs all the
+//!   same, as in a shell script.
+//! * A command still running at its deadline gets `SIGTERM`, [`GRACE_MS`] later `SIGKILL`, and so does
+//!   everything it started that is still in its process group.
+//! * What commands print is logged line by line, up to [`OUTPUT_LINES`] a command. The command's own end
+//!   counts, not that of its output: something it left running in the background does not hold up the
+//!   queue, and its further output is not read.
+
+use crate::log::Log;
+use crate::source::lines::LineBuffer;
+use crate::sys::Errno;
+use crate::sys::fd::{Fd, Poll};
+use crate::sys::process::{Child, Exit, Streams, spawn};
+use crate::template::put_shell_words;
+use crate::text::{Put, Quoted};
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Jobs that may wait.
+pub const QUEUE_LIMIT: usize = 256;
+
+/// Between `SIGTERM` and `SIGKILL`, in milliseconds.
+const GRACE_MS: u64 = 2000;
+
+/// Lines of output logged for one command.
+const OUTPUT_LINES: u32 = 200;
+
+/// Reads it takes to empty a pipe that nobody writes to any more.
+const LAST_READS: usize = 8;
+
+/// What a job is for: the `LOGKNOCK_EVENT` of its commands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A knock was completed.
+    Open,
+    /// What a knock opened is closed again.
+    Close,
+}
+
+/// All commands of one event.
+pub struct Job {
+    /// What they are for.
+    pub event: Event,
+    /// The rule's name.
+    pub rule: String,
+    /// Whose knock it was.
+    pub key: Vec<u8>,
+    /// Each command's words, placeholders filled in.
+    pub commands: Vec<Vec<Vec<u8>>>,
+    /// How long each command may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// A job that has been dealt with.
+pub struct Finished {
+    /// The job.
+    pub job: Job,
+    /// Whether each of its commands ended with status 0.
+    pub succeeded: bool,
+}
+
+/// How far a running command has been pushed towards its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Running,
+    Terminated,
+    Killed,
+}
+
+/// The command that is running now.
+struct Running {
+    child: Child,
+    stage: Stage,
+    /// When the stage ends; none after `SIGKILL`, which leaves nothing to do but wait.
+    deadline_ms: Option<u64>,
+    output: Output,
+}
+
+/// What the running command prints.
+struct Output {
+    fd: Option<Fd>,
+    lines: LineBuffer,
+    logged: u32,
+}
+
+/// The job whose commands are being run.
+struct Current {
+    job: Job,
+    /// Index of the command that is running or was last.
+    index: usize,
+    succeeded: bool,
+    running: Option<Running>,
+}
+
+/// The queue of jobs and the command that is running.
+pub struct Runner {
+    queue: VecDeque<Job>,
+    current: Option<Current>,
+    null: Fd,
+}
+
+impl Runner {
+    /// A runner without jobs. Fails if there is no `/dev/null`.
+    pub fn new() -> Result<Runner, Errno> {
+        Ok(Runner {
+            queue: VecDeque::new(),
+            current: None,
+            null: Fd::open(c"/dev/null")?,
+        })
+    }
+
+    /// Queues a job, or hands it back if the queue is full.
+    pub fn submit(&mut self, job: Job) -> Result<(), Job> {
+        if job.event == Event::Open && self.queue.len() >= QUEUE_LIMIT {
+            return Err(job);
+        }
+        self.queue.push_back(job);
+        Ok(())
+    }
+
+    /// Jobs that have not been started.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether nothing is running or waiting.
+    pub fn is_idle(&self) -> bool {
+        self.current.is_none() && self.queue.is_empty()
+    }
+
+    /// The job that is running.
+    pub fn current(&self) -> Option<&Job> {
+        self.current.as_ref().map(|current| &current.job)
+    }
+
+    /// Takes every job out of the queue that was not started.
+    pub fn drop_waiting(&mut self) -> usize {
+        let count = self.queue.len();
+        self.queue.clear();
+        count
+    }
+
+    /// The descriptor to wait for.
+    pub fn poll(&self) -> Option<Poll> {
+        let output = &self.running()?.output;
+        output.fd.as_ref().map(Poll::reading)
+    }
+
+    /// When to call [`Runner::check_deadline`].
+    pub fn deadline_ms(&self) -> Option<u64> {
+        self.running()?.deadline_ms
+    }
+
+    fn running(&self) -> Option<&Running> {
+        self.current.as_ref()?.running.as_ref()
+    }
+
+    /// Starts what can be started, and hands out the next job that has been dealt with.
+    pub fn advance(&mut self, now_ms: u64, log: &mut Log) -> Option<Finished> {
+        loop {
+            if self.current.is_none() {
+                let job = self.queue.pop_front()?;
+                self.current = Some(Current::new(job));
+            }
+            let current = self.current.as_mut()?;
+            if current.running.is_some() {
+                return None;
+            }
+            if !current.start_next(&self.null, now_ms, log) {
+                let Current { job, succeeded, .. } = self.current.take()?;
+                return Some(Finished { job, succeeded });
+            }
+        }
+    }
+
+    /// Logs what the running command has printed.
+    pub fn read_output(&mut self, log: &mut Log) {
+        if let Some(current) = &mut self.current
+            && let Some(running) = &mut current.running
+        {
+            running.output.read(&current.job, log);
+        }
+    }
+
+    /// Looks whether the running command has ended; to be called at every `SIGCHLD`.
+    pub fn reap(&mut self, log: &mut Log) {
+        if let Some(current) = &mut self.current {
+            current.reap(log);
+        }
+    }
+
+    /// Pushes a command that is over its time.
+    pub fn check_deadline(&mut self, now_ms: u64, log: &mut Log) {
+        if let Some(current) = &mut self.current {
+            current.check_deadline(now_ms, log);
+        }
+    }
+}
+
+impl Current {
+    fn new(job: Job) -> Current {
+        Current {
+            job,
+            index: 0,
+            succeeded: true,
+            running: None,
+        }
+    }
+
+    /// Starts the next command that can be started; false if there is none.
+    fn start_next(&mut self, null: &Fd, now_ms: u64, log: &mut Log) -> bool {
+        while let Some(words) = self.job.commands.get(self.index) {
+            self.index += 1;
+            say!(log, Info, Named(&self.job), "running ", ShellWords(words));
+            match start(&self.job, words, null) {
+                Ok((child, output)) => {
+                    self.running = Some(Running {
+                        child,
+                        stage: Stage::Running,
+                        deadline_ms: Some(now_ms.saturating_add(self.job.timeout_ms)),
+                        output,
+                    });
+                    return true;
+                }
+                Err(errno) => {
+                    self.succeeded = false;
+                    let program = words.first().map_or(&[][..], Vec::as_slice);
+                    say!(
+                        log,
+                        Error,
+                        Named(&self.job),
+                        "cannot run ",
+                        Quoted(program),
+                        ": ",
+                        errno
+                    );
+                }
+            }
+        }
+        false
+    }
+
+    fn reap(&mut self, log: &mut Log) {
+        let Some(mut running) = self.running.take_if(|running| running.child.has_ended()) else {
+            return;
+        };
+        if running.stage != Stage::Running {
+            // While its leader is not waited for, the group's number cannot belong to anybody else.
+            running.child.kill_group();
+        }
+        for _ in 0..LAST_READS {
+            running.output.read(&self.job, log);
+        }
+        let what = match running.child.wait() {
+            Exit::Status(0) => return,
+            Exit::Status(status) => text!("exit status ", u32::from(status)),
+            Exit::Signal(signal) => text!("ended by signal ", u32::from(signal)),
+        };
+        self.succeeded = false;
+        say!(log, Warn, Named(&self.job), self.program(), ": ", what);
+    }
+
+    /// The running command's name.
+    fn program(&self) -> &[u8] {
+        let words = self
+            .index
+            .checked_sub(1)
+            .and_then(|i| self.job.commands.get(i));
+        words
+            .and_then(|words| words.first())
+            .map_or(b"", Vec::as_slice)
+    }
+
+    fn check_deadline(&mut self, now_ms: u64, log: &mut Log) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        if running
+            .deadline_ms
+            .is_none_or(|deadline_ms| now_ms < deadline_ms)
+        {
+            return;
+        }
+        let what = match running.stage {
+            Stage::Running => {
+                running.child.terminate_group();
+                running.stage = Stage::Terminated;
+                running.deadline_ms = Some(now_ms.saturating_add(GRACE_MS));
+                "takes too long, terminating it"
+            }
+            Stage::Terminated | Stage::Killed => {
+                running.child.kill_group();
+                running.stage = Stage::Killed;
+                running.deadline_ms = None;
+                "does not end, killing it"
+            }
+        };
+        say!(log, Warn, Named(&self.job), self.program(), ": ", what);
+    }
+}
+
+/// Starts one command of `job`.
+fn start(job: &Job, words: &[Vec<u8>], null: &Fd) -> Result<(Child, Output), Errno> {
+    let event = match job.event {
+        Event::Open => "open",
+        Event::Close => "close",
+    };
+    let variables = [
+        text!("LOGKNOCK_RULE=", job.rule),
+        text!("LOGKNOCK_KEY=", key_variable(&job.key)),
+        text!("LOGKNOCK_EVENT=", event),
+    ];
+    let (read, write) = Fd::pipe()?;
+    let streams = Streams {
+        input: null,
+        output: &write,
+        error: &write,
+    };
+    let child = spawn(words, &variables, &streams)?;
+    let output = Output {
+        fd: Some(read),
+        lines: LineBuffer::new(0),
+        logged: 0,
+    };
+    Ok((child, output))
+}
+
+/// A key as an environment variable can hold it: up to its first NUL.
+fn key_variable(key: &[u8]) -> &[u8] {
+    key.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+impl Output {
+    /// Reads once and logs the complete lines.
+    fn read(&mut self, job: &Job, log: &mut Log) {
+        let Some(fd) = &self.fd else {
+            return;
+        };
+        match fd.read(self.lines.room()) {
+            Err(Errno::EAGAIN) => return,
+            Ok(count @ 1..) => self.lines.add(count),
+            Ok(0) | Err(_) => {
+                self.fd = None;
+                self.lines.finish();
+            }
+        }
+        while let Some(line) = self.lines.next_line() {
+            self.logged = self.logged.saturating_add(1);
+            if self.logged <= OUTPUT_LINES {
+                say!(log, Info, Named(job), "output: ", line.bytes);
+            } else if self.logged == OUTPUT_LINES + 1 {
+                say!(
+                    log,
+                    Warn,
+                    Named(job),
+                    "the rest of the output is not logged"
+                );
+            }
+        }
+    }
+}
+
+/// How every message about a job begins.
+struct Named<'a>(&'a Job);
+
+impl Put for Named<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put!(out, "rule ", Quoted(&self.0.rule), ": ");
+    }
+}
+
+/// A command as it could be typed into a shell.
+struct ShellWords<'a>(&'a [Vec<u8>]);
+
+impl Put for ShellWords<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_shell_words(self.0, out);
+    }
+}

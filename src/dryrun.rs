@@ -1,0 +1,277 @@
+//! The dry run: replays logs through the engine and prints what would run, without running anything.
+//!
+//! Time is the log's own: `within` goes by the lines' time stamps (see `timestamp`). A line without one
+//! counts as coming with the one before; if no line has one, the summary says that time limits were not
+//! applied. What would run goes to standard output, one event a line with the line number first; the
+//! summary, and on a terminal the progress, go to standard error.
+
+use crate::config::Config;
+use crate::dispatch::fill_actions;
+use crate::engine::{Engine, Meaning, Outcome, Setup};
+use crate::log::Level;
+use crate::rule::Rule;
+use crate::source::lines::LineBuffer;
+use crate::sys::fd::{Fd, Poll, STDERR, STDIN, STDOUT, poll};
+use crate::sys::{Errno, clock, random_seed};
+use crate::template::put_shell_words;
+use crate::text::{Put, Quoted, put_escaped};
+use crate::timestamp::LogClock;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+/// Bytes read at a time.
+const CHUNK: usize = 256 << 10;
+
+/// Output is written when this much has come together.
+const FLUSH_AT: usize = 32 << 10;
+
+/// Between two looks at the progress, in milliseconds.
+const PROGRESS_MS: u64 = 200;
+
+/// Replays `logs`, or standard input if there are none. The error is a message.
+pub fn run(config: Config, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> {
+    let limits_time = config.rules.iter().any(|rule| rule.within_ms.is_some());
+    let setup = Setup {
+        max_keys: config.max_keys,
+        seed: random_seed(),
+        own_id: None,
+    };
+    let mut replay = Replay {
+        engine: Engine::new(config.rules, &setup),
+        clock: limits_time.then(|| LogClock::new(clock::unix_time_s())),
+        time_ms: None,
+        lines: 0,
+        out: Vec::new(),
+        explain: level >= Level::Debug,
+        started_ms: clock::boot_time_ms(),
+        progress: Progress::new(),
+    };
+    let names: &[&CStr] = if logs.is_empty() { &[c"-"] } else { logs };
+    for name in names {
+        let several = names.len() > 1;
+        replay
+            .log(name, several)
+            .map_err(|errno| text!(name.to_bytes(), ": ", errno))?;
+    }
+    replay
+        .finish()
+        .map_err(|errno| text!("standard output: ", errno))
+}
+
+struct Replay {
+    engine: Engine,
+    /// Reads the lines' times; none if no rule has a time limit.
+    clock: Option<LogClock>,
+    /// The time of the last line that carried one.
+    time_ms: Option<u64>,
+    /// Lines read so far, of all logs.
+    lines: u64,
+    /// What has not been written yet.
+    out: Vec<u8>,
+    /// Whether to show every line that passes a filter.
+    explain: bool,
+    started_ms: u64,
+    progress: Progress,
+}
+
+impl Replay {
+    fn log(&mut self, name: &CStr, several: bool) -> Result<(), Errno> {
+        let fd = if name == c"-" { STDIN } else { Fd::open(name)? };
+        let prefix = match several {
+            true => text!(name.to_bytes(), ":"),
+            false => Vec::new(),
+        };
+        let first = self.lines;
+        let mut buffer = LineBuffer::new(CHUNK);
+        self.progress.begin(fd.status()?.size);
+        loop {
+            let count = read_some(&fd, buffer.room())?;
+            match count {
+                0 => buffer.finish(),
+                count => buffer.add(count),
+            }
+            while let Some(line) = buffer.next_line() {
+                self.lines += 1;
+                self.line(&prefix, self.lines - first, line.bytes);
+            }
+            self.progress.add(count, self.lines);
+            if self.out.len() >= FLUSH_AT {
+                self.flush()?;
+            }
+            if count == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn line(&mut self, prefix: &[u8], number: u64, line: &[u8]) {
+        if let Some(clock) = &mut self.clock {
+            self.time_ms = clock.time_ms(line).or(self.time_ms);
+        }
+        let out = &mut self.out;
+        for (rule, outcome) in self.engine.line(line, self.time_ms.unwrap_or(0)) {
+            let start = out.len();
+            put!(out, prefix, number, ": ");
+            if !put_outcome(rule, line, &outcome, self.explain, out) {
+                out.truncate(start);
+                continue;
+            }
+            if let Meaning::Knock(knock) = &outcome.meaning {
+                let indented = |out: &mut Vec<u8>| put!(out, prefix, number, ":   ");
+                match fill_actions(rule, knock) {
+                    Err(refusal) => {
+                        indented(out);
+                        put!(out, "refused: ", refusal.message, "\n");
+                    }
+                    Ok(commands) => {
+                        for command in commands {
+                            indented(out);
+                            put!(out, "run ");
+                            put_shell_words(&command, out);
+                            put!(out, "\n");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Errno> {
+        self.progress.clear();
+        STDOUT.write_all(&self.out)?;
+        self.out.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), Errno> {
+        self.flush()?;
+        let elapsed_ms = clock::boot_time_ms().saturating_sub(self.started_ms).max(1);
+        let rate = self.lines.saturating_mul(1000) / elapsed_ms;
+        let mut summary = text!(
+            self.lines,
+            " lines in ",
+            Seconds(elapsed_ms),
+            " s, ",
+            rate,
+            " lines/s\n"
+        );
+        for (rule, counters, _) in self.engine.report() {
+            put!(
+                &mut summary,
+                "rule ",
+                Quoted(&rule.name),
+                ": ",
+                counters.filtered,
+                " filtered, ",
+                counters.knocks,
+                " knocks\n"
+            );
+        }
+        if self.clock.is_some() && self.time_ms.is_none() {
+            put!(
+                &mut summary,
+                "time limits were not applied: no line has a time stamp that can be read\n"
+            );
+        }
+        // Nobody is left to be told when this fails.
+        let _ = STDERR.write_all(&summary);
+        Ok(())
+    }
+}
+
+/// Writes what `line` meant to `rule`; false if that is not to be shown.
+fn put_outcome(
+    rule: &Rule,
+    line: &[u8],
+    outcome: &Outcome,
+    explain: bool,
+    out: &mut Vec<u8>,
+) -> bool {
+    let key = line.get(outcome.key.clone()).unwrap_or_default();
+    let mut put = |what: &str, detail: &dyn Put| {
+        put!(out, what, Quoted(&rule.name), " ");
+        put_escaped(key, out);
+        detail.put(out);
+        out.push(b'\n');
+        true
+    };
+    match &outcome.meaning {
+        Meaning::Knock(_) => put("knock ", &""),
+        Meaning::KeyTooLong => put("", &": longer than a key can be, passed over"),
+        Meaning::Progress(change) if explain => {
+            put("", &text!(" ", change.describe(rule.length(0))))
+        }
+        Meaning::Progress(_) => false,
+    }
+}
+
+/// Reads what there is, waiting for it where the descriptor (a FIFO, say) does not.
+fn read_some(fd: &Fd, room: &mut [u8]) -> Result<usize, Errno> {
+    loop {
+        match fd.read(room) {
+            Err(Errno::EAGAIN) => poll(&mut [Poll::reading(fd)], None)?,
+            answer => return answer,
+        }
+    }
+}
+
+/// Milliseconds as seconds with two decimals.
+struct Seconds(u64);
+
+impl Put for Seconds {
+    fn put(&self, out: &mut Vec<u8>) {
+        let (seconds, hundredths) = (self.0 / 1000, self.0 % 1000 / 10);
+        put!(out, seconds, ".", hundredths / 10, hundredths % 10);
+    }
+}
+
+/// How far a long replay has come, for those who wait for it at a terminal.
+struct Progress {
+    on_terminal: bool,
+    shown: bool,
+    show_at_ms: u64,
+    size: u64,
+    read: u64,
+}
+
+impl Progress {
+    fn new() -> Progress {
+        Progress {
+            on_terminal: STDERR.is_terminal(),
+            shown: false,
+            show_at_ms: clock::boot_time_ms() + PROGRESS_MS,
+            size: 0,
+            read: 0,
+        }
+    }
+
+    /// Begins with a log of `size` bytes; 0 if nobody knows.
+    fn begin(&mut self, size: u64) {
+        self.size = size;
+        self.read = 0;
+    }
+
+    fn add(&mut self, bytes: usize, lines: u64) {
+        self.read = self.read.saturating_add(bytes as u64);
+        if !self.on_terminal {
+            return;
+        }
+        let now_ms = clock::boot_time_ms();
+        if now_ms < self.show_at_ms {
+            return;
+        }
+        self.show_at_ms = now_ms + PROGRESS_MS;
+        self.shown = true;
+        let mut text = text!("\r\x1b[K", lines, " lines");
+        if let Some(percent) = self.read.saturating_mul(100).checked_div(self.size) {
+            put!(&mut text, ", ", percent.min(100), " %");
+        }
+        let _ = STDERR.write_all(&text);
+    }
+
+    fn clear(&mut self) {
+        if core::mem::take(&mut self.shown) {
+            let _ = STDERR.write_all(b"\r\x1b[K");
+        }
+    }
+}

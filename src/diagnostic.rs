@@ -122,7 +122,7 @@ fn put_character(character: char, out: &mut Vec<u8>) {
         '\t' => out.push(b'\t'),
         char::REPLACEMENT_CHARACTER => out.push(b'?'),
         _ if character.is_control() => out.push(b'?'),
-        _ => put!(out, character.encode_utf8(&mut [0; 4]).as_bytes()),
+        _ => put!(out, *character.encode_utf8(&mut [0; 4])),
     }
 }
 

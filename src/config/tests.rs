@@ -1,0 +1,721 @@
+//! What a file may say, and what is said about one that is wrong.
+
+use super::*;
+use crate::template::Values;
+use std::format;
+
+/// Every key there is, each with a value that is not its default.
+const FULL: &str = r#"{
+  "_comment": ["anything"],
+  "file": ["/var/log/messages", "/dev/kmsg", "-"],
+  "command": "logread -f -e '{0} }'",
+  "debug": true, "trace": true,
+  "state": "/tmp/state", "poll": 0.25, "max_keys": 65535,
+  "ruleset": [
+    {
+      "name": "für \"ssh\"", "_why": null,
+      "filter": "drop .* SRC=([0-9.]+) .* PROTO=UDP", "ignore": "\\bSPT=53\\b",
+      "sequence": ["DPT=1", "DPT=2", "SRC=([0-9.]+) (?P<port>DPT=\\d+)( x)?"],
+      "within": 12.5, "repeats": true,
+      "actions": [
+        "nft add element inet fw4 k {{ {0} }}",
+        ["/bin/echo", "{port}", "it's {key}", "{rule}", "", "{2}"]
+      ],
+      "timeout": 3600, "exclusive": true, "action_timeout": 1e1,
+      "revert": ["nft delete element inet fw4 k '{{ {} }}'"]
+    },
+    {
+      "name": "once", "filter": "(a)", "actions": ["x {0}"],
+      "one_time": [["a", "(b)"], ["a", "(c)"], ["(b)"]]
+    }
+  ]
+}"#;
+
+fn load(document: &str) -> Config {
+    match Config::parse(document.as_bytes()) {
+        Ok(config) => config,
+        Err(problems) => panic!("{}", rendered(document, &problems)),
+    }
+}
+
+fn rendered(document: &str, problems: &[Diagnostic]) -> String {
+    let mut out = Vec::new();
+    for problem in problems {
+        problem.render(b"test.conf", document.as_bytes(), &mut out);
+    }
+    String::from_utf8(out).expect("what is rendered is UTF-8")
+}
+
+fn patterns(steps: &[Regex]) -> Vec<&str> {
+    steps.iter().map(Regex::pattern).collect()
+}
+
+fn fill(template: &Template) -> Vec<String> {
+    let groups = ["192.0.2.1", "DPT=3", ""].map(Vec::from);
+    let values = Values {
+        rule: "R",
+        key: b"K",
+        groups: &groups,
+    };
+    let words = template.fill(&values).expect("printable values");
+    words
+        .into_iter()
+        .map(|word| String::from_utf8(word).unwrap())
+        .collect()
+}
+
+/// Each `¿` of `document` marks where an error must point; `messages` are the errors in that order. A
+/// second error at the same place has a `¿` of its own.
+fn check(document: &str, messages: &[&str]) {
+    let mut places = Vec::new();
+    let mut clean = String::new();
+    for piece in document.split_inclusive('¿') {
+        clean.push_str(piece.trim_end_matches('¿'));
+        if piece.ends_with('¿') {
+            places.push(clean.len());
+        }
+    }
+    let problems = match Config::parse(clean.as_bytes()) {
+        Ok(_) => panic!("no error: {clean}"),
+        Err(problems) => problems,
+    };
+    let found: Vec<(usize, &str)> = problems
+        .iter()
+        .map(|problem| (problem.at, std::str::from_utf8(&problem.message).unwrap()))
+        .collect();
+    assert_eq!(places.len(), messages.len(), "one mark for each message");
+    let expected: Vec<(usize, &str)> = places.into_iter().zip(messages.iter().copied()).collect();
+    assert_eq!(found, expected, "{}", rendered(&clean, &problems));
+}
+
+/// The same for the members of an only rule.
+fn check_rule(members: &str, messages: &[&str]) {
+    check(
+        &format!(r#"{{"file": "f", "ruleset": [{{{members}}}]}}"#),
+        messages,
+    );
+}
+
+/// The same for members added to a rule that has all it must have.
+fn check_added(members: &str, messages: &[&str]) {
+    let complete = r#""name": "r", "filter": "(a)", "sequence": ["(b)"], "actions": ["x"]"#;
+    check_rule(&format!("{complete}, {members}"), messages);
+}
+
+/// The same for commands of a rule whose last step has the groups 0 and `port`.
+fn check_actions(actions: &str, messages: &[&str]) {
+    let rule = r#""name": "r", "filter": "(a)", "sequence": ["a", "(b)(?P<port>c)"]"#;
+    check_rule(&format!(r#"{rule}, "actions": {actions}"#), messages);
+}
+
+/// The same for top-level members beside a rule.
+fn check_top(members: &str, messages: &[&str]) {
+    let rule = r#"{"name": "r", "filter": "(a)", "sequence": ["b"], "actions": ["x"]}"#;
+    check(&format!(r#"{{{members}, "ruleset": [{rule}]}}"#), messages);
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = load(FULL);
+    assert_eq!(config.files, ["/var/log/messages", "/dev/kmsg", "-"]);
+    assert_eq!(config.command.unwrap(), ["logread", "-f", "-e", "{0} }"]);
+    assert!(config.debug && config.trace);
+    assert_eq!(config.state, "/tmp/state");
+    assert_eq!((config.poll_ms, config.max_keys), (Some(250), 65535));
+
+    let [rule, once] = config.rules.as_slice() else {
+        panic!()
+    };
+    assert_eq!(rule.name, "für \"ssh\"");
+    assert_eq!(rule.filter.pattern(), "drop .* SRC=([0-9.]+) .* PROTO=UDP");
+    assert_eq!(
+        rule.ignore.as_ref().map(Regex::pattern),
+        Some(r"\bSPT=53\b")
+    );
+    assert!(rule.repeats && !rule.one_time);
+    assert_eq!(
+        (rule.within_ms, rule.action_timeout_ms),
+        (Some(12_500), 10_000)
+    );
+    let lease = rule.lease.as_ref().unwrap();
+    assert_eq!((lease.timeout_ms, lease.exclusive), (3_600_000, true));
+    let [sequence] = rule.sequences.as_slice() else {
+        panic!()
+    };
+    let last = r"SRC=([0-9.]+) (?P<port>DPT=\d+)( x)?";
+    assert_eq!(patterns(&sequence.steps), ["DPT=1", "DPT=2", last]);
+    let [nft, echo] = sequence.actions.as_slice() else {
+        panic!()
+    };
+    assert_eq!(
+        fill(nft),
+        [
+            "nft",
+            "add",
+            "element",
+            "inet",
+            "fw4",
+            "k",
+            "{",
+            "192.0.2.1",
+            "}"
+        ]
+    );
+    assert_eq!(fill(echo), ["/bin/echo", "DPT=3", "it's K", "R", "", ""]);
+    let [revert] = sequence.revert.as_slice() else {
+        panic!()
+    };
+    assert_eq!(
+        fill(revert),
+        [
+            "nft",
+            "delete",
+            "element",
+            "inet",
+            "fw4",
+            "k",
+            "{ 192.0.2.1 }"
+        ]
+    );
+
+    assert!(once.one_time && once.lease.is_none());
+    let sequences: Vec<_> = once
+        .sequences
+        .iter()
+        .map(|one| patterns(&one.steps))
+        .collect();
+    assert_eq!(sequences, [vec!["a", "(b)"], vec!["a", "(c)"], vec!["(b)"]]);
+    for sequence in &once.sequences {
+        assert_eq!(
+            sequence.actions.iter().map(fill).collect::<Vec<_>>(),
+            [["x", "192.0.2.1"]]
+        );
+        assert!(sequence.revert.is_empty());
+    }
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let config = load(
+        r#"{"file": "f", "ruleset":
+            [{"name": "r", "filter": "(a)", "sequence": ["b"], "actions": ["x"]}]}"#,
+    );
+    assert_eq!(config.files, ["f"]);
+    assert!(config.command.is_none() && !config.debug && !config.trace);
+    assert_eq!(config.state, "/var/run/logknockd.state");
+    assert_eq!((config.poll_ms, config.max_keys), (None, 4096));
+    let rule = &config.rules[0];
+    assert!(rule.ignore.is_none() && rule.lease.is_none());
+    assert!(!rule.repeats && !rule.one_time);
+    assert_eq!((rule.within_ms, rule.action_timeout_ms), (None, 30_000));
+}
+
+#[test]
+fn a_file_written_for_the_python_daemon_loads_unchanged() {
+    let config = load(
+        r#"{
+    "trace": false,
+    "debug": true,
+    "file": "/tmp/system.log",
+    "ruleset": [
+        {
+            "name": "Forward ports for service x",
+            "filter": "drop wan in: .* SRC=([0-9.]+) .* PROTO=UDP",
+            "sequence": [
+                "drop wan in: .* SRC=([0-9.]+) .* DPT=1234",
+                "drop wan in: .* SRC=([0-9.]+) .* DPT=2345",
+                "drop wan in: .* SRC=([0-9.]+) .* DPT=3456",
+                "drop wan in: .* SRC=([0-9.]+) .* DPT=4567"
+            ],
+            "actions": [
+                "uci set firewall.cfgxxx.src_ip={0}",
+                "uci commit",
+                "service firewall reload"
+            ]
+        }
+    ]
+}"#,
+    );
+    let actions = &config.rules[0].sequences[0].actions;
+    assert_eq!(
+        fill(&actions[0]),
+        ["uci", "set", "firewall.cfgxxx.src_ip=192.0.2.1"]
+    );
+    assert_eq!(actions.len(), 3);
+}
+
+#[test]
+fn an_error_is_shown_with_its_line_and_a_caret() {
+    let document = r#"{
+  "file": "/tmp/system.log",
+  "debug": "yes",
+  "ruleset": [
+    {
+      "name": "ssh",
+      "filter": "\"\u00fc\" SRC=([0-9.]+ .* PROTO=UDP",
+      "sequnce": []
+    }
+  ]
+}
+"#;
+    let problems = Config::parse(document.as_bytes()).err().unwrap();
+    let expected = r#"test.conf:3:12: error: "debug": expected true or false, found a string
+    3 |   "debug": "yes",
+      |            ^
+test.conf:5:5: error: rule "ssh": missing "actions"
+    5 |     {
+      |     ^
+test.conf:5:5: error: rule "ssh": missing "sequence" (or "one_time")
+    5 |     {
+      |     ^
+test.conf:7:33: error: rule "ssh": filter: unclosed group
+    7 |       "filter": "\"\u00fc\" SRC=([0-9.]+ .* PROTO=UDP",
+      |                                 ^
+test.conf:8:7: error: rule "ssh": unknown key "sequnce": did you mean "sequence"?
+    8 |       "sequnce": []
+      |       ^
+"#;
+    assert_eq!(rendered(document, &problems), expected);
+}
+
+#[test]
+fn what_is_no_json_stops_at_its_first_error() {
+    check(
+        r#"{"debug": 1, "trace": 2¿"#,
+        &["the document ends too early"],
+    );
+    check(
+        r#"{"debug": 1 ¿"trace": 2}"#,
+        &["expected a comma or the closing bracket"],
+    );
+    check(
+        r#"{"file": "f", ¿"file": "g"}"#,
+        &["duplicate key \"file\""],
+    );
+}
+
+#[test]
+fn top_level_errors_are_reported_in_words() {
+    check("¿[]", &["expected an object, found an empty array"]);
+    check(
+        "¿¿{}",
+        &[
+            "missing \"file\" or \"command\": there is nothing to watch",
+            "missing \"ruleset\"",
+        ],
+    );
+    check_top(
+        r#"¿"fil": "f", "file": "g""#,
+        &["unknown key \"fil\": did you mean \"file\"?"],
+    );
+    check_top(
+        r#""file": "f", ¿"logfiles": 1"#,
+        &["unknown key \"logfiles\""],
+    );
+    check_top(
+        r#""file": "f", ¿"a\nb\u0000": 1"#,
+        &["unknown key \"a\\x0ab\\x00\""],
+    );
+    check_top(
+        r#""file": "f", "debug": ¿"no", "trace": ¿1"#,
+        &[
+            "\"debug\": expected true or false, found a string",
+            "\"trace\": expected true or false, found 1",
+        ],
+    );
+}
+
+#[test]
+fn paths_are_checked() {
+    let expected = "expected a path of 1 to 4095 bytes without NUL, found";
+    let file = |found: &str| format!("\"file\": {expected} {found}");
+    check_top(r#""file": ¿"""#, &[&file("an empty string")]);
+    check_top(r#""file": ¿null"#, &[&file("null")]);
+    check_top(
+        r#""file": ["a", ¿"a\u0000b", ¿{}]"#,
+        &[&file("a string"), &file("an object")],
+    );
+    let long = "x".repeat(4096);
+    check_top(&format!(r#""file": ¿"{long}""#), &[&file("a string")]);
+    check_top(
+        r#""file": "f", "state": ¿"""#,
+        &[&format!("\"state\": {expected} an empty string")],
+    );
+    check_top(
+        r#""file": ¿[]"#,
+        &["\"file\": expected an array of 1 to 64 paths, found an empty array"],
+    );
+    check_top(
+        r#""file": ["a", "b", ¿"a"]"#,
+        &["\"file\": \"a\" is listed twice"],
+    );
+}
+
+#[test]
+fn numbers_are_checked() {
+    let max_keys =
+        |found: &str| format!("\"max_keys\": expected an integer from 1 to 65535, found {found}");
+    let poll = |found: &str| format!("\"poll\": expected seconds from 0.1 to 3600, found {found}");
+    for value in ["0", "-1", "1.5", "65536", "1e99", "true", "false"] {
+        check_top(
+            &format!(r#""file": "f", "max_keys": ¿{value}"#),
+            &[&max_keys(value)],
+        );
+    }
+    for value in ["0", "0.099", "0.1005", "3600.001", "-1"] {
+        check_top(
+            &format!(r#""file": "f", "poll": ¿{value}"#),
+            &[&poll(value)],
+        );
+    }
+    for key in ["within", "action_timeout"] {
+        let expected = "expected seconds from 0.001 to 315360000, found";
+        for value in ["0", "-5", "315360000.001", "1e999", "0.0001"] {
+            let message = format!("rule \"r\": {key}: {expected} {value}");
+            check_added(&format!(r#""{key}": ¿{value}"#), &[&message]);
+        }
+        let message = format!("rule \"r\": {key}: {expected} a string");
+        check_added(&format!(r#""{key}": ¿"5""#), &[&message]);
+    }
+    check_added(
+        r#""timeout": ¿[1], "revert": ["x"]"#,
+        &["rule \"r\": timeout: expected seconds from 0.001 to 315360000, found an array of 1"],
+    );
+}
+
+#[test]
+fn the_source_command_is_checked() {
+    check_top(
+        r#""command": ¿5"#,
+        &["\"command\": expected a command: a string or an array of words, found 5"],
+    );
+    check_top(r#""command": "¿""#, &["\"command\": empty command"]);
+    check_top(
+        r#""command": ¿[]"#,
+        &["\"command\": expected an array of 1 to 256 words, found an empty array"],
+    );
+    check_top(
+        r#""command": ["¿"]"#,
+        &["\"command\": the first word, the program, is empty"],
+    );
+    check_top(
+        r#""command": ["a", ¿1, "b", ¿null]"#,
+        &[
+            "\"command\": expected a string, found 1",
+            "\"command\": expected a string, found null",
+        ],
+    );
+    check_top(
+        r#""command": "logread ¿'-f""#,
+        &["\"command\": unterminated quote"],
+    );
+}
+
+#[test]
+fn a_rule_must_have_what_a_rule_needs() {
+    check(
+        r#"{"file": "f", "ruleset": ¿[]}"#,
+        &["\"ruleset\": expected an array of 1 to 256 rules, found an empty array"],
+    );
+    check(
+        r#"{"file": "f", "ruleset": ¿{}}"#,
+        &["\"ruleset\": expected an array of 1 to 256 rules, found an object"],
+    );
+    check(
+        r#"{"file": "f", "ruleset": [¿1, ¿¿¿¿{}]}"#,
+        &[
+            "rule 1: expected an object, found 1",
+            "rule 2: missing \"name\"",
+            "rule 2: missing \"actions\"",
+            "rule 2: missing \"sequence\" (or \"one_time\")",
+            "rule 2: missing \"filter\"",
+        ],
+    );
+    check_added(
+        r#"¿"action": 1"#,
+        &["rule \"r\": unknown key \"action\": did you mean \"actions\"?"],
+    );
+    check_added(
+        r#""repeats": ¿0"#,
+        &["rule \"r\": repeats: expected true or false, found 0"],
+    );
+}
+
+#[test]
+fn names_are_checked() {
+    let rest = r#""filter": "(a)", "sequence": ["b"], "actions": ["x"]"#;
+    let long = format!("\"{}\"", "x".repeat(256));
+    let text = "rule 1: name: expected printable text of 1 to 255 bytes, found";
+    let cases = [
+        ("\"\"", "an empty string"),
+        ("\"a\\nb\"", "a string"),
+        (long.as_str(), "a string"),
+        ("7", "7"),
+    ];
+    for (name, found) in cases {
+        check_rule(
+            &format!(r#""name": ¿{name}, {rest}"#),
+            &[&format!("{text} {found}")],
+        );
+    }
+    let rules = format!(r#"[{{"name": "r", {rest}}}, {{"name": ¿"r", {rest}}}]"#);
+    check(
+        &format!(r#"{{"file": "f", "ruleset": {rules}}}"#),
+        &["rule \"r\": name: an earlier rule has this name"],
+    );
+}
+
+#[test]
+fn patterns_are_checked_and_the_caret_points_into_them() {
+    check_rule(
+        r#""name": "r", "filter": "\\(\u00fc¿(a", "ignore": "a¿)",
+           "sequence": ["a", "\"¿(", ¿3, "¿("], "actions": ["x"]"#,
+        &[
+            "rule \"r\": filter: unclosed group",
+            "rule \"r\": ignore: unbalanced parenthesis",
+            "rule \"r\": sequence step 2: unclosed group",
+            "rule \"r\": sequence step 3: expected a string, found 3",
+            "rule \"r\": sequence step 4: unclosed group",
+        ],
+    );
+    check_rule(
+        r#""name": "r", "filter": ¿"(?:a)", "sequence": ["b"], "actions": ["x"]"#,
+        &["rule \"r\": filter: there is no capture group to take the key from"],
+    );
+}
+
+#[test]
+fn sequences_are_checked() {
+    let rest = r#""name": "r", "filter": "(a)", "actions": ["x"]"#;
+    let check = |members: &str, messages| check_rule(&format!("{rest}, {members}"), messages);
+    let many = ["\"a\""; 33].join(",");
+    check(
+        &format!(r#""sequence": ¿[{many}]"#),
+        &["rule \"r\": sequence: expected an array of 1 to 32 regexes, found an array of 33"],
+    );
+    check(
+        r#""sequence": ¿"a""#,
+        &["rule \"r\": sequence: expected an array of 1 to 32 regexes, found a string"],
+    );
+    check(
+        r#""sequence": ["a"], "one_time": ¿[["b"]]"#,
+        &["rule \"r\": one_time: cannot stand beside \"sequence\""],
+    );
+    check(
+        r#""one_time": ¿[]"#,
+        &["rule \"r\": one_time: expected an array of 1 to 256 sequences, found an empty array"],
+    );
+    check(
+        r#""one_time": [["a"], ¿"a", ["a", "¿)"], ¿[]]"#,
+        &[
+            "rule \"r\": one_time sequence 2: expected an array of 1 to 32 regexes, found a string",
+            "rule \"r\": one_time sequence 3: step 2: unbalanced parenthesis",
+            "rule \"r\": one_time sequence 4: expected an array of 1 to 32 regexes, found an empty array",
+        ],
+    );
+    check(
+        r#""one_time": [["a"], ["a", "b"], ¿["a"], ["b", "a"], ¿["a", "b"]]"#,
+        &[
+            "rule \"r\": one_time sequence 3: the same as sequence 1",
+            "rule \"r\": one_time sequence 5: the same as sequence 2",
+        ],
+    );
+}
+
+#[test]
+fn what_belongs_together_is_asked_for() {
+    check_added(
+        r#"¿"timeout": 5"#,
+        &["rule \"r\": \"timeout\" needs \"revert\""],
+    );
+    check_added(
+        r#"¿"revert": ["x"]"#,
+        &["rule \"r\": \"revert\" needs \"timeout\""],
+    );
+    check_added(
+        r#"¿"exclusive": true"#,
+        &["rule \"r\": \"exclusive\" needs \"timeout\""],
+    );
+    check_added(
+        r#"¿"revert": ["x"], ¿"exclusive": ¿1"#,
+        &[
+            "rule \"r\": \"revert\" needs \"timeout\"",
+            "rule \"r\": \"exclusive\" needs \"timeout\"",
+            "rule \"r\": exclusive: expected true or false, found 1",
+        ],
+    );
+}
+
+#[test]
+fn commands_are_checked_and_the_caret_points_into_them() {
+    check_actions(
+        "¿[]",
+        &["rule \"r\": actions: expected an array of 1 to 64 commands, found an empty array"],
+    );
+    check_actions(
+        r#"¿"x""#,
+        &["rule \"r\": actions: expected an array of 1 to 64 commands, found a string"],
+    );
+    check_actions(
+        r#"["\"ü\" a\\\\b ¿{2}", ["x", "\u00fc\"¿{prot}"], "x {0¿:x}", "x \"\\\"{0}\" '¿}'"]"#,
+        &[
+            "rule \"r\": action 1: {2}: the last step has 2 groups, {0} to {1}",
+            "rule \"r\": action 2: {prot}: the last step has no group of that name \
+         (literal braces are written {{ and }})",
+            "rule \"r\": action 3: a placeholder is a group's number or name: no :format",
+            "rule \"r\": action 4: single } (a literal brace is written }})",
+        ],
+    );
+    check_actions(
+        r#"["¿", ["x", ¿["y"]]]"#,
+        &[
+            "rule \"r\": action 1: empty command",
+            "rule \"r\": action 2: expected a string, found an array of 1",
+        ],
+    );
+    check_actions(
+        r#"[["sh", "-c", "echo ¿{0}"], "x y¿\u0000"]"#,
+        &[
+            "rule \"r\": action 1: a shell would run the value as code: pass it as \"$1\", with sh and \
+         the placeholder as words after the script",
+            "rule \"r\": action 2: a command cannot hold a NUL byte",
+        ],
+    );
+    check_added(
+        r#""timeout": 1, "revert": ["x", "y ¿{1}"]"#,
+        &["rule \"r\": revert command 2: {1}: the last step has 1 group, {0}"],
+    );
+}
+
+#[test]
+fn a_command_is_checked_against_every_sequence_and_reported_once() {
+    check_rule(
+        r#""name": "r", "filter": "(a)", "one_time": [["(a)"], ["b"], ["c"]],
+           "actions": ["x ¿{0}", "x {key}", "x ¿'"]"#,
+        &[
+            "rule \"r\": action 1: one_time sequence 2: {0}: the last step has no groups",
+            "rule \"r\": action 3: unterminated quote",
+        ],
+    );
+    // Where no sequence is known, what can be said about a command is still said.
+    check_rule(
+        r#""name": "r", "filter": "(a)", "sequence": ["¿("], "actions": ["x {7}", "x {¿!r}"]"#,
+        &[
+            "rule \"r\": sequence step 1: unclosed group",
+            "rule \"r\": action 2: a placeholder is a group's number or name: no !conversion",
+        ],
+    );
+}
+
+#[test]
+fn all_errors_are_reported_in_the_order_of_the_document() {
+    check(
+        r#"¿{ "ruleset": [
+            {"actions": ["x ¿{5}"], "sequence": ["b"], "name": "one", "filter": "¿("},
+            ¿{"exclusive": ¿2, "timeout": ¿0, "revert": ["¿"], "sequence": ["¿)"],
+             "filter": ¿"x", "name": "two"}
+          ], "debug": ¿null, ¿"trase": 1 }"#,
+        &[
+            "missing \"file\" or \"command\": there is nothing to watch",
+            "rule \"one\": action 1: {5}: the last step has no groups",
+            "rule \"one\": filter: unclosed group",
+            "rule \"two\": missing \"actions\"",
+            "rule \"two\": exclusive: expected true or false, found 2",
+            "rule \"two\": timeout: expected seconds from 0.001 to 315360000, found 0",
+            "rule \"two\": revert command 1: empty command",
+            "rule \"two\": sequence step 1: unbalanced parenthesis",
+            "rule \"two\": filter: there is no capture group to take the key from",
+            "\"debug\": expected true or false, found null",
+            "unknown key \"trase\": did you mean \"trace\"?",
+        ],
+    );
+}
+
+#[test]
+fn a_suggestion_is_made_for_two_slips_of_the_pen_and_no_more() {
+    let cases = [
+        ("sequnce", Some("sequence")),
+        ("seqeunce", Some("sequence")),
+        ("sequences", Some("sequence")),
+        ("Filter", Some("filter")),
+        ("one-time", Some("one_time")),
+        ("onetime", Some("one_time")),
+        ("revrets", Some("revert")),
+        ("acton", Some("actions")),
+        ("nmae", Some("name")),
+        ("timeot", Some("timeout")),
+        ("action_timout", Some("action_timeout")),
+        ("", None),
+        ("cooldown", None),
+        ("regex", None),
+        ("filtration", None),
+    ];
+    for (written, meant) in cases {
+        assert_eq!(read::nearest(written, RULE_KEYS), meant, "{written}");
+    }
+}
+
+#[test]
+fn no_cut_or_changed_file_makes_the_reader_panic_or_say_nothing() {
+    let try_one = |document: &[u8]| {
+        if let Err(problems) = Config::parse(document) {
+            assert!(!problems.is_empty());
+            assert!(problems.is_sorted_by_key(|problem| problem.at));
+            for problem in &problems {
+                assert!(problem.at <= document.len());
+                problem.render(b"f", document, &mut Vec::new());
+            }
+        }
+    };
+    let full = FULL.as_bytes();
+    for at in 0..full.len() {
+        try_one(&full[..at]);
+        let mut shorter = full.to_vec();
+        shorter.remove(at);
+        try_one(&shorter);
+        for byte in [
+            0, b'"', b'\\', b'{', b'}', b'[', b'0', b'-', b'x', b',', b'(', 0xff,
+        ] {
+            let mut changed = full.to_vec();
+            changed[at] = byte;
+            try_one(&changed);
+        }
+    }
+}
+
+/// Replaces every value of the full configuration by one of each kind.
+#[test]
+fn no_value_of_a_wrong_type_makes_the_reader_panic_or_say_nothing() {
+    fn values(value: &Value, out: &mut Vec<usize>) {
+        out.push(value.at);
+        match &value.kind {
+            Kind::Array(items) => items.iter().for_each(|item| values(item, out)),
+            Kind::Object(members) => members.iter().for_each(|member| values(&member.value, out)),
+            _ => {}
+        }
+    }
+    let full = json::parse(FULL.as_bytes()).unwrap();
+    let mut places = Vec::new();
+    values(&full, &mut places);
+    for at in places {
+        // The end of a value is where the text from its beginning first is one.
+        let end = (at + 1..=FULL.len()).find(|&end| json::parse(&FULL.as_bytes()[at..end]).is_ok());
+        let rest = &FULL[end.unwrap()..];
+        for kind in [
+            "null",
+            "true",
+            "-1",
+            "1e400",
+            "\"\"",
+            "\"\\u0000\"",
+            "[]",
+            "[[[]]]",
+            "{}",
+        ] {
+            let document = [&FULL[..at], kind, rest].concat();
+            if let Err(problems) = Config::parse(document.as_bytes()) {
+                assert!(!problems.is_empty(), "{document}");
+            }
+        }
+    }
+}

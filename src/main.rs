@@ -1,0 +1,30 @@
+//! The program: C's entry point, the heap, and what happens in a panic. Everything else is in the library.
+
+#![no_std]
+#![no_main]
+
+// Debug builds borrow std's panic messages; a release build carries none of it.
+#[cfg(debug_assertions)]
+extern crate std;
+
+use core::ffi::{c_char, c_int};
+use logknockd::sys::{Arguments, fd, heap::Malloc};
+
+#[global_allocator]
+static HEAP: Malloc = Malloc;
+
+#[cfg(not(debug_assertions))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    logknockd::sys::panic_exit()
+}
+
+/// # Safety
+/// Called by the C library, once, with the program's arguments.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn main(count: c_int, values: *const *const c_char) -> c_int {
+    fd::fill_standard_descriptors();
+    // SAFETY: these are main's own arguments.
+    let arguments = unsafe { Arguments::new(count, values) };
+    c_int::from(logknockd::cli::run(arguments.skip(1)))
+}

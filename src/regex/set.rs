@@ -1,0 +1,70 @@
+//! Sets of bytes: what classes, `.` and letters of either case come down to.
+
+/// One bit per byte value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Set([u32; 8]);
+
+pub(super) const DIGIT: Set = Set::of(&[(b'0', b'9')]);
+pub(super) const WORD: Set = Set::of(&[(b'0', b'9'), (b'A', b'Z'), (b'_', b'_'), (b'a', b'z')]);
+/// What Python's `\s` matches of ASCII in a `str`, which is what patterns are by default.
+pub(super) const SPACE_UNICODE: Set = Set::of(&[(b'\t', b'\r'), (0x1c, 0x1f), (b' ', b' ')]);
+/// The same under `(?a)`.
+pub(super) const SPACE_ASCII: Set = Set::of(&[(b'\t', b'\r'), (b' ', b' ')]);
+
+impl Set {
+    pub const EMPTY: Set = Set([0; 8]);
+
+    const fn of(ranges: &[(u8, u8)]) -> Set {
+        let mut set = Set::EMPTY;
+        let mut index = 0;
+        while index < ranges.len() {
+            // OK because of the loop's condition; `const` has no iterators.
+            set.insert_range(ranges[index].0, ranges[index].1);
+            index += 1;
+        }
+        set
+    }
+
+    pub const fn contains(&self, byte: u8) -> bool {
+        // OK because eight words of 32 bits hold every byte.
+        self.0[byte as usize / 32] >> (byte % 32) & 1 != 0
+    }
+
+    pub const fn insert(&mut self, byte: u8) {
+        // OK because eight words of 32 bits hold every byte.
+        self.0[byte as usize / 32] |= 1 << (byte % 32);
+    }
+
+    /// Adds `low` to `high`, both included.
+    pub const fn insert_range(&mut self, low: u8, high: u8) {
+        let mut byte = low;
+        while byte < high {
+            self.insert(byte);
+            byte += 1;
+        }
+        self.insert(high);
+    }
+
+    pub fn add(&mut self, other: &Set) {
+        for (word, more) in self.0.iter_mut().zip(other.0) {
+            *word |= more;
+        }
+    }
+
+    pub fn negated(&self) -> Set {
+        Set(self.0.map(|word| !word))
+    }
+
+    /// With each ASCII letter, the same letter of the other case.
+    pub fn ignoring_case(&self) -> Set {
+        let mut set = *self;
+        for letter in b'a'..=b'z' {
+            let upper = letter.to_ascii_uppercase();
+            if self.contains(letter) || self.contains(upper) {
+                set.insert(letter);
+                set.insert(upper);
+            }
+        }
+        set
+    }
+}

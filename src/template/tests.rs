@@ -1,0 +1,392 @@
+//! How commands are split, what may stand where, and what is filled in.
+
+use super::*;
+use alloc::vec;
+use std::format;
+
+const HOSTILE: &str = "x'; reboot #\" $(reboot) `reboot` \\";
+
+fn split(line: &str) -> Vec<String> {
+    match Command::split(line) {
+        Ok(command) => command.into_words(),
+        Err(error) => panic!("{line}: {error:?}"),
+    }
+}
+
+fn pattern(pattern: &str) -> Regex {
+    Regex::new(pattern).ok().unwrap()
+}
+
+/// A template of a line, for a step with the groups 0, 1 (`port`) and 2.
+fn template(line: &str) -> Result<Template, Error> {
+    let step = pattern(r"SRC=([0-9.]+) (?P<port>\d+)( x)?");
+    Template::new(&Command::split(line)?, &step)
+}
+
+fn filled(line: &str) -> Vec<String> {
+    let template = match template(line) {
+        Ok(template) => template,
+        Err(error) => panic!("{line}: {error:?}"),
+    };
+    let groups = [b"192.0.2.1".to_vec(), HOSTILE.into(), Vec::new()];
+    let values = Values {
+        rule: "my rule",
+        key: b"k y",
+        groups: &groups,
+    };
+    let words = template
+        .fill(&values)
+        .expect("the tests' values are printable");
+    words
+        .into_iter()
+        .map(|word| String::from_utf8(word).unwrap())
+        .collect()
+}
+
+fn message(result: Result<Template, Error>) -> (usize, String) {
+    match result {
+        Ok(_) => panic!("no error"),
+        Err(error) => (error.at, String::from_utf8(error.message).unwrap()),
+    }
+}
+
+#[test]
+fn words_are_split_as_a_shell_splits_them() {
+    let cases: [(&str, &[&str]); 17] = [
+        ("uci commit", &["uci", "commit"]),
+        ("  a \t b\r\n c  ", &["a", "b", "c"]),
+        ("a 'b c' d", &["a", "b c", "d"]),
+        ("a \"b c\" d", &["a", "b c", "d"]),
+        ("a b\\ c", &["a", "b c"]),
+        ("a '' \"\"", &["a", "", ""]),
+        ("a x''y\"\"z", &["a", "xyz"]),
+        ("a'b'\"c\"\\d", &["abcd"]),
+        (r"a 'b\c' '\'", &["a", r"b\c", r"\"]),
+        (r#"a "\a\$\`\"\\" \a"#, &["a", r#"\a$`"\"#, "a"]),
+        ("a \"b\\\nc\" d\\\ne \\\n f", &["a", "bc", "de", "f"]),
+        ("a 'b\nc'", &["a", "b\nc"]),
+        ("a '\"' \"'\"", &["a", "\"", "'"]),
+        (
+            "a $HOME `x` $(x) *.c ~ # ; | > & !",
+            &[
+                "a", "$HOME", "`x`", "$(x)", "*.c", "~", "#", ";", "|", ">", "&", "!",
+            ],
+        ),
+        ("für 'ü b'\\ü", &["für", "ü bü"]),
+        ("a {0} {{", &["a", "{0}", "{{"]),
+        ("\u{a0}a", &["\u{a0}a"]),
+    ];
+    for (line, words) in cases {
+        assert_eq!(split(line), words, "{line}");
+    }
+}
+
+#[test]
+fn what_cannot_be_split_is_refused_at_its_byte() {
+    let cases = [
+        ("", 0, NO_COMMAND),
+        (" \t", 0, NO_COMMAND),
+        ("\\\n", 0, NO_COMMAND),
+        ("'' a", 0, NO_PROGRAM),
+        ("a 'b", 2, UNTERMINATED),
+        ("ü \"b c'", 3, UNTERMINATED),
+        ("a \"b\\\"", 2, UNTERMINATED),
+        ("a b\\", 3, DANGLING_BACKSLASH),
+        ("a \"b\\", 2, UNTERMINATED),
+        ("a 'b c'\0", 7, NUL),
+    ];
+    for (line, at, expected) in cases {
+        assert_eq!(message(template(line)), (at, expected.into()), "{line}");
+    }
+}
+
+#[test]
+fn given_words_are_taken_as_they_are_and_errors_name_the_word() {
+    let words = ["a b", "'c'", "", "\\"];
+    assert_eq!(
+        Command::from_words(&words).ok().unwrap().into_words(),
+        words
+    );
+    let cases: [(&[&str], usize, usize, &str); 5] = [
+        (&[], 0, 0, NO_COMMAND),
+        (&["", "a"], 0, 0, NO_PROGRAM),
+        (&["a", "b", "c\0"], 2, 1, NUL),
+        (&["a", "b", "c {x!r}"], 2, 4, CONVERSION),
+        (&["a", "b", "ü{"], 2, 2, UNCLOSED),
+    ];
+    for (words, word, at, expected) in cases {
+        let result = Command::from_words(words).and_then(|command| command.check_placeholders());
+        let expected = error(word, at, expected);
+        assert_eq!(result.err(), Some(expected), "{words:?}");
+    }
+}
+
+#[test]
+fn placeholders_are_those_of_python() {
+    let cases: [(&str, &[&str]); 10] = [
+        (
+            "uci set x.src_ip={0}",
+            &["uci", "set", "x.src_ip=192.0.2.1"],
+        ),
+        ("a {0} {0}{0}", &["a", "192.0.2.1", "192.0.2.1192.0.2.1"]),
+        ("a <{2}>", &["a", "<>"]),
+        ("a {00}", &["a", "192.0.2.1"]),
+        ("a {} <{}{}>", &["a", "192.0.2.1", &format!("<{HOSTILE}>")]),
+        ("a {key} {rule}", &["a", "k y", "my rule"]),
+        ("a {} {key}", &["a", "192.0.2.1", "k y"]),
+        (
+            "a {{ {0} }} {{{0}}} {{0}}",
+            &["a", "{", "192.0.2.1", "}", "{192.0.2.1}", "{0}"],
+        ),
+        ("a ü{{ü}}ü{0}ü", &["a", "ü{ü}ü192.0.2.1ü"]),
+        ("a '{'0}", &["a", "192.0.2.1"]),
+    ];
+    for (line, words) in cases {
+        assert_eq!(filled(line), words, "{line}");
+    }
+}
+
+#[test]
+fn a_captured_value_never_adds_or_splits_a_word() {
+    for line in ["a {port} b", "a \"{port}\" b", "a '{1}' b", "a {1} b"] {
+        assert_eq!(filled(line), ["a", HOSTILE, "b"], "{line}");
+    }
+    assert_eq!(filled("a {2} b"), ["a", "", "b"]);
+}
+
+#[test]
+fn a_bad_placeholder_is_refused_at_its_byte() {
+    let cases = [
+        ("a {0:>5}", 4, FORMAT),
+        ("a {0!r}", 4, CONVERSION),
+        ("a {0.x}", 4, ACCESS),
+        ("a {port[0]}", 7, ACCESS),
+        ("a '{ {0} }'", 5, NESTED),
+        ("a 'x }'", 5, STRAY_BRACE),
+        ("a {0}}", 5, STRAY_BRACE),
+        ("nft add element inet fw4 k { {0} }", 27, UNCLOSED),
+        ("a \"ü\\\"\" x{", 10, UNCLOSED),
+        ("a {} {0}", 5, MIXED),
+        ("a {0} {}", 6, MIXED),
+        ("a {3}", 2, "{3}: the last step has 3 groups, {0} to {2}"),
+        (
+            "a {99999999999999999999999}",
+            2,
+            "{99999999999999999999999}: the last step has 3 groups, {0} to {2}",
+        ),
+        (
+            "a {}{}{}{}",
+            8,
+            "{}: the last step has 3 groups, {0} to {2}",
+        ),
+        ("a {prot}", 2, &format!("{{prot}}{UNKNOWN}")),
+        ("a {-1}", 2, &format!("{{-1}}{UNKNOWN}")),
+        ("a '{ 0 }'", 3, &format!("{{ 0 }}{UNKNOWN}")),
+        ("{0} a", 0, PROGRAM),
+        ("/bin/{0}", 5, PROGRAM),
+    ];
+    for (line, at, expected) in cases {
+        assert_eq!(message(template(line)), (at, expected.into()), "{line}");
+    }
+}
+
+#[test]
+fn an_index_error_says_how_many_groups_there_are() {
+    let command = Command::split("a {1}").ok().unwrap();
+    let cases = [
+        ("x", "{1}: the last step has no groups"),
+        ("(x)", "{1}: the last step has 1 group, {0}"),
+    ];
+    for (step, expected) in cases {
+        assert_eq!(message(Template::new(&command, &pattern(step))).1, expected);
+    }
+    assert!(Template::new(&command, &pattern("(x)(y)")).is_ok());
+}
+
+#[test]
+fn a_group_cannot_take_the_name_of_the_key_or_the_rule() {
+    for name in ["key", "rule"] {
+        let command = Command::split(&format!("a {{{name}}}")).ok().unwrap();
+        let step = pattern(&format!("(?P<{name}>x)"));
+        let found = message(Template::new(&command, &step));
+        assert_eq!(found, (2, format!("{{{name}}}{AMBIGUOUS}")));
+    }
+}
+
+#[test]
+fn no_placeholder_stands_where_a_shell_reads_its_program() {
+    let refused = [
+        "sh -c '{0}'",
+        "sh -c 'echo {key}' sh x",
+        "/bin/sh -c {0}",
+        "./ash -ec {0}",
+        "bash -e -c {0}",
+        "bash --norc -c {0}",
+        "bash --rcfile x -c {0}",
+        "bash -O extglob -c {0}",
+        "dash -o pipefail -c {0}",
+        "sh -eo pipefail -c {0}",
+        "sh -c -- {0}",
+        "sh -c - {0}",
+        "sh +x -c {0}",
+        "sh -c -{0} x",
+        "sh {0}",
+        "sh /etc/{0}",
+        "sh -- {0}",
+        "busybox sh -c {0}",
+        "env A=1 /bin/sh -c {0}",
+        "timeout 5 sh -c {0}",
+        "nice {0}/sh -c true",
+    ];
+    for line in refused {
+        let at = line.find('{').unwrap();
+        assert_eq!(message(template(line)), (at, SHELL.into()), "{line}");
+    }
+    let allowed = [
+        "sh -c 'logger \"$1\"' sh {0}",
+        "sh -c '${{1}}' {0}",
+        "sh -ec x {0}",
+        "sh /etc/open.sh {0}",
+        "sh /etc/open.sh -c {0}",
+        "sh -- /etc/open.sh -c {0}",
+        "sh -o pipefail -c x {0}",
+        "logger -t sh {0}",
+        "env A={0} sh -c 'echo \"$A\"'",
+        "ssh -c {0}",
+        "sh",
+        "sh -c",
+        "sh --",
+        "sh --rcfile",
+        "bash -O",
+    ];
+    for line in allowed {
+        assert!(template(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn only_printable_values_of_bounded_length_are_filled_in() {
+    let template = template("a {0}").ok().unwrap();
+    let fill = |value: &[u8]| {
+        let groups = [value.to_vec()];
+        template.fill(&Values {
+            rule: "",
+            key: b"",
+            groups: &groups,
+        })
+    };
+    let longest = "ü".repeat(127) + "x";
+    for value in ["", "192.0.2.1", "für", "a b", "-", &longest] {
+        assert_eq!(
+            fill(value.as_bytes()),
+            Ok(vec![b"a".to_vec(), value.into()])
+        );
+    }
+    let refused: [&[u8]; 12] = [
+        b"\n",
+        b"\0",
+        b"a\x1b[2J",
+        b"\x7f",
+        b"\xff",
+        b"\xc3",
+        b"\xed\xa0\x80",
+        "\u{85}".as_bytes(),
+        "\u{2028}".as_bytes(),
+        "\u{202e}x".as_bytes(),
+        "\u{2066}".as_bytes(),
+        "\u{200f}".as_bytes(),
+    ];
+    for value in refused {
+        let refusal = Refusal {
+            message: text!("{0} is not printable UTF-8"),
+        };
+        assert_eq!(fill(value), Err(refusal), "{value:?}");
+    }
+    let refusal = Refusal {
+        message: text!("{0} is longer than 255 bytes"),
+    };
+    assert_eq!(fill(&b"x".repeat(MAX_VALUE + 1)), Err(refusal));
+}
+
+#[test]
+fn the_key_and_the_rule_are_checked_like_groups() {
+    let fill = |line, rule, key: &[u8]| {
+        let values = Values {
+            rule,
+            key,
+            groups: &[],
+        };
+        template(line)
+            .ok()
+            .unwrap()
+            .fill(&values)
+            .err()
+            .map(|refusal| refusal.message)
+    };
+    assert_eq!(
+        fill("a {key}", "", b"\n"),
+        Some(text!("{key} is not printable UTF-8"))
+    );
+    assert_eq!(
+        fill("a {rule}", "\n", b""),
+        Some(text!("{rule} is not printable UTF-8"))
+    );
+    // What no placeholder asks for is nobody's business; a group that is not there is empty.
+    assert_eq!(fill("a {0}", "\n", b"\n"), None);
+}
+
+#[test]
+fn shown_words_can_be_pasted_into_a_shell() {
+    let cases: [(&[&[u8]], &str); 8] = [
+        (
+            &[b"uci", b"set", b"a.b[0].c=192.0.2.1"],
+            "uci set 'a.b[0].c=192.0.2.1'",
+        ),
+        (
+            &[b"/bin/x", b"-a", b"k=v,w:%@+_/.-"],
+            "/bin/x -a k=v,w:%@+_/.-",
+        ),
+        (&[b"A=1", b"A=1"], "'A=1' A=1"),
+        (&[b"a", b"", b"b c", b"~", b"#"], "a '' 'b c' '~' '#'"),
+        (
+            &[b"a", b"it's", b"$(x) `y` \\ \""],
+            "a 'it'\\''s' '$(x) `y` \\ \"'",
+        ),
+        (&[b"a", "für".as_bytes()], "a 'für'"),
+        (&[b"a", b"x'\\\n\x1b\xff"], "a $'x\\'\\\\\\x0a\\x1b\\xff'"),
+        (&[], ""),
+    ];
+    for (words, expected) in cases {
+        let mut out = Vec::new();
+        put_shell_words(words, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+}
+
+#[test]
+fn shown_words_split_into_themselves_again() {
+    let words = [
+        "a", "", "b c", HOSTILE, "'", "\"", "\\", "für", "{0}", "A=1",
+    ];
+    let mut out = Vec::new();
+    put_shell_words(&words, &mut out);
+    assert_eq!(split(&String::from_utf8(out).unwrap()), words);
+}
+
+#[test]
+fn no_cut_or_changed_command_makes_the_parser_panic() {
+    let line = r#"sh -o p -c '{{ü "$1"' "a\"{0}\\ü" {port} x\ {key} {} {0!r} --"#;
+    for at in (0..=line.len()).filter(|at| line.is_char_boundary(*at)) {
+        for put in ["", "'", "\"", "\\", "{", "}", "\0", "ü", " "] {
+            for rest in [&line[at..], line.get(at + 1..).unwrap_or(""), ""] {
+                let line = [&line[..at], put, rest].concat();
+                if let Err(error) = template(&line) {
+                    assert!(
+                        error.at <= line.len() && line.is_char_boundary(error.at),
+                        "{line}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! file that anyone but root can write is refused, as sshd refuses its own.
 
 use crate::config::Config;
-use crate::sys::fd::{Fd, FileKind, Status};
+use crate::sys::fd::{Fd, FileKind};
 use crate::sys::{Errno, process};
 use crate::text::Put;
 use alloc::vec::Vec;
@@ -35,12 +35,12 @@ pub fn load(path: &CStr, purpose: Purpose) -> Result<Config, Vec<u8>> {
     if status.kind == FileKind::Directory {
         return Err(complain(&Errno::EISDIR));
     }
-    if purpose == Purpose::Act && process::is_root() && is_writable_by_others(&status) {
+    if purpose == Purpose::Act && process::user_id() == 0 && !status.is_private_to(0) {
         return Err(complain(
             &"refused: only root may own and write it, because its commands run as root",
         ));
     }
-    let document = read_all(&fd).map_err(|errno| complain(&errno))?;
+    let document = fd.read_all(FILE_LIMIT).map_err(|errno| complain(&errno))?;
     let Some(document) = document else {
         return Err(complain(&text!("longer than ", FILE_LIMIT, " bytes")));
     };
@@ -51,24 +51,4 @@ pub fn load(path: &CStr, purpose: Purpose) -> Result<Config, Vec<u8>> {
         }
         message
     })
-}
-
-fn is_writable_by_others(status: &Status) -> bool {
-    const GROUP_OR_OTHERS: u16 = 0o022;
-    status.owner != 0 || status.permissions & GROUP_OR_OTHERS != 0
-}
-
-/// The whole file, or nothing if it is larger than the limit.
-fn read_all(fd: &Fd) -> Result<Option<Vec<u8>>, Errno> {
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 4096];
-    loop {
-        match fd.read(&mut chunk)? {
-            0 => return Ok(Some(bytes)),
-            count => bytes.extend_from_slice(chunk.get(..count).unwrap_or_default()),
-        }
-        if bytes.len() > FILE_LIMIT {
-            return Ok(None);
-        }
-    }
 }

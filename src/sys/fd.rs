@@ -59,6 +59,14 @@ pub struct Status {
     pub permissions: u16,
 }
 
+impl Status {
+    /// Whether nobody but `user` can have written the file.
+    pub fn is_private_to(&self, user: u32) -> bool {
+        const WRITE_BY_OTHERS: u16 = 0o022;
+        self.owner == user && self.permissions & WRITE_BY_OTHERS == 0
+    }
+}
+
 impl Fd {
     /// Takes charge of a descriptor that a system call just returned.
     pub(super) fn own(fd: c_int) -> Fd {
@@ -83,6 +91,19 @@ impl Fd {
     /// Opens for writing. Never blocks.
     pub fn open_to_write(path: &CStr) -> Result<Fd> {
         open(path, ffi::O_WRONLY)
+    }
+
+    /// Opens for reading, but not through a symbolic link: that is `ELOOP`.
+    pub fn open_no_link(path: &CStr) -> Result<Fd> {
+        open(path, ffi::O_RDONLY | ffi::arch::O_NOFOLLOW)
+    }
+
+    /// Makes a new file for writing that only its owner may read or write. `EEXIST` if there is anything
+    /// of that name, be it a symbolic link that leads nowhere.
+    pub fn create_private(path: &CStr) -> Result<Fd> {
+        let flags = ffi::O_WRONLY | ffi::O_CLOEXEC | ffi::arch::O_CREAT | ffi::arch::O_EXCL;
+        // SAFETY: the path is NUL-terminated and borrowed for the call.
+        check(|| unsafe { ffi::open(path.as_ptr(), flags, 0o600 as c_int) }).map(Fd)
     }
 
     /// A pipe: the end to read from, which never blocks, and the end to write to.
@@ -127,6 +148,19 @@ impl Fd {
         check(|| unsafe { ffi::read(self.0, start.cast(), length) }).map(isize::cast_unsigned)
     }
 
+    /// Reads to the end; none if that is more than `limit` bytes.
+    pub fn read_all(&self, limit: usize) -> Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 4096];
+        while bytes.len() <= limit {
+            match self.read(&mut chunk)? {
+                0 => return Ok(Some(bytes)),
+                count => bytes.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+            }
+        }
+        Ok(None)
+    }
+
     /// Writes all of `bytes`, waiting where the descriptor makes us wait.
     pub fn write_all(&self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
@@ -143,6 +177,12 @@ impl Fd {
         let (start, length) = (bytes.as_ptr(), bytes.len());
         // SAFETY: send reads `length` bytes of a slice of that length.
         check(|| unsafe { ffi::send(self.0, start.cast(), length, ffi::MSG_NOSIGNAL) }).map(drop)
+    }
+
+    /// Waits until the file's content, or a directory's entries, are on the disk.
+    pub fn sync(&self) -> Result<()> {
+        // SAFETY: no memory is involved.
+        check(|| unsafe { ffi::fsync(self.0) }).map(drop)
     }
 
     /// Reads on from the beginning of the file.
@@ -181,6 +221,18 @@ impl Fd {
 /// What the file that `path` leads to is, symbolic links followed.
 pub fn status(path: &CStr) -> Result<Status> {
     statx(ffi::AT_FDCWD, path, 0)
+}
+
+/// Gives a file another name, in place of whatever had that name before.
+pub fn rename(from: &CStr, to: &CStr) -> Result<()> {
+    // SAFETY: both paths are NUL-terminated and borrowed for the call.
+    check(|| unsafe { ffi::rename(from.as_ptr(), to.as_ptr()) }).map(drop)
+}
+
+/// Takes a name away from a file.
+pub fn unlink(path: &CStr) -> Result<()> {
+    // SAFETY: the path is NUL-terminated and borrowed for the call.
+    check(|| unsafe { ffi::unlink(path.as_ptr()) }).map(drop)
 }
 
 /// Where the symbolic link `path` points to; `EINVAL` if it is none.

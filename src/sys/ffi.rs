@@ -12,6 +12,9 @@ use core::ffi::{c_char, c_int, c_short, c_ulong, c_void};
 pub mod arch {
     use core::ffi::c_int;
     pub const O_NONBLOCK: c_int = 0x80;
+    pub const O_CREAT: c_int = 0x100;
+    pub const O_EXCL: c_int = 0x400;
+    pub const O_NOFOLLOW: c_int = 0x20000;
     pub const O_NOCTTY: c_int = 0x800;
     pub const SOCK_DGRAM: c_int = 1;
     pub const SIGUSR1: c_int = 16;
@@ -24,6 +27,12 @@ pub mod arch {
 pub mod arch {
     use core::ffi::c_int;
     pub const O_NONBLOCK: c_int = 0o4000;
+    pub const O_CREAT: c_int = 0o100;
+    pub const O_EXCL: c_int = 0o200;
+    #[cfg(any(target_arch = "arm", target_arch = "aarch64"))]
+    pub const O_NOFOLLOW: c_int = 0o100000;
+    #[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
+    pub const O_NOFOLLOW: c_int = 0o400000;
     pub const O_NOCTTY: c_int = 0o400;
     pub const SOCK_DGRAM: c_int = 2;
     pub const SIGUSR1: c_int = 10;
@@ -196,6 +205,9 @@ unsafe extern "C" {
         mask: u32,
         status: *mut Statx,
     ) -> c_int;
+    pub fn fsync(fd: c_int) -> c_int;
+    pub fn rename(from: *const c_char, to: *const c_char) -> c_int;
+    pub fn unlink(path: *const c_char) -> c_int;
     pub fn isatty(fd: c_int) -> c_int;
     pub fn pipe2(fds: *mut c_int, flags: c_int) -> c_int;
     // nfds_t is unsigned long in both C libraries.

@@ -41,10 +41,10 @@ pub fn own_id() -> u32 {
     unsafe { ffi::getpid() }.cast_unsigned()
 }
 
-/// Whether we run with root's rights.
-pub fn is_root() -> bool {
+/// The user whose rights we run with; root is 0.
+pub fn user_id() -> u32 {
     // SAFETY: no memory is involved.
-    unsafe { ffi::geteuid() == 0 }
+    unsafe { ffi::geteuid() }
 }
 
 /// Starts `words[0]` (sought in `PATH` unless it has a slash) with the arguments `words`, our

@@ -1,0 +1,169 @@
+//! What leases promise, shown with plain values.
+
+use super::*;
+
+fn lease(rule: &str, key: &str, deadline_ms: u64) -> Lease {
+    Lease {
+        rule: rule.into(),
+        key: key.into(),
+        opened_ms: 0,
+        deadline_ms,
+        revert: std::vec![std::vec!["close".into(), key.into()]],
+        action_timeout_ms: 30_000,
+    }
+}
+
+fn keys_due(leases: &mut Leases, now_ms: u64) -> Vec<String> {
+    let mut keys = Vec::new();
+    while let Some((_, lease)) = leases.next_due(now_ms) {
+        keys.push(lease.key.clone());
+    }
+    keys
+}
+
+#[test]
+fn a_lease_is_due_once_at_its_deadline_and_not_before() {
+    let mut leases = Leases::default();
+    leases.open(lease("r", "a", 100));
+    leases.open(lease("r", "b", 50));
+    assert_eq!(leases.deadline_ms(), Some(50));
+    assert!(keys_due(&mut leases, 49).is_empty());
+    assert_eq!(keys_due(&mut leases, 100), ["a", "b"]);
+    assert_eq!(keys_due(&mut leases, 1000), [""; 0]);
+    assert_eq!(leases.deadline_ms(), None);
+}
+
+#[test]
+fn only_an_open_lease_of_the_same_rule_and_key_is_renewed() {
+    let mut leases = Leases::default();
+    leases.open(lease("r", "a", 100));
+    assert!(!leases.renew("r", "b", 200));
+    assert!(!leases.renew("q", "a", 200));
+    assert!(leases.renew("r", "a", 200));
+    assert_eq!(leases.deadline_ms(), Some(200));
+    assert!(leases.next_due(200).is_some());
+    assert!(!leases.renew("r", "a", 300));
+}
+
+#[test]
+fn an_exclusive_lease_makes_the_others_of_its_rule_due() {
+    let mut leases = Leases::default();
+    for (rule, key) in [("r", "a"), ("q", "x"), ("r", "b")] {
+        leases.open(lease(rule, key, 100));
+    }
+    leases.expire_rule("r", 7);
+    assert_eq!(keys_due(&mut leases, 7), ["a", "b"]);
+}
+
+#[test]
+fn a_failed_revert_is_tried_ten_times_more_and_then_kept() {
+    let mut leases = Leases::default();
+    let id = leases.open(lease("r", "a", 0));
+    let mut now_ms = 0;
+    let mut delays = Vec::new();
+    loop {
+        assert!(leases.next_due(now_ms).is_some());
+        match leases.closed(id, false, now_ms) {
+            Closed::Retry(delay_ms) => {
+                assert!(leases.next_due(now_ms + delay_ms - 1).is_none());
+                delays.push(delay_ms / 1000);
+                now_ms += delay_ms;
+            }
+            other => {
+                assert_eq!(other, Closed::GivenUp);
+                break;
+            }
+        }
+    }
+    assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
+    assert_eq!(leases.deadline_ms(), None);
+    assert_eq!(
+        leases.iter().next().map(|(_, phase)| phase),
+        Some(Phase::GivenUp)
+    );
+    // Stopping tries once more.
+    leases.expire_all(now_ms);
+    assert!(leases.next_due(now_ms).is_some());
+    assert_eq!(leases.closed(id, true, now_ms), Closed::Done);
+    assert!(leases.is_empty());
+}
+
+#[test]
+fn a_failed_revert_that_would_close_a_newer_lease_is_left_to_that_one() {
+    let mut leases = Leases::default();
+    let old = leases.open(lease("r", "a", 10));
+    assert!(leases.next_due(10).is_some());
+    leases.open(lease("r", "a", 100));
+    assert_eq!(leases.closed(old, false, 11), Closed::Superseded);
+    assert_eq!(leases.deadline_ms(), Some(100));
+
+    let mut leases = Leases::default();
+    let old = leases.open(lease("r", "a", 10));
+    assert!(leases.next_due(10).is_some());
+    leases.open(lease("r", "b", 100));
+    assert_eq!(leases.closed(old, false, 11), Closed::Retry(1000));
+}
+
+#[test]
+fn a_sequence_stays_spent_by_its_text_whatever_becomes_of_the_list() {
+    let mut leases = Leases::default();
+    leases.spend("r", ["a", "b"].into_iter());
+    assert!(leases.is_spent("r", ["a", "b"].into_iter()));
+    for steps in [&["a"][..], &["a", "b", "c"], &["ab"], &["b", "a"]] {
+        assert!(!leases.is_spent("r", steps.iter().copied()));
+    }
+    assert!(!leases.is_spent("q", ["a", "b"].into_iter()));
+}
+
+fn record() -> (Leases, Vec<u8>) {
+    let mut leases = Leases::default();
+    let mut odd = lease("r \"1\"\\", "ключ \u{7f}", 5);
+    odd.revert = std::vec![
+        std::vec!["sh".into(), "-c".into(), "echo 'a b' \"$1\"\n".into()],
+        std::vec!["true".into(), "".into()],
+    ];
+    odd.opened_ms = u64::MAX;
+    leases.open(odd);
+    leases.open(lease("r", "b", 1 << 40));
+    leases.spend("r", ["DPT=1 \u{1}", "DPT=2"].into_iter());
+    let mut out = Vec::new();
+    leases.put_json("boot-1", &mut out);
+    (leases, out)
+}
+
+fn leases_of(leases: &Leases) -> Vec<Lease> {
+    leases.iter().map(|(lease, _)| lease.clone()).collect()
+}
+
+#[test]
+fn a_record_is_read_back_as_it_was_written() {
+    let (leases, out) = record();
+    let back = Leases::from_json(&out, "boot-1").unwrap();
+    assert_eq!(leases_of(&back), leases_of(&leases));
+    assert_eq!(back.spent, leases.spent);
+}
+
+#[test]
+fn after_another_boot_everything_is_due_at_once() {
+    let (_, out) = record();
+    for boot in ["boot-2", ""] {
+        let mut back = Leases::from_json(&out, boot).unwrap();
+        assert_eq!(keys_due(&mut back, 0).len(), 2);
+        assert_eq!(back.spent.len(), 1);
+    }
+}
+
+#[test]
+fn no_cut_or_changed_record_makes_the_reader_panic() {
+    let (_, out) = record();
+    for end in 0..out.len() - 1 {
+        assert!(Leases::from_json(&out[..end], "boot-1").is_err(), "{end}");
+    }
+    for at in 0..out.len() {
+        for byte in [0, b'"', b'{', b']', b',', b'9', 0xff] {
+            let mut changed = out.clone();
+            changed[at] = byte;
+            let _ = Leases::from_json(&changed, "boot-1");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The record of leases and spent sequences on disk.
+//!
+//! * It is replaced as a whole: a temporary file in the same folder, `fsync`, `rename`, `fsync` of the
+//!   folder. Whatever happens in between, there is the old record or the new one.
+//! * It says which commands root will run, so nobody else may have a hand in it: mode 0600, the
+//!   temporary file is made anew and never opened through a link, and on reading a link, another owner or
+//!   a file that others can write is as bad as damage.
+//! * A record that cannot be read is renamed, not overwritten: it may be the only thing that still knows
+//!   what is open.
+
+use crate::lease::Leases;
+use crate::sys::fd::{Fd, FileKind, c_path, rename, unlink};
+use crate::sys::{Errno, Result, clock, process};
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// The largest record that is read, in bytes.
+const FILE_LIMIT: usize = 64 << 20;
+
+/// Where the record is and which boot it is written in.
+pub struct Record {
+    path: CString,
+    temporary: CString,
+    folder: CString,
+    boot: String,
+}
+
+/// What was found on disk.
+pub enum Found {
+    /// A record, or none yet.
+    Leases(Leases),
+    /// Something that cannot be used, and why.
+    Unusable(Vec<u8>),
+}
+
+impl Record {
+    /// The record at `path`. `EINVAL` if the path has a NUL in it.
+    pub fn new(path: &str) -> Result<Record> {
+        let path = path.as_bytes();
+        let folder = match path.iter().rposition(|&byte| byte == b'/') {
+            Some(0) => b"/",
+            Some(slash) => path.get(..slash).unwrap_or_default(),
+            None => b".",
+        };
+        Ok(Record {
+            path: c_path(path)?,
+            temporary: c_path(&text!(path, ".new"))?,
+            folder: c_path(folder)?,
+            boot: boot_id().unwrap_or_default(),
+        })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &[u8] {
+        self.path.to_bytes()
+    }
+
+    /// Reads the record.
+    pub fn load(&self) -> Found {
+        let document = match self.read() {
+            Ok(document) => document,
+            Err(Errno::ENOENT) => return Found::Leases(Leases::default()),
+            Err(errno) => return Found::Unusable(text!(errno)),
+        };
+        let Some(document) = document else {
+            return Found::Unusable(text!("not a file that only we can write"));
+        };
+        match Leases::from_json(&document, &self.boot) {
+            Ok(leases) => Found::Leases(leases),
+            Err(reason) => Found::Unusable(reason),
+        }
+    }
+
+    fn read(&self) -> Result<Option<Vec<u8>>> {
+        let fd = Fd::open_no_link(&self.path)?;
+        let status = fd.status()?;
+        if status.kind != FileKind::Regular || !status.is_private_to(process::user_id()) {
+            return Ok(None);
+        }
+        fd.read_all(FILE_LIMIT)
+    }
+
+    /// Gives an unusable record another name, which is returned.
+    pub fn set_aside(&self) -> Result<Vec<u8>> {
+        // OK because a clock before 1970 only makes an odd name.
+        let name = text!(self.path(), ".unusable-", clock::unix_time_s() as u64);
+        rename(&self.path, &c_path(&name)?)?;
+        Ok(name)
+    }
+
+    /// Replaces the record.
+    pub fn save(&self, leases: &Leases) -> Result<()> {
+        let mut document = Vec::new();
+        leases.put_json(&self.boot, &mut document);
+        let replaced = self.write_temporary(&document).and_then(|()| {
+            rename(&self.temporary, &self.path)?;
+            Fd::open(&self.folder)?.sync()
+        });
+        if replaced.is_err() {
+            let _ = unlink(&self.temporary);
+        }
+        replaced
+    }
+
+    fn write_temporary(&self, document: &[u8]) -> Result<()> {
+        // What a crash has left.
+        match unlink(&self.temporary) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+        let fd = Fd::create_private(&self.temporary)?;
+        fd.write_all(document)?;
+        fd.sync()
+    }
+}
+
+/// The number that the kernel gives each boot; none if `/proc` does not tell, and then no record counts
+/// as being of this boot.
+fn boot_id() -> Option<String> {
+    let fd = Fd::open(c"/proc/sys/kernel/random/boot_id").ok()?;
+    let id = fd.read_all(4096).ok()??;
+    Some(core::str::from_utf8(&id).ok()?.trim().into())
+}

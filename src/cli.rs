@@ -3,12 +3,14 @@
 //! Options follow POSIX (`-nd` is `-n -d`, `-cFILE` is `-c FILE`, `--` ends them) with long names as
 //! GNU has them. What is asked for comes on standard output, what is wrong on standard error.
 
+use crate::config::Config;
 use crate::daemon::{self, End, Options};
 use crate::dryrun;
+use crate::listing;
 use crate::load::{Purpose, load};
 use crate::log::{Level, Target};
 use crate::sys::fd::{STDERR, STDOUT};
-use crate::text::{Quoted, put_escaped};
+use crate::text::Quoted;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -28,18 +30,20 @@ Usage:
   logknockd [-c FILE] [-d|-T] [-s]    watch and act, in the foreground
   logknockd -t [-c FILE]              check the configuration
   logknockd -n [-c FILE] [-d] [LOG…]  dry run: replay logs (or stdin), run nothing
+  logknockd -l [-c FILE]              list open leases
 
 Options:
   -c, --config FILE   the configuration, default /etc/logknockd.conf
   -t, --test          check the configuration and exit
   -n, --dry-run       show what would run for the lines of the logs
+  -l, --list          list what is open and when it closes
   -d, --debug         say where each sender stands
   -T, --trace         also show every line that is read
   -s, --syslog        log to /dev/log instead of standard error
   -V, --version       print the version
   -h, --help          print this help
 
-Signals: SIGHUP reloads, SIGUSR1 logs the state, SIGTERM finishes the running commands and exits.
+Signals: SIGHUP reloads, SIGUSR1 logs the state, SIGTERM closes what is open and exits.
 Exit status: 0 fine, 1 failed while running, 2 bad usage or configuration.
 ";
 
@@ -50,6 +54,7 @@ enum Mode {
     Watch,
     Test,
     DryRun,
+    List,
     Version,
     Help,
 }
@@ -79,8 +84,13 @@ pub fn run(arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     match command.mode {
         Mode::Help => print(HELP.as_bytes()),
         Mode::Version => print(concat!("logknockd ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()),
-        Mode::Test => test(&command),
-        Mode::DryRun => dry_run(&command),
+        Mode::Test => look(&command, |config| {
+            Ok(listing::rules(&config, command.config))
+        }),
+        Mode::DryRun => look(&command, |config| {
+            dryrun::run(config, &command.logs, command.level).map(|()| Vec::new())
+        }),
+        Mode::List => look(&command, |config| listing::leases(&config)),
         Mode::Watch => watch(&command),
     }
 }
@@ -98,37 +108,21 @@ fn watch(command: &Command) -> u8 {
     }
 }
 
-fn test(command: &Command) -> u8 {
-    match load(command.config, Purpose::Look) {
+/// Loads the configuration to do `what` with it; what that has to say, or why it failed, is printed.
+fn look(command: &Command, what: impl FnOnce(Config) -> Result<Vec<u8>, Vec<u8>>) -> u8 {
+    let config = match load(command.config, Purpose::Look) {
+        Ok(config) => config,
         Err(message) => {
             complain(&message);
-            USAGE
+            return USAGE;
         }
-        Ok(config) => {
-            let mut out = Vec::new();
-            put_escaped(command.config.to_bytes(), &mut out);
-            put!(&mut out, ": fine, ", config.rules.len(), " rules:\n");
-            for rule in &config.rules {
-                put!(&mut out, "  ", Quoted(&rule.name), "\n");
-            }
-            print(&out)
-        }
-    }
-}
-
-fn dry_run(command: &Command) -> u8 {
-    match load(command.config, Purpose::Look) {
+    };
+    match what(config) {
+        Ok(answer) => print(&answer),
         Err(message) => {
-            complain(&message);
-            USAGE
+            complain(&text!("logknockd: ", message, "\n"));
+            FAILED
         }
-        Ok(config) => match dryrun::run(config, &command.logs, command.level) {
-            Ok(()) => FINE,
-            Err(message) => {
-                complain(&text!("logknockd: ", message, "\n"));
-                FAILED
-            }
-        },
     }
 }
 
@@ -160,10 +154,11 @@ enum Effect {
 }
 
 /// Every option: its letter, its long name, what it does.
-const OPTIONS: [(u8, &str, Effect); 8] = [
+const OPTIONS: [(u8, &str, Effect); 9] = [
     (b'c', "config", Effect::Config),
     (b't', "test", Effect::Mode(Mode::Test)),
     (b'n', "dry-run", Effect::Mode(Mode::DryRun)),
+    (b'l', "list", Effect::Mode(Mode::List)),
     (b'd', "debug", Effect::Level(Level::Debug)),
     (b'T', "trace", Effect::Level(Level::Trace)),
     (b's', "syslog", Effect::Syslog),
@@ -251,10 +246,9 @@ impl Command {
             Effect::Syslog => self.target = Target::Syslog,
             Effect::Mode(mode) => match self.mode {
                 Mode::Help | Mode::Version => {}
-                Mode::Test | Mode::DryRun if matches!(mode, Mode::Test | Mode::DryRun) => {
-                    return Err(text!("options -t and -n exclude each other"));
-                }
-                _ => self.mode = mode,
+                other if other == Mode::Watch || other == mode => self.mode = mode,
+                _ if matches!(mode, Mode::Help | Mode::Version) => self.mode = mode,
+                _ => return Err(text!("options -t, -n and -l exclude each other")),
             },
         }
         Ok(())
@@ -310,7 +304,7 @@ mod tests {
             (&[c"-c"], "option -c needs the name of a file"),
             (&[c"--config"], "option -c needs the name of a file"),
             (&[c"--test=1"], "option --test takes no value"),
-            (&[c"-t", c"-n"], "options -t and -n exclude each other"),
+            (&[c"-t", c"-n"], "options -t, -n and -l exclude each other"),
             (
                 &[c"-t", c"x"],
                 "only a dry run (-n) takes the name of a log: \"x\"",

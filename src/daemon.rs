@@ -7,11 +7,11 @@
 //! * `SIGHUP` reads the configuration again. A bad one is reported and changes nothing; a good one keeps
 //!   the place in every source that stays and the progress of every rule that matches as before.
 //! * `SIGUSR1` reports the state.
-//! * `SIGTERM` and `SIGINT` let the running job finish, each of its commands within its deadline. A
-//!   second one exits at once.
+//! * `SIGTERM` and `SIGINT` let the running job finish and close every lease, each command within its
+//!   deadline. A second one exits at once; the record keeps what is open for the next start.
 
 use crate::config::Config;
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, Life};
 use crate::engine::{Engine, Setup};
 use crate::load::{Purpose, load};
 use crate::log::{Level, Log, Target};
@@ -58,7 +58,8 @@ pub fn run(options: Options) -> End {
     };
     match Daemon::start(options, config, log) {
         Ok(mut daemon) => daemon.run(),
-        Err((mut log, errno)) => {
+        Err(errno) => {
+            let mut log = Log::new(options.target, options.level);
             say!(log, Error, "cannot start: ", errno);
             End::Failed
         }
@@ -74,14 +75,6 @@ fn log_lines(log: &mut Log, message: &[u8]) {
     }
 }
 
-/// How far the daemon is from its end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Watching,
-    /// Reading nothing any more; waiting for the running job.
-    Stopping,
-}
-
 struct Daemon {
     options: Options,
     setup: Setup,
@@ -89,32 +82,29 @@ struct Daemon {
     sources: Sources,
     dispatch: Dispatch,
     signals: Signals,
-    phase: Phase,
 }
 
 impl Daemon {
-    fn start(options: Options, config: Config, mut log: Log) -> Result<Daemon, (Log, Errno)> {
-        let opened = Signals::catch().and_then(|signals| Ok((signals, Runner::new()?)));
-        let (signals, runner) = match opened {
-            Ok(opened) => opened,
-            Err(errno) => return Err((log, errno)),
-        };
-        log.set_level(options.level.max(configured_level(&config)));
+    fn start(options: Options, config: Config, mut log: Log) -> Result<Daemon, Errno> {
+        let signals = Signals::catch()?;
+        let runner = Runner::new()?;
         let setup = Setup {
             max_keys: config.max_keys,
             seed: random_seed(),
             own_id: Some(process::own_id()),
         };
+        log.set_level(options.level.max(configured_level(&config)));
         let now_ms = clock::boot_time_ms();
-        let daemon = Daemon {
-            options,
-            sources: Sources::open(&config.files, config.poll_ms, now_ms, &mut log),
+        let sources = Sources::open(&config.files, config.poll_ms, now_ms, &mut log);
+        let mut daemon = Daemon {
+            dispatch: Dispatch::new(runner, &config.state, config.max_keys, log)?,
             engine: Engine::new(config.rules, &setup),
+            options,
             setup,
-            dispatch: Dispatch::new(runner, log),
+            sources,
             signals,
-            phase: Phase::Watching,
         };
+        daemon.dispatch.select_sequences(&mut daemon.engine);
         Ok(daemon)
     }
 
@@ -123,159 +113,126 @@ impl Daemon {
         let mut polls = Vec::new();
         loop {
             let now_ms = clock::boot_time_ms();
-            self.dispatch
-                .runner
-                .check_deadline(now_ms, &mut self.dispatch.log);
             self.dispatch.advance(now_ms);
-            if self.phase == Phase::Stopping {
-                if self.dispatch.runner.is_idle() {
-                    say!(self.dispatch.log, Info, "stopped");
-                    return End::Stopped;
-                }
-            } else {
+            if self.dispatch.life() == Life::Running {
                 self.read_sources(now_ms);
                 self.dispatch.advance(now_ms);
+            } else if self.dispatch.is_idle() {
+                return self.end(now_ms);
             }
-            if self.wait(&mut polls).is_err() {
+            if let Err(errno) = self.wait(&mut polls) {
+                say!(self.dispatch.log, Error, "poll: ", errno);
                 return End::Failed;
             }
             if let Some(end) = self.handle_signals() {
                 return end;
             }
-            self.dispatch.runner.read_output(&mut self.dispatch.log);
+            self.dispatch.read_output();
+        }
+    }
+
+    fn end(&mut self, now_ms: u64) -> End {
+        let everything_is_closed = self.dispatch.end_stop(now_ms);
+        say!(self.dispatch.log, Info, "stopped");
+        match everything_is_closed {
+            true => End::Stopped,
+            false => End::Failed,
         }
     }
 
     fn announce(&mut self, what: &str) {
-        let rules = self.engine.rules().count();
+        let log = &mut self.dispatch.log;
         for (name, is_open) in self.sources.report() {
             let state = if is_open { "" } else { " (not open yet)" };
-            say!(self.dispatch.log, Info, what, " ", Quoted(name), state);
+            say!(log, Info, what, " ", Quoted(name), state);
         }
         let version = env!("CARGO_PKG_VERSION");
         say!(
-            self.dispatch.log,
+            log,
             Info,
             "logknockd ",
             version,
             ": ",
-            rules,
+            self.engine.rules().count(),
             " rules"
         );
     }
 
     /// Sleeps until there is something to do.
     fn wait(&mut self, polls: &mut Vec<Poll>) -> Result<(), Errno> {
-        let mut deadline_ms = self.dispatch.runner.deadline_ms();
         polls.clear();
         polls.push(Poll::reading(self.signals.fd()));
-        polls.extend(self.dispatch.runner.poll());
-        if self.phase == Phase::Watching {
+        polls.extend(self.dispatch.poll());
+        let mut deadline_ms = self.dispatch.deadline_ms();
+        if self.dispatch.life() == Life::Running {
             self.sources.add_polls(polls);
-            deadline_ms = deadline_ms
-                .into_iter()
-                .chain(self.sources.deadline_ms())
-                .min();
+            let deadlines = deadline_ms.into_iter().chain(self.sources.deadline_ms());
+            deadline_ms = deadlines.min();
         }
         let now_ms = clock::boot_time_ms();
         let timeout_ms = deadline_ms.map(|deadline_ms| deadline_ms.saturating_sub(now_ms));
-        fd::poll(polls, timeout_ms).inspect_err(|errno| {
-            say!(self.dispatch.log, Error, "poll: ", errno);
-        })
+        fd::poll(polls, timeout_ms)
     }
 
+    /// Deals with the signals that have come; one of them may be the end.
     fn handle_signals(&mut self) -> Option<End> {
         while let Some(signal) = self.signals.next() {
-            match signal {
-                Signal::Child => self.dispatch.runner.reap(&mut self.dispatch.log),
-                Signal::Report => self.report(),
-                Signal::Reload if self.phase == Phase::Watching => self.reload(),
-                Signal::Reload => {}
-                Signal::Stop if self.phase == Phase::Watching => self.stop(),
-                Signal::Stop => {
+            match (signal, self.dispatch.life()) {
+                (Signal::Child, _) => self.dispatch.reap(),
+                (Signal::Report, _) => self.report(),
+                (Signal::Reload, Life::Running) => self.reload(),
+                (Signal::Reload, Life::Stopping) => {}
+                (Signal::Stop, Life::Running) => {
+                    self.dispatch.begin_stop(clock::boot_time_ms());
+                }
+                (Signal::Stop, Life::Stopping) => {
                     say!(
                         self.dispatch.log,
                         Warn,
                         "stopped at once by a second signal"
                     );
-                    return Some(End::Stopped);
+                    return Some(End::Failed);
                 }
             }
         }
         None
     }
 
-    fn stop(&mut self) {
-        self.phase = Phase::Stopping;
-        let dropped = self.dispatch.runner.drop_waiting();
-        if dropped > 0 {
-            say!(
-                self.dispatch.log,
-                Warn,
-                "stopping: ",
-                dropped,
-                " knocks whose commands had not begun are dropped"
-            );
-        }
-        if let Some(job) = self.dispatch.runner.current() {
-            say!(
-                self.dispatch.log,
-                Info,
-                "stopping: waiting for rule ",
-                Quoted(&job.rule)
-            );
-        }
-    }
-
     fn reload(&mut self) {
+        let log = &mut self.dispatch.log;
         let config = match load(self.options.config, Purpose::Act) {
             Ok(config) => config,
             Err(message) => {
-                log_lines(&mut self.dispatch.log, &message);
+                log_lines(log, &message);
                 say!(
-                    self.dispatch.log,
+                    log,
                     Error,
                     "reload failed: the configuration in use is kept"
                 );
                 return;
             }
         };
-        self.dispatch
-            .log
-            .set_level(self.options.level.max(configured_level(&config)));
+        log.set_level(self.options.level.max(configured_level(&config)));
+        let now_ms = clock::boot_time_ms();
+        self.sources
+            .replace(&config.files, config.poll_ms, now_ms, log);
+        self.dispatch.reload(&config.state, config.max_keys);
         self.setup.max_keys = config.max_keys;
         let engine = Engine::new(config.rules, &self.setup);
         let former = core::mem::replace(&mut self.engine, engine);
         self.engine.inherit(former);
-        let now_ms = clock::boot_time_ms();
-        self.sources.replace(
-            &config.files,
-            config.poll_ms,
-            now_ms,
-            &mut self.dispatch.log,
-        );
+        self.dispatch.select_sequences(&mut self.engine);
         self.announce("reloaded, watching");
     }
 
     fn report(&mut self) {
+        let log = &mut self.dispatch.log;
         for (name, is_open) in self.sources.report() {
             let state = if is_open { "open" } else { "not open" };
-            say!(
-                self.dispatch.log,
-                Info,
-                "state: source ",
-                Quoted(name),
-                ": ",
-                state
-            );
+            say!(log, Info, "state: source ", Quoted(name), ": ", state);
         }
         for (rule, counters, keys) in self.engine.report() {
-            say!(
-                self.dispatch.log,
-                Info,
-                "state: rule ",
-                Quoted(&rule.name),
-                ": ",
+            let seen = text!(
                 counters.filtered,
                 " lines passed the filter, ",
                 counters.knocks,
@@ -285,32 +242,25 @@ impl Daemon {
                 counters.evicted,
                 " given up for lack of room"
             );
+            say!(log, Info, "state: rule ", Quoted(&rule.name), ": ", seen);
         }
-        let running = usize::from(self.dispatch.runner.current().is_some());
-        let waiting = self.dispatch.runner.waiting();
-        say!(
-            self.dispatch.log,
-            Info,
-            "state: queue: ",
-            running,
-            " running, ",
-            waiting,
-            " waiting"
-        );
+        self.dispatch.report(clock::boot_time_ms());
     }
 
-    /// Takes a buffer full of lines from each source.
+    /// Takes a buffer full of lines from each source that has some.
     fn read_sources(&mut self, now_ms: u64) {
         self.sources.look(now_ms, &mut self.dispatch.log);
         for source in 0..self.sources.count() {
             self.sources.read(source, &mut self.dispatch.log);
             while let Some(line) = self.sources.next_line(source, &mut self.dispatch.log) {
-                if self.dispatch.log.shows(Level::Trace) && !self.engine.is_own(line) {
-                    say!(self.dispatch.log, Trace, "line: ", line);
+                let log = &mut self.dispatch.log;
+                if log.shows(Level::Trace) && !self.engine.is_own(line) {
+                    say!(log, Trace, "line: ", line);
                 }
                 for (rule, outcome) in self.engine.line(line, now_ms) {
                     self.dispatch.outcome(rule, line, outcome, now_ms);
                 }
+                self.dispatch.advance_sequences(&mut self.engine);
             }
         }
     }

@@ -1,14 +1,15 @@
 //! The dry run: replays logs through the engine and prints what would run, without running anything.
 //!
-//! Time is the log's own: `within` goes by the lines' time stamps (see `timestamp`). A line without one
+//! Time is the log's own: `within` and leases go by the lines' time stamps (see `timestamp`). A line without one
 //! counts as coming with the one before; if no line has one, the summary says that time limits were not
 //! applied. What would run goes to standard output, one event a line with the line number first; the
 //! summary, and on a terminal the progress, go to standard error.
 
 use crate::config::Config;
-use crate::dispatch::fill_actions;
-use crate::engine::{Engine, Meaning, Outcome, Setup};
+use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
+use crate::lease::Leases;
 use crate::log::Level;
+use crate::request::{Admission, Request, first_unspent};
 use crate::rule::Rule;
 use crate::source::lines::LineBuffer;
 use crate::sys::fd::{Fd, Poll, STDERR, STDIN, STDOUT, poll};
@@ -30,7 +31,8 @@ const PROGRESS_MS: u64 = 200;
 
 /// Replays `logs`, or standard input if there are none. The error is a message.
 pub fn run(config: Config, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> {
-    let limits_time = config.rules.iter().any(|rule| rule.within_ms.is_some());
+    let limits_time = |rule: &Rule| rule.within_ms.is_some() || rule.lease.is_some();
+    let limits_time = config.rules.iter().any(limits_time);
     let setup = Setup {
         max_keys: config.max_keys,
         seed: random_seed(),
@@ -38,38 +40,38 @@ pub fn run(config: Config, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> 
     };
     let mut replay = Replay {
         engine: Engine::new(config.rules, &setup),
+        play: Play {
+            leases: Leases::default(),
+            max_leases: config.max_keys,
+            explain: level >= Level::Debug,
+            spent: Vec::new(),
+            out: Vec::new(),
+        },
         clock: limits_time.then(|| LogClock::new(clock::unix_time_s())),
         time_ms: None,
         lines: 0,
-        out: Vec::new(),
-        explain: level >= Level::Debug,
         started_ms: clock::boot_time_ms(),
         progress: Progress::new(),
     };
     let names: &[&CStr] = if logs.is_empty() { &[c"-"] } else { logs };
     for name in names {
         let several = names.len() > 1;
-        replay
-            .log(name, several)
-            .map_err(|errno| text!(name.to_bytes(), ": ", errno))?;
+        let replayed = replay.log(name, several);
+        replayed.map_err(|errno| text!(name.to_bytes(), ": ", errno))?;
     }
-    replay
-        .finish()
-        .map_err(|errno| text!("standard output: ", errno))
+    let finished = replay.finish();
+    finished.map_err(|errno| text!("standard output: ", errno))
 }
 
 struct Replay {
     engine: Engine,
+    play: Play,
     /// Reads the lines' times; none if no rule has a time limit.
     clock: Option<LogClock>,
     /// The time of the last line that carried one.
     time_ms: Option<u64>,
     /// Lines read so far, of all logs.
     lines: u64,
-    /// What has not been written yet.
-    out: Vec<u8>,
-    /// Whether to show every line that passes a filter.
-    explain: bool,
     started_ms: u64,
     progress: Progress,
 }
@@ -95,7 +97,7 @@ impl Replay {
                 self.line(&prefix, self.lines - first, line.bytes);
             }
             self.progress.add(count, self.lines);
-            if self.out.len() >= FLUSH_AT {
+            if self.play.out.len() >= FLUSH_AT {
                 self.flush()?;
             }
             if count == 0 {
@@ -108,38 +110,24 @@ impl Replay {
         if let Some(clock) = &mut self.clock {
             self.time_ms = clock.time_ms(line).or(self.time_ms);
         }
-        let out = &mut self.out;
-        for (rule, outcome) in self.engine.line(line, self.time_ms.unwrap_or(0)) {
-            let start = out.len();
-            put!(out, prefix, number, ": ");
-            if !put_outcome(rule, line, &outcome, self.explain, out) {
-                out.truncate(start);
-                continue;
-            }
-            if let Meaning::Knock(knock) = &outcome.meaning {
-                let indented = |out: &mut Vec<u8>| put!(out, prefix, number, ":   ");
-                match fill_actions(rule, knock) {
-                    Err(refusal) => {
-                        indented(out);
-                        put!(out, "refused: ", refusal.message, "\n");
-                    }
-                    Ok(commands) => {
-                        for command in commands {
-                            indented(out);
-                            put!(out, "run ");
-                            put_shell_words(&command, out);
-                            put!(out, "\n");
-                        }
-                    }
-                }
+        let now_ms = self.time_ms.unwrap_or(0);
+        let place = Place { prefix, number };
+        self.play.close_due(&place, now_ms);
+        for (rule, outcome) in self.engine.line(line, now_ms) {
+            self.play.outcome(&place, rule, line, &outcome, now_ms);
+        }
+        for index in self.play.spent.drain(..) {
+            if let Some(rule) = self.engine.rule(index) {
+                let next = first_unspent(rule, &self.play.leases);
+                self.engine.select(index, next);
             }
         }
     }
 
     fn flush(&mut self) -> Result<(), Errno> {
         self.progress.clear();
-        STDOUT.write_all(&self.out)?;
-        self.out.clear();
+        STDOUT.write_all(&self.play.out)?;
+        self.play.out.clear();
         Ok(())
     }
 
@@ -167,6 +155,14 @@ impl Replay {
                 " knocks\n"
             );
         }
+        let left = self.play.leases.iter().count();
+        if left > 0 {
+            put!(
+                &mut summary,
+                left,
+                " leases are open at the end of the log\n"
+            );
+        }
         if self.clock.is_some() && self.time_ms.is_none() {
             put!(
                 &mut summary,
@@ -179,29 +175,100 @@ impl Replay {
     }
 }
 
-/// Writes what `line` meant to `rule`; false if that is not to be shown.
-fn put_outcome(
-    rule: &Rule,
-    line: &[u8],
-    outcome: &Outcome,
+/// Which line an event belongs to.
+struct Place<'l> {
+    /// The log's name and a colon, if there are several.
+    prefix: &'l [u8],
+    number: u64,
+}
+
+impl Put for Place<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put!(out, self.prefix, self.number, ": ");
+    }
+}
+
+/// Plays the daemon's part: keeps leases and writes down what it would do.
+struct Play {
+    leases: Leases,
+    max_leases: usize,
+    /// Whether to show every line that passes a filter.
     explain: bool,
-    out: &mut Vec<u8>,
-) -> bool {
-    let key = line.get(outcome.key.clone()).unwrap_or_default();
-    let mut put = |what: &str, detail: &dyn Put| {
-        put!(out, what, Quoted(&rule.name), " ");
-        put_escaped(key, out);
-        detail.put(out);
-        out.push(b'\n');
-        true
-    };
-    match &outcome.meaning {
-        Meaning::Knock(_) => put("knock ", &""),
-        Meaning::KeyTooLong => put("", &": longer than a key can be, passed over"),
-        Meaning::Progress(change) if explain => {
-            put("", &text!(" ", change.describe(rule.length(0))))
+    /// Rules whose current one-time sequence has just been spent.
+    spent: Vec<usize>,
+    /// What has not been written yet.
+    out: Vec<u8>,
+}
+
+impl Play {
+    fn outcome(&mut self, place: &Place, rule: &Rule, line: &[u8], outcome: &Outcome, now_ms: u64) {
+        let key = line.get(outcome.key.clone()).unwrap_or_default();
+        match &outcome.meaning {
+            Meaning::Knock(knock) => self.knock(place, rule, knock, now_ms),
+            Meaning::KeyTooLong => {
+                self.event(
+                    place,
+                    "",
+                    &rule.name,
+                    key,
+                    &": longer than a key can be, passed over",
+                );
+            }
+            Meaning::Progress(change) if self.explain => {
+                self.event(place, "", &rule.name, key, &text!(" ", change));
+            }
+            Meaning::Progress(_) => {}
         }
-        Meaning::Progress(_) => false,
+    }
+
+    fn knock(&mut self, place: &Place, rule: &Rule, knock: &Knock, now_ms: u64) {
+        self.event(place, "knock ", &rule.name, &knock.key, &"");
+        if rule.one_time {
+            self.leases.spend(&rule.name, rule.steps(knock.sequence));
+            self.spent.push(knock.rule);
+        }
+        let entered = Request::new(rule, knock).and_then(|request| {
+            let entered = request.enter(rule, &mut self.leases, self.max_leases, now_ms)?;
+            Ok((entered, request))
+        });
+        match entered {
+            Err(reason) => put!(&mut self.out, place, "  refused: ", reason, "\n"),
+            Ok((Admission::Renewed, _)) => {
+                self.event(place, "renew ", &rule.name, &knock.key, &"");
+            }
+            Ok((Admission::Opened(lease), request)) => {
+                self.close_due(place, now_ms);
+                if lease.is_some() {
+                    self.event(place, "open ", &rule.name, &knock.key, &"");
+                }
+                put_commands(place, &request.actions, &mut self.out);
+            }
+        }
+    }
+
+    /// Closes the leases whose time has come.
+    fn close_due(&mut self, place: &Place, now_ms: u64) {
+        while let Some((id, lease)) = self.leases.next_due(now_ms) {
+            let lease = lease.clone();
+            self.event(place, "close ", &lease.rule, lease.key.as_bytes(), &"");
+            put_commands(place, &lease.revert, &mut self.out);
+            self.leases.closed(id, true, now_ms);
+        }
+    }
+
+    fn event(&mut self, place: &Place, what: &str, rule: &str, key: &[u8], detail: &dyn Put) {
+        put!(&mut self.out, place, what, Quoted(rule), " ");
+        put_escaped(key, &mut self.out);
+        detail.put(&mut self.out);
+        self.out.push(b'\n');
+    }
+}
+
+fn put_commands<W: AsRef<[u8]>>(place: &Place, commands: &[Vec<W>], out: &mut Vec<u8>) {
+    for words in commands {
+        put!(out, place, "  run ");
+        put_shell_words(words, out);
+        out.push(b'\n');
     }
 }
 

@@ -134,6 +134,18 @@ impl Engine {
         self.entries.get(index).map(|entry| &entry.rule)
     }
 
+    /// Makes `sequence` the one that counts for a rule, with no progress yet; none shuts the rule.
+    pub fn select(&mut self, rule: usize, sequence: Option<usize>) {
+        let Some(entry) = self.entries.get_mut(rule) else {
+            return;
+        };
+        if entry.current != sequence {
+            entry.current = sequence;
+            let terms = terms(&entry.rule, sequence.unwrap_or(0));
+            entry.tracker.restart(terms);
+        }
+    }
+
     /// Each rule with what it has seen and how many keys are in progress.
     pub fn report(&self) -> impl Iterator<Item = (&Rule, Counters, usize)> {
         self.entries

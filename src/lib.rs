@@ -45,6 +45,7 @@ pub mod timestamp;
 pub mod config;
 pub mod diagnostic;
 pub mod engine;
+pub mod request;
 pub mod rule;
 pub mod tracker;
 
@@ -54,6 +55,7 @@ pub mod cli;
 pub mod daemon;
 pub mod dispatch;
 pub mod dryrun;
+pub mod listing;
 pub mod load;
 pub mod record;
 pub mod runner;

@@ -66,6 +66,13 @@ impl Rule {
         steps as u32
     }
 
+    /// The texts of a sequence's steps: what makes it the same sequence.
+    pub fn steps(&self, sequence: usize) -> impl Iterator<Item = &str> + Clone {
+        let sequence = self.sequences.get(sequence);
+        let steps = sequence.map_or(&[][..], |sequence| &sequence.steps);
+        steps.iter().map(Regex::pattern)
+    }
+
     /// Whether progress under `other` means the same under this rule: all that decides about it, and
     /// the name, are equal. The commands are not asked.
     pub fn matches_as(&self, other: &Rule) -> bool {

@@ -1,8 +1,8 @@
 //! Runs the commands of knocks: one child at a time, in order, each with a deadline, and never in the
 //! way of anything else.
 //!
-//! * A *job* is all commands of one event. Jobs wait in a queue of [`QUEUE_LIMIT`]; a knock that finds it
-//!   full is refused whole. Closing jobs are never refused: what was opened must be closed.
+//! * A *job* is all commands of one event. Jobs that open wait in a queue of [`QUEUE_LIMIT`]; a knock that
+//!   finds it full is refused whole. Closing jobs are never refused: what was opened must be closed.
 //! * A command that fails or cannot be started is reported, and the next one of its job runs all the
 //!   same, as in a shell script.
 //! * A command still running at its deadline gets `SIGTERM`, [`GRACE_MS`] later `SIGKILL`, and so does
@@ -11,6 +11,7 @@
 //!   counts, not that of its output: something it left running in the background does not hold up the
 //!   queue, and its further output is not read.
 
+use crate::lease::LeaseId;
 use crate::log::Log;
 use crate::source::lines::LineBuffer;
 use crate::sys::Errno;
@@ -47,6 +48,8 @@ pub enum Event {
 pub struct Job {
     /// What they are for.
     pub event: Event,
+    /// The lease they open or close.
+    pub lease: Option<LeaseId>,
     /// The rule's name.
     pub rule: String,
     /// Whose knock it was.
@@ -115,13 +118,14 @@ impl Runner {
         })
     }
 
-    /// Queues a job, or hands it back if the queue is full.
-    pub fn submit(&mut self, job: Job) -> Result<(), Job> {
-        if job.event == Event::Open && self.queue.len() >= QUEUE_LIMIT {
-            return Err(job);
-        }
+    /// Whether there is room for another knock's job.
+    pub fn has_room(&self) -> bool {
+        self.queue.len() < QUEUE_LIMIT
+    }
+
+    /// Queues a job. For one that opens, ask [`Runner::has_room`] first.
+    pub fn submit(&mut self, job: Job) {
         self.queue.push_back(job);
-        Ok(())
     }
 
     /// Jobs that have not been started.
@@ -139,11 +143,13 @@ impl Runner {
         self.current.as_ref().map(|current| &current.job)
     }
 
-    /// Takes every job out of the queue that was not started.
-    pub fn drop_waiting(&mut self) -> usize {
-        let count = self.queue.len();
-        self.queue.clear();
-        count
+    /// Takes the jobs out of the queue that would open something.
+    pub fn drop_opening(&mut self) -> impl Iterator<Item = Job> {
+        let all = core::mem::take(&mut self.queue);
+        let (opening, closing): (VecDeque<Job>, VecDeque<Job>) =
+            all.into_iter().partition(|job| job.event == Event::Open);
+        self.queue = closing;
+        opening.into_iter()
     }
 
     /// The descriptor to wait for.

@@ -12,6 +12,9 @@
 //! first such line is taken to be from the last twelve months, every further one from the year that
 //! brings it nearest to the one before.
 
+use crate::text::Put;
+use alloc::vec::Vec;
+
 const DAY_S: i64 = 86_400;
 
 const MONTHS: [&[u8; 3]; 12] = [
@@ -165,6 +168,47 @@ fn year_of(seconds: i64) -> i64 {
     }
 }
 
+/// A time in seconds since 1970, shown as `2026-11-22 06:00:00`.
+pub struct Utc(pub i64);
+
+impl Put for Utc {
+    fn put(&self, out: &mut Vec<u8>) {
+        let day = self.0.div_euclid(DAY_S);
+        let second = self.0.rem_euclid(DAY_S);
+        let year = year_of(self.0);
+        let begins = |month: &i64| days(year, *month, 1).is_some_and(|first| first <= day);
+        let month = (1..=12).take_while(begins).last().unwrap_or(1);
+        let first = days(year, month, 1).unwrap_or(day);
+        put!(
+            out,
+            year.unsigned_abs(),
+            "-",
+            Two(month),
+            "-",
+            Two(day - first + 1),
+            " "
+        );
+        put!(
+            out,
+            Two(second / 3600),
+            ":",
+            Two(second / 60 % 60),
+            ":",
+            Two(second % 60)
+        );
+    }
+}
+
+/// A number from 0 to 99 with two digits.
+struct Two(i64);
+
+impl Put for Two {
+    fn put(&self, out: &mut Vec<u8>) {
+        let number = self.0.unsigned_abs();
+        put!(out, number / 10, number % 10);
+    }
+}
+
 /// What is left of a line to be read.
 struct Cursor<'l>(&'l [u8]);
 
@@ -296,6 +340,19 @@ mod tests {
         // A clock that is set back a little does not make a year.
         assert_eq!(time("Dec 31 23:59:59 host x"), before + 1);
         assert_eq!(time("Jan  1 00:00:02 host x"), before + 4);
+    }
+
+    #[test]
+    fn a_time_is_shown_as_it_was_read() {
+        for text in [
+            "1970-01-01 00:00:00",
+            "1999-12-31 23:59:59",
+            "2000-02-29 12:34:56",
+            "2026-11-22 06:00:00",
+        ] {
+            let seconds = one(text).unwrap() / 1000;
+            assert_eq!(text!(Utc(seconds as i64)), text.as_bytes());
+        }
     }
 
     #[test]

@@ -42,32 +42,20 @@ pub struct Change {
     pub evicted: bool,
     /// The line completed the sequence.
     pub complete: bool,
+    /// Steps in the sequence.
+    pub length: u32,
 }
 
-impl Change {
-    /// How far the key is now, as `step 2/4`, and where it stood if that was not a step forward.
-    pub fn describe(self, length: u32) -> impl Put {
-        Description {
-            change: self,
-            length,
-        }
-    }
-}
-
-struct Description {
-    change: Change,
-    length: u32,
-}
-
-impl Put for Description {
+/// How far the key is now, as `step 2/4`, and where it stood if that was not a step forward.
+impl Put for Change {
     fn put(&self, out: &mut Vec<u8>) {
         let reached = |steps: Steps| Steps::BITS - steps.leading_zeros();
-        let (before, after) = (reached(self.change.before), reached(self.change.after));
+        let (before, after) = (reached(self.before), reached(self.after));
         put!(out, "step ", after, "/", self.length);
         if after <= before && before > 0 {
             put!(out, ", was ", before, "/", self.length);
         }
-        if self.change.late != 0 {
+        if self.late != 0 {
             put!(out, ", too late");
         }
     }
@@ -120,11 +108,6 @@ impl Tracker {
         }
     }
 
-    /// What it was made for.
-    pub fn terms(&self) -> Terms {
-        self.terms
-    }
-
     /// How many keys are in progress.
     pub fn len(&self) -> usize {
         self.count
@@ -175,6 +158,7 @@ impl Tracker {
             late: 0,
             evicted,
             complete,
+            length: self.terms.length,
         }
     }
 
@@ -213,6 +197,7 @@ impl Tracker {
             late,
             evicted: false,
             complete,
+            length: self.terms.length,
         }
     }
 
@@ -229,9 +214,9 @@ impl Tracker {
         }
     }
 
-    /// Forgets every key.
-    pub fn clear(&mut self) {
-        *self = Tracker::new(self.terms, self.max_keys, self.seed);
+    /// Forgets every key and goes on under other terms.
+    pub fn restart(&mut self, terms: Terms) {
+        *self = Tracker::new(terms, self.max_keys, self.seed);
     }
 
     fn find(&self, key: &[u8], hash: u32) -> Option<u16> {

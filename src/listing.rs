@@ -1,0 +1,147 @@
+//! What `-t` and `-l` show: the rules as they were understood, and the open leases.
+
+use crate::config::Config;
+use crate::lease::{Lease, Leases};
+use crate::record::{Found, Record};
+use crate::request::count_unspent;
+use crate::sys::clock;
+use crate::text::{Put, Quoted, put_escaped};
+use crate::timestamp::Utc;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+
+/// What is between two columns.
+const GAP: usize = 2;
+
+/// The rules of a configuration that has been found to be valid; with how many one-time sequences are
+/// left, as far as the record tells.
+pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
+    let leases = recorded(config);
+    let mut out = Vec::new();
+    put_escaped(name.to_bytes(), &mut out);
+    put!(&mut out, ": fine, ", config.rules.len(), " rules\n");
+    for rule in &config.rules {
+        put!(&mut out, "  ", Quoted(&rule.name));
+        match &leases {
+            _ if !rule.one_time => {}
+            Ok(leases) => {
+                let (left, all) = (count_unspent(rule, leases), rule.sequences.len());
+                put!(
+                    &mut out,
+                    ": ",
+                    left,
+                    " of ",
+                    all,
+                    " one-time sequences left"
+                );
+            }
+            Err(reason) => put!(&mut out, ": one-time sequences left: unknown, ", reason),
+        }
+        out.push(b'\n');
+    }
+    out
+}
+
+/// The open leases as a table. The error says why they are not known.
+pub fn leases(config: &Config) -> Result<Vec<u8>, Vec<u8>> {
+    let leases = recorded(config)?;
+    if leases.is_empty() {
+        return Ok(text!("no open leases\n"));
+    }
+    let (now_ms, now_s) = (clock::boot_time_ms(), clock::unix_time_s());
+    let head = ["RULE", "KEY", "OPENED (UTC)", "LEFT"].map(|title| text!(title));
+    let mut rows = alloc::vec![head];
+    rows.extend(leases.iter().map(|(lease, _)| row(lease, now_ms, now_s)));
+    Ok(table(&rows))
+}
+
+fn recorded(config: &Config) -> Result<Leases, Vec<u8>> {
+    let fail = |reason: &dyn Put| {
+        let mut message = text!("record ", Quoted(&config.state), ": ");
+        reason.put(&mut message);
+        message
+    };
+    match Record::new(&config.state)
+        .map_err(|errno| fail(&errno))?
+        .load()
+    {
+        Found::Leases(leases) => Ok(leases),
+        Found::Unusable(reason) => Err(fail(&reason)),
+    }
+}
+
+fn row(lease: &Lease, now_ms: u64, now_s: i64) -> [Vec<u8>; 4] {
+    let left_s = lease.deadline_ms.saturating_sub(now_ms).div_ceil(1000);
+    // The age is known for certain; what the wall clock showed at that time may have been wrong.
+    let age_s = now_ms.saturating_sub(lease.opened_ms) / 1000;
+    let opened = match lease.opened_ms {
+        0 => text!("before the last boot"),
+        _ => text!(Utc(now_s.saturating_sub_unsigned(age_s))),
+    };
+    let left = match left_s {
+        0 => text!("due"),
+        1..60 => text!(left_s, " s"),
+        60..3600 => text!(left_s / 60, " min ", left_s % 60, " s"),
+        _ => text!(left_s / 3600, " h ", left_s / 60 % 60, " min"),
+    };
+    let mut key = Vec::new();
+    put_escaped(lease.key.as_bytes(), &mut key);
+    [text!(Quoted(&lease.rule)), key, opened, left]
+}
+
+/// The rows with their columns aligned.
+fn table<const COLUMNS: usize>(rows: &[[Vec<u8>; COLUMNS]]) -> Vec<u8> {
+    let width = |cell: &Vec<u8>| core::str::from_utf8(cell).map_or(0, |text| text.chars().count());
+    let mut widths = [0; COLUMNS];
+    for row in rows {
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = width(cell).max(*widest);
+        }
+    }
+    let mut out = Vec::new();
+    for row in rows {
+        let mut padding = 0;
+        for (widest, cell) in widths.iter().zip(row) {
+            out.resize(out.len() + padding, b' ');
+            cell.put(&mut out);
+            padding = widest + GAP - width(cell);
+        }
+        out.push(b'\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_under_the_widest_cell_and_no_line_ends_in_blanks() {
+        let rows = [["A", "B"], ["long cell", "x"], ["für", "y"]];
+        let rows = rows.map(|row| row.map(|cell| text!(cell)));
+        let expected = "A          B\nlong cell  x\nfür        y\n";
+        assert_eq!(table(&rows), expected.as_bytes());
+    }
+
+    #[test]
+    fn a_row_tells_the_age_by_the_clock_that_cannot_be_set() {
+        let lease = Lease {
+            rule: "ssh".into(),
+            key: "198.51.100.7".into(),
+            opened_ms: 1_000,
+            deadline_ms: 3_700_000,
+            revert: Vec::new(),
+            action_timeout_ms: 1,
+        };
+        let show = |now_ms| row(&lease, now_ms, 1_795_327_200).join(&b" | "[..]);
+        assert_eq!(
+            show(100_000),
+            b"\"ssh\" | 198.51.100.7 | 2026-11-22 05:58:21 | 1 h 0 min"
+        );
+        assert_eq!(
+            show(3_699_001),
+            b"\"ssh\" | 198.51.100.7 | 2026-11-22 04:58:22 | 1 s"
+        );
+        assert!(show(3_700_000).ends_with(b"| due"));
+    }
+}

@@ -19,6 +19,7 @@ pub mod arch {
     pub const SOCK_DGRAM: c_int = 1;
     pub const SIGUSR1: c_int = 16;
     pub const SIGCHLD: c_int = 18;
+    pub const SIGXFSZ: c_int = 31;
     pub const SIG_BLOCK: c_int = 1;
     pub const ELOOP: c_int = 90;
 }
@@ -37,6 +38,7 @@ pub mod arch {
     pub const SOCK_DGRAM: c_int = 2;
     pub const SIGUSR1: c_int = 10;
     pub const SIGCHLD: c_int = 17;
+    pub const SIGXFSZ: c_int = 25;
     pub const SIG_BLOCK: c_int = 0;
     pub const ELOOP: c_int = 40;
 }

@@ -156,20 +156,19 @@ impl Drop for FileActions {
 struct Attributes(ffi::SpawnObject);
 
 impl Attributes {
-    /// A process group of its own, nothing blocked, `SIGPIPE` as usual: what we changed for ourselves
-    /// is none of a child's business.
+    /// A process group of its own, nothing blocked, nothing ignored: what we changed for ourselves is
+    /// none of a child's business.
     fn new() -> Result<Attributes> {
         let mut attributes = Attributes(ffi::SpawnObject([0; 512]));
         let object = &mut attributes.0;
-        let none = signal::empty_set();
-        let mut usual = signal::empty_set();
+        let none = signal::signal_set([]);
+        let usual = signal::signal_set(signal::IGNORED);
         let flags =
             ffi::POSIX_SPAWN_SETPGROUP | ffi::POSIX_SPAWN_SETSIGDEF | ffi::POSIX_SPAWN_SETSIGMASK;
         // SAFETY: init fills an object that is larger than it needs, the others work on what it made;
         // the sets are initialised.
         unsafe {
             done(ffi::posix_spawnattr_init(object))?;
-            ffi::sigaddset(&mut usual, ffi::SIGPIPE);
             done(ffi::posix_spawnattr_setflags(object, flags))?;
             done(ffi::posix_spawnattr_setpgroup(object, 0))?;
             done(ffi::posix_spawnattr_setsigdefault(object, &usual))?;

@@ -27,23 +27,24 @@ const CAUGHT: [(c_int, Signal); 5] = [
     (ffi::SIGINT, Signal::Stop),
 ];
 
+/// The signals that we ignore, because the system call that brought them reports an error as well: a
+/// pipe nobody reads, a file beyond the size limit.
+pub(super) const IGNORED: [c_int; 2] = [ffi::SIGPIPE, ffi::arch::SIGXFSZ];
+
 /// A descriptor that is readable when one of our signals has come.
 pub struct Signals(Fd);
 
 impl Signals {
-    /// Blocks the caught signals, ignores `SIGPIPE` and opens the descriptor. Children get the usual
-    /// dispositions back (see `process::spawn`).
+    /// Blocks the caught signals, ignores those that errors report as well and opens the descriptor.
+    /// Children get the usual dispositions back (see `process::spawn`).
     pub fn catch() -> Result<Signals> {
-        let mut set = empty_set();
-        for (number, _) in CAUGHT {
-            // SAFETY: the set is initialised and the number is a signal's.
-            unsafe { ffi::sigaddset(&mut set, number) };
+        let set = signal_set(CAUGHT.map(|(number, _)| number));
+        for number in IGNORED {
+            // SAFETY: ignoring a signal installs no code.
+            unsafe { ffi::signal(number, ffi::SIG_IGN) };
         }
-        // SAFETY: the set is initialised; ignoring a signal installs no code.
-        unsafe {
-            ffi::signal(ffi::SIGPIPE, ffi::SIG_IGN);
-            ffi::sigprocmask(ffi::arch::SIG_BLOCK, &set, core::ptr::null_mut());
-        }
+        // SAFETY: the set is initialised.
+        unsafe { ffi::sigprocmask(ffi::arch::SIG_BLOCK, &set, core::ptr::null_mut()) };
         let flags = ffi::O_CLOEXEC | ffi::arch::O_NONBLOCK;
         // SAFETY: the set is initialised; -1 asks for a new descriptor.
         let fd = check(|| unsafe { ffi::signalfd(-1, &set, flags) })?;
@@ -73,10 +74,14 @@ impl Signals {
     }
 }
 
-/// A signal set with nothing in it.
-pub(super) fn empty_set() -> ffi::SignalSet {
+/// The set of these signals.
+pub(super) fn signal_set<const N: usize>(numbers: [c_int; N]) -> ffi::SignalSet {
     let mut set = ffi::SignalSet([0; _]);
     // SAFETY: sigemptyset fills the structure it is given.
     unsafe { ffi::sigemptyset(&mut set) };
+    for number in numbers {
+        // SAFETY: the set is initialised and the number is a signal's.
+        unsafe { ffi::sigaddset(&mut set, number) };
+    }
     set
 }

@@ -1,0 +1,379 @@
+//! What the tests share: the binary, a directory for each test, and a daemon whose log can be awaited.
+//!
+//! Nothing here sleeps. Every step of a test waits for the log line that says the daemon has taken the
+//! step before it; a line that does not come within [`PATIENCE`] fails the test and shows the whole log.
+
+#![allow(dead_code)] // OK because each test file uses a part of this.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+/// How long anything may take. A test that works never waits that long.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the tests call the configuration file.
+pub const CONFIG: &str = "logknockd.conf";
+
+/// The binary: `LOGKNOCKD` from the environment, or the one cargo has just built.
+pub fn binary() -> PathBuf {
+    let built = PathBuf::from(env!("CARGO_BIN_EXE_logknockd"));
+    let chosen = std::env::var_os("LOGKNOCKD").map_or(built, PathBuf::from);
+    // The tests run it in directories of their own.
+    std::path::absolute(chosen).expect("the binary's path")
+}
+
+/// A file of `tests/data`.
+pub fn data(name: &str) -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    tests.join("data").join(name)
+}
+
+/// Says that a test cannot be made here; the caller returns.
+pub fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}
+
+/// Whether the tests run as root. The owner of what we create is who we are.
+pub fn is_root() -> bool {
+    fs::metadata(TempDir::new().path(""))
+        .expect("metadata")
+        .uid()
+        == 0
+}
+
+/// Whether `program` with `arguments` runs and succeeds.
+pub fn works(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// A new, empty directory that goes away with the value. Names are relative to it.
+pub struct TempDir(PathBuf);
+
+impl TempDir {
+    pub fn new() -> TempDir {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("logknockd-test-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).expect("a temporary directory");
+        TempDir(path)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// The path as text, for configurations.
+    pub fn text(&self, name: &str) -> String {
+        let path = self.path(name);
+        path.to_str().expect("a path that is UTF-8").into()
+    }
+
+    /// Creates the file `name` or replaces what it holds, in place.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).expect(name);
+    }
+
+    /// Appends to the file `name`, which need not be there yet.
+    pub fn append(&self, name: &str, content: impl AsRef<[u8]>) {
+        self.writer(name)
+            .write_all(content.as_ref())
+            .expect("append");
+    }
+
+    /// The file `name` opened to append, as a program that logs holds it.
+    pub fn writer(&self, name: &str) -> File {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        options.open(self.path(name)).expect(name)
+    }
+
+    pub fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).expect("rename");
+    }
+
+    pub fn remove(&self, name: &str) {
+        fs::remove_file(self.path(name)).expect("remove");
+    }
+
+    /// Creates a directory and those it stands in.
+    pub fn mkdir(&self, name: &str) {
+        fs::create_dir_all(self.path(name)).expect("mkdir");
+    }
+
+    pub fn symlink(&self, target: &str, name: &str) {
+        std::os::unix::fs::symlink(target, self.path(name)).expect("symlink");
+    }
+
+    pub fn chmod(&self, name: &str, mode: u32) {
+        fs::set_permissions(self.path(name), Permissions::from_mode(mode)).expect("chmod");
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).expect(name)
+    }
+
+    /// Creates a FIFO.
+    pub fn fifo(&self, name: &str) {
+        let path = self.text(name);
+        assert!(works("mkfifo", &[path.as_str()]), "mkfifo {path}");
+    }
+
+    /// Writes the configuration, such that root accepts it whatever the umask is.
+    pub fn configure(&self, config: &str) {
+        // By another name first: a running daemon never finds half of it.
+        self.write("new.conf", config);
+        self.chmod("new.conf", 0o644);
+        self.rename("new.conf", CONFIG);
+    }
+
+    /// The binary with `arguments`, to be run in this directory.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.current_dir(&self.0).args(arguments);
+        command
+    }
+
+    /// The same, started by a shell after `script` and with the same process id. `launcher` comes
+    /// before the shell.
+    pub fn command_after(&self, launcher: &[&str], script: &str, arguments: &[&str]) -> Command {
+        let script = format!("{script}\nexec \"$0\" \"$@\"");
+        let words = [launcher, &["sh", "-c", &script]].concat();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg(binary()).args(arguments);
+        command.current_dir(&self.0);
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).output().expect("run")
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Both outputs of a program, and its exit status.
+pub fn outcome(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    (output.status.code(), stdout, stderr)
+}
+
+/// A running daemon. Killed when dropped.
+pub struct Daemon {
+    child: Child,
+    log: Receiver<String>,
+    /// Every line of its log so far.
+    pub seen: Vec<String>,
+}
+
+impl Daemon {
+    /// Starts the daemon in `dir` and waits until it watches.
+    pub fn start(dir: &TempDir, config: &str) -> Daemon {
+        Daemon::start_with(dir, config, &[])
+    }
+
+    /// The same, with more arguments.
+    pub fn start_with(dir: &TempDir, config: &str, arguments: &[&str]) -> Daemon {
+        dir.configure(config);
+        let arguments = [&["-c", CONFIG], arguments].concat();
+        let mut daemon = Daemon::spawn(&mut dir.command(&arguments));
+        daemon.wait_until_watching();
+        daemon
+    }
+
+    /// Starts `command`, which becomes the daemon, and waits for nothing.
+    pub fn spawn(command: &mut Command) -> Daemon {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::piped());
+        let mut child = command.spawn().expect("start the daemon");
+        let stderr = child.stderr.take().expect("its log");
+        let (sender, log) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let seen = Vec::new();
+        Daemon { child, log, seen }
+    }
+
+    /// Waits for the message that comes when every file has been opened.
+    pub fn wait_until_watching(&mut self) {
+        self.wait_for(" rules");
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line of its log; none when it has ended.
+    fn next(&mut self, awaited: &str) -> Option<String> {
+        match self.log.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                self.seen.push(line.clone());
+                Some(line)
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(mpsc::RecvTimeoutError::Timeout) => self.fail(&format!("no sign of {awaited:?}")),
+        }
+    }
+
+    /// Fails the test and shows the log.
+    pub fn fail(&self, why: &str) -> ! {
+        panic!("{why}; the log:\n{}\n", self.seen.join("\n"));
+    }
+
+    /// Waits for a line that contains `text`, beyond those that were waited for before.
+    pub fn wait_for(&mut self, text: &str) -> String {
+        let mut lines = self.lines_until(text);
+        lines.pop().expect("the last line is the one awaited")
+    }
+
+    /// All lines up to the next one that contains `text`, which is the last.
+    pub fn lines_until(&mut self, text: &str) -> Vec<String> {
+        let first = self.seen.len();
+        loop {
+            match self.next(text) {
+                Some(line) if line.contains(text) => return self.seen[first..].to_vec(),
+                Some(_) => {}
+                None => self.fail(&format!("it ended without {text:?}")),
+            }
+        }
+    }
+
+    /// Waits for `marker` and makes sure that no line before it contains `unwanted`.
+    pub fn wait_without(&mut self, unwanted: &str, marker: &str) {
+        let lines = self.lines_until(marker);
+        if lines.iter().any(|line| line.contains(unwanted)) {
+            self.fail(&format!("{unwanted:?} before {marker:?}"));
+        }
+    }
+
+    /// What follows `marker` in the next line that has it.
+    pub fn wait_for_rest(&mut self, marker: &str) -> String {
+        let line = self.wait_for(marker);
+        let (_, rest) = line.split_once(marker).expect("it was found in there");
+        rest.into()
+    }
+
+    /// How many lines of the log so far contain `text`.
+    pub fn count(&self, text: &str) -> usize {
+        let lines = self.seen.iter();
+        lines.filter(|line| line.contains(text)).count()
+    }
+
+    /// In trace mode: makes sure that the next lines it reads are exactly `expected`.
+    pub fn expect_lines(&mut self, expected: &[&str]) {
+        for (index, expected) in expected.iter().enumerate() {
+            let line = self.wait_for_rest("[TRACE] line: ");
+            if line != *expected {
+                self.fail(&format!("line {index} is {line:?} and not {expected:?}"));
+            }
+        }
+    }
+
+    /// Sends the signal `name`, such as `HUP`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        assert!(works("sh", &["-c", "kill -$0 $1", name, &pid]), "kill");
+    }
+
+    /// Waits for its end.
+    pub fn exit_status(&mut self) -> ExitStatus {
+        while self.next("its end").is_some() {}
+        // It has closed its log, so the end is near.
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            match self.child.try_wait().expect("wait") {
+                Some(status) => return status,
+                None if Instant::now() > limit => self.fail("it does not end"),
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
+    /// Waits for its end and makes sure that the exit status is `expected`.
+    pub fn expect_exit(&mut self, expected: i32) {
+        let status = self.exit_status();
+        if status.code() != Some(expected) {
+            self.fail(&format!("it ended with {status}"));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A configuration that watches `files` (JSON) with `rules`.
+pub fn config(files: &str, rules: &[String]) -> String {
+    format!("{{\"file\": {files}, \"ruleset\": [{}]}}", rules.join(", "))
+}
+
+/// A rule for lines such as `alice one`: the steps are `one`, `two` and `three`, the key is the first
+/// word. `more` is JSON for its further members, at least `"actions": […]`.
+pub fn rule(name: &str, more: &str) -> String {
+    let filter = r#""filter": "^(\\S+) ", "sequence": [" one$", " two$", " three$"]"#;
+    format!("{{\"name\": \"{name}\", {filter}, {more}}}")
+}
+
+/// The lines that make `key` knock.
+pub fn knock(key: &str) -> String {
+    format!("{key} one\n{key} two\n{key} three\n")
+}
+
+/// Numbers that look random and come again with the same seed (xorshift64*).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Random {
+        // The state must not be 0, and neighbouring seeds should not give similar numbers.
+        Random((seed ^ 0x9e37_79b9_7f4a_7c15).max(1))
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// From 0 to `limit` - 1.
+    pub fn below(&mut self, limit: usize) -> usize {
+        (self.next() >> 33) as usize % limit
+    }
+}
+
+/// `LOGKNOCKD_SEED`, to replay a failure, or one from the clock. Printed, for that purpose.
+pub fn seed() -> u64 {
+    let given = std::env::var("LOGKNOCKD_SEED").ok();
+    let seed = given.and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+        let now = std::time::SystemTime::now();
+        let since = now.duration_since(std::time::UNIX_EPOCH);
+        since.map_or(1, |since| since.as_nanos() as u64)
+    });
+    eprintln!("LOGKNOCKD_SEED={seed} replays this");
+    seed
+}

@@ -1,0 +1,416 @@
+//! What knocks open is closed again, whatever happens in between.
+
+mod common;
+
+use common::{Daemon, TempDir, config, knock, outcome, rule};
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+const ACTIONS: &str = r#""actions": ["echo opened {key}"], "revert": ["echo closed {key}"]"#;
+
+/// A configuration with the rule `door`, the log `log` and the record `state`.
+fn door(more: &str) -> String {
+    with_state(&[rule("door", more)])
+}
+
+fn with_state(rules: &[String]) -> String {
+    config(r#""log", "state": "state""#, rules)
+}
+
+/// A daemon with `door`, and an empty log.
+fn start(dir: &TempDir, more: &str) -> Daemon {
+    dir.append("log", "");
+    Daemon::start(dir, &door(more))
+}
+
+/// The record, once it does not say that anything is open.
+fn expect_nothing_recorded(dir: &TempDir) {
+    assert!(
+        dir.read("state").contains(r#""leases":[]"#),
+        "{}",
+        dir.read("state")
+    );
+}
+
+#[test]
+fn a_lease_opens_once_is_renewed_by_further_knocks_and_closes_at_its_deadline() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 1.2, {ACTIONS}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("knock by alice");
+    daemon.wait_for("opened for alice");
+    daemon.wait_for("output: opened alice");
+    let renewed = Instant::now();
+    dir.append("log", knock("alice"));
+    daemon.wait_for("renewed for alice");
+    daemon.wait_without("output: opened", "output: closed alice");
+    let lasted = renewed.elapsed();
+    assert!(
+        lasted >= Duration::from_millis(1150),
+        "closed after {lasted:?}"
+    );
+    assert!(
+        lasted < Duration::from_millis(2500),
+        "closed after {lasted:?}"
+    );
+    daemon.wait_for("closed for alice");
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened alice");
+}
+
+#[test]
+fn leases_of_different_keys_stand_beside_each_other() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 0.5, {ACTIONS}"#));
+    dir.append("log", knock("alice") + &knock("bob"));
+    daemon.wait_without("closing", "output: opened bob");
+    daemon.wait_for("output: closed alice");
+    daemon.wait_for("output: closed bob");
+}
+
+#[test]
+fn an_exclusive_lease_is_opened_after_the_standing_one_is_closed() {
+    let dir = TempDir::new();
+    let mut daemon = start(
+        &dir,
+        &format!(r#""timeout": 60, "exclusive": true, {ACTIONS}"#),
+    );
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened alice");
+    dir.append("log", knock("bob"));
+    daemon.wait_without("output: opened bob", "output: closed alice");
+    daemon.wait_for("output: opened bob");
+    daemon.signal("TERM");
+    daemon.wait_without("output: closed alice", "output: closed bob");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn the_record_is_there_before_the_actions_and_empty_after_the_revert() {
+    let dir = TempDir::new();
+    let commands = r#""actions": ["cat state"], "revert": ["cat state"]"#;
+    let mut daemon = start(&dir, &format!(r#""timeout": 0.3, {commands}"#));
+    dir.append("log", knock("alice"));
+    for _ in 0..2 {
+        let record = daemon.wait_for_rest("output: ");
+        assert!(record.contains(r#""key":"alice""#), "{record}");
+        assert!(record.contains(r#""revert":[["cat","state"]]"#), "{record}");
+    }
+    daemon.wait_for("closed for alice");
+    // The message comes before the record is emptied; the next one after that.
+    daemon.signal("USR1");
+    daemon.wait_for("state: queue");
+    expect_nothing_recorded(&dir);
+    let mode = std::fs::metadata(dir.path("state"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!dir.path("state.new").exists());
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_opened() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let rules = [rule("door", &format!(r#""timeout": 60, {ACTIONS}"#))];
+    let config = config(r#""log", "state": "missing/state""#, &rules);
+    let mut daemon = Daemon::start(&dir, &config);
+    dir.append("log", knock("alice"));
+    let message = daemon.wait_for("knock refused");
+    assert!(message.starts_with("[ERROR]"), "{message}");
+    assert!(message.contains("No such file or directory"), "{message}");
+    // As soon as it can be recorded, it is opened.
+    dir.mkdir("missing");
+    dir.append("log", knock("bob"));
+    daemon.wait_without("opened alice", "output: opened bob");
+    daemon.signal("TERM");
+    daemon.wait_without("closed alice", "output: closed bob");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn a_full_disk_refuses_the_knock_and_does_not_end_the_daemon() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    dir.configure(&door(&format!(r#""timeout": 60, {ACTIONS}"#)));
+    // A file size limit of nothing: every write fails, as on a disk without room.
+    let arguments = ["-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&[], "ulimit -f 0", &arguments));
+    daemon.wait_until_watching();
+    dir.append("log", knock("alice"));
+    let message = daemon.wait_for("knock refused");
+    assert!(message.contains("File too large"), "{message}");
+    assert!(!dir.path("state").exists() && !dir.path("state.new").exists());
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn when_the_record_cannot_be_written_the_revert_runs_all_the_same() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    dir.mkdir("var");
+    let rules = [rule("door", &format!(r#""timeout": 0.7, {ACTIONS}"#))];
+    let mut daemon = Daemon::start(&dir, &config(r#""log", "state": "var/state""#, &rules));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened alice");
+    dir.rename("var", "gone");
+    daemon.wait_for("output: closed alice");
+    daemon.wait_for("[ERROR] record of leases: cannot write");
+    // It is tried again, until the record agrees with what is open.
+    dir.rename("gone", "var");
+    let limit = Instant::now() + common::PATIENCE;
+    while !dir.read("var/state").contains(r#""leases":[]"#) {
+        assert!(Instant::now() < limit, "{}", dir.read("var/state"));
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_link_in_place_of_the_record_is_not_followed() {
+    let dir = TempDir::new();
+    dir.write("victim", "precious");
+    dir.symlink("victim", "state");
+    dir.symlink("victim", "state.new");
+    let mut daemon = start(&dir, &format!(r#""timeout": 60, {ACTIONS}"#));
+    assert_eq!(daemon.count("[ERROR] record \"state\" is unusable"), 1);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened alice");
+    assert_eq!(dir.read("victim"), "precious");
+    assert!(
+        std::fs::symlink_metadata(dir.path("state"))
+            .unwrap()
+            .is_file()
+    );
+}
+
+#[test]
+fn a_record_that_others_can_write_is_not_trusted() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 60, {ACTIONS}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened alice");
+    drop(daemon);
+    dir.chmod("state", 0o666);
+    let daemon = start(&dir, &format!(r#""timeout": 60, {ACTIONS}"#));
+    assert_eq!(daemon.count("is unusable"), 1);
+    assert_eq!(daemon.count("recorded leases"), 0);
+}
+
+#[test]
+fn a_damaged_record_is_set_aside_and_reported() {
+    let dir = TempDir::new();
+    dir.write("state", "{\"version\":1,\"boot\":");
+    dir.chmod("state", 0o600);
+    let mut daemon = start(&dir, &format!(r#""timeout": 60, {ACTIONS}"#));
+    assert_eq!(
+        daemon.count("[ERROR] record \"state\" is unusable, now \"state.unusable-"),
+        1
+    );
+    let kept = std::fs::read_dir(dir.path("")).unwrap().filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().starts_with("state.unusable-")
+    });
+    assert_eq!(kept.count(), 1);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened alice");
+}
+
+#[test]
+fn after_a_crash_a_lease_goes_on_with_the_time_it_has_left() {
+    let dir = TempDir::new();
+    let more = format!(r#""timeout": 1.5, {ACTIONS}"#);
+    let mut daemon = start(&dir, &more);
+    let opened = Instant::now();
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened alice");
+    drop(daemon);
+    let mut daemon = start(&dir, &more);
+    assert_eq!(daemon.count("going on with 1 recorded leases"), 1);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("renewed for alice");
+    drop(daemon);
+    let mut daemon = start(&dir, &more);
+    daemon.wait_for("output: closed alice");
+    assert!(opened.elapsed() >= Duration::from_millis(1500));
+    assert!(opened.elapsed() < Duration::from_millis(5000));
+}
+
+#[test]
+fn after_another_boot_everything_is_closed_at_once_even_if_its_rule_is_gone() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 3600, {ACTIONS}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened alice");
+    drop(daemon);
+    let record = dir.read("state");
+    let (head, rest) = record.split_once("\"boot\":\"").expect("a boot id");
+    let (_, tail) = rest.split_once('"').expect("its end");
+    dir.write("state", format!("{head}\"boot\":\"another\"{tail}"));
+    let mut daemon = Daemon::start(
+        &dir,
+        &with_state(&[rule("other", r#""actions": ["true"]"#)]),
+    );
+    daemon.wait_for("output: closed alice");
+    daemon.wait_for("closed for alice");
+}
+
+#[test]
+fn stopping_closes_every_lease() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 3600, {ACTIONS}"#));
+    dir.append("log", knock("alice") + &knock("bob"));
+    daemon.wait_for("output: opened bob");
+    daemon.signal("TERM");
+    daemon.wait_for("output: closed alice");
+    daemon.wait_for("output: closed bob");
+    daemon.expect_exit(0);
+    expect_nothing_recorded(&dir);
+}
+
+#[test]
+fn stopping_waits_no_longer_than_the_deadline_of_a_revert_and_keeps_what_failed() {
+    let dir = TempDir::new();
+    let more =
+        r#""timeout": 3600, "action_timeout": 0.3, "actions": ["true"], "revert": ["sleep 60"]"#;
+    let mut daemon = start(&dir, more);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("opened for alice");
+    let stopping = Instant::now();
+    daemon.signal("TERM");
+    daemon.wait_for("[ERROR] 1 leases could not be closed");
+    daemon.expect_exit(1);
+    assert!(stopping.elapsed() < Duration::from_secs(5));
+    assert!(dir.read("state").contains("alice"));
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_leaves_the_record_for_the_next_start() {
+    let dir = TempDir::new();
+    dir.fifo("wait");
+    let slow =
+        r#""timeout": 3600, "actions": ["true"], "revert": ["sh -c 'echo closing; cat wait'"]"#;
+    let mut daemon = start(&dir, slow);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("opened for alice");
+    daemon.signal("TERM");
+    daemon.wait_for("output: closing");
+    daemon.signal("TERM");
+    daemon.wait_for("stopped at once");
+    daemon.expect_exit(1);
+    // Lets the command end that was left running.
+    drop(dir.writer("wait"));
+    let mut daemon = start(&dir, slow);
+    daemon.wait_for("output: closing");
+    drop(dir.writer("wait"));
+    daemon.wait_for("closed for alice");
+}
+
+#[test]
+fn a_reload_keeps_leases_also_of_rules_that_are_gone() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 1, {ACTIONS}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened alice");
+    dir.configure(&with_state(&[rule("other", r#""actions": ["true"]"#)]));
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+    daemon.wait_for("output: closed alice");
+}
+
+#[test]
+fn a_revert_that_fails_is_tried_again() {
+    let dir = TempDir::new();
+    let revert = r#""revert": ["sh -c 'test -e allowed && echo closed'"]"#;
+    let mut daemon = start(
+        &dir,
+        &format!(r#""timeout": 0.2, "actions": ["true"], {revert}"#),
+    );
+    dir.append("log", knock("alice"));
+    daemon.wait_for("exit status 1");
+    daemon.wait_for("not closed for alice, trying again in 1 s");
+    assert!(dir.read("state").contains("alice"));
+    daemon.wait_for("trying again in 2 s");
+    dir.write("allowed", "");
+    daemon.wait_for("output: closed");
+    daemon.wait_for("closed for alice");
+}
+
+#[test]
+fn a_knock_while_its_lease_is_being_closed_opens_again_after_that() {
+    let dir = TempDir::new();
+    dir.fifo("wait");
+    let revert = r#""revert": ["sh -c 'echo closing; cat wait; echo closed'"]"#;
+    let actions = r#""actions": ["echo opened {key}"]"#;
+    let mut daemon = start(&dir, &format!(r#""timeout": 0.3, {actions}, {revert}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: closing");
+    dir.append("log", knock("alice"));
+    daemon.wait_for("opened for alice");
+    drop(dir.writer("wait"));
+    daemon.wait_without("output: opened", "output: closed");
+    daemon.wait_for("output: opened alice");
+}
+
+#[test]
+fn a_full_queue_refuses_knocks_and_never_a_revert() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    dir.fifo("wait");
+    let wait = r#""ignore": "^alice", "actions": ["sh -c 'test -e go || cat wait'"]"#;
+    let door = rule(
+        "door",
+        &format!(r#""ignore": "^b", "timeout": 1, {ACTIONS}"#),
+    );
+    let mut daemon = Daemon::start(&dir, &with_state(&[rule("slow", wait), door]));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened alice");
+    // One is running, 256 wait, one is too many.
+    let knocks: String = (0..258).map(|n| knock(&format!("b{n}"))).collect();
+    dir.append("log", knocks);
+    daemon.wait_for("[ERROR] rule \"slow\": knock refused: 256 knocks are waiting already");
+    daemon.wait_for("closing for alice");
+    dir.write("go", "");
+    drop(dir.writer("wait"));
+    daemon.wait_for("output: closed alice");
+    daemon.wait_for("closed for alice");
+}
+
+#[test]
+fn open_leases_are_listed_and_reported() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 3600, {ACTIONS}"#));
+    let list = || outcome(&dir.run(&["-l", "-c", common::CONFIG]));
+    assert_eq!(list(), (Some(0), "no open leases\n".into(), String::new()));
+    dir.append("log", knock("alice") + &knock("bartholomew"));
+    daemon.wait_for("output: opened bartholomew");
+    let (status, table, errors) = list();
+    assert_eq!((status, errors.as_str()), (Some(0), ""));
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines[0], "RULE    KEY          OPENED (UTC)         LEFT");
+    assert!(lines[1].starts_with("\"door\"  alice        20"), "{table}");
+    assert!(lines[2].starts_with("\"door\"  bartholomew  20"), "{table}");
+    assert!(
+        lines[1].ends_with("  1 h 0 min") || lines[1].contains("  59 min "),
+        "{table}"
+    );
+    daemon.signal("USR1");
+    daemon.wait_for("state: lease of rule \"door\", alice: closes in 35");
+    daemon.wait_for("state: lease of rule \"door\", bartholomew: closes in 35");
+}
+
+#[test]
+fn a_key_that_is_not_text_opens_no_lease() {
+    let dir = TempDir::new();
+    let commands = r#""actions": ["echo opened"], "revert": ["true"]"#;
+    let mut daemon = start(&dir, &format!(r#""timeout": 60, {commands}"#));
+    dir.append("log", b"\xff one\n\xff two\n\xff three\n");
+    let message = daemon.wait_for("knock refused");
+    assert!(
+        message.contains("its key is not printable UTF-8"),
+        "{message}"
+    );
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened");
+}

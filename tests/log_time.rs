@@ -1,0 +1,107 @@
+//! The dry run goes by the time the log lines carry.
+
+mod common;
+
+use common::{TempDir, config, outcome, rule};
+
+/// What a dry run prints for `log` and the rule `door` with `more`.
+fn replay(more: &str, log: &str) -> (String, String) {
+    let dir = TempDir::new();
+    // The key is the word before the step, wherever in the line it is.
+    let rule = rule("door", more).replace(r"^(\\S+) ", r"(\\S+) (?:one|two|three)$");
+    dir.configure(&config("\"unused\"", &[rule]));
+    dir.write("log", log);
+    let (status, out, summary) = outcome(&dir.run(&["-n", "-c", common::CONFIG, "log"]));
+    assert_eq!(status, Some(0), "{summary}");
+    (out, summary)
+}
+
+/// Three lines of `key`, each with its time stamp.
+fn knock(key: &str, times: [&str; 3]) -> String {
+    let steps = times.iter().zip(["one", "two", "three"]);
+    steps
+        .map(|(time, step)| format!("{time} router app: {key} {step}\n"))
+        .collect()
+}
+
+const LEASE: &str = r#""timeout": 60, "actions": ["open {key}"], "revert": ["close {key}"]"#;
+
+#[test]
+fn leases_open_are_renewed_and_close_by_the_time_of_the_log() {
+    let log = knock("alice", ["Sun Nov 22 06:00:00 2026"; 3])
+        + &knock("alice", ["Sun Nov 22 06:00:30 2026"; 3])
+        + "Sun Nov 22 06:01:29 2026 router app: nothing\n"
+        + "Sun Nov 22 06:01:30 2026 router app: nothing\n"
+        + &knock("bob", ["Sun Nov 22 07:00:00 2026"; 3]);
+    let expected = "\
+3: knock \"door\" alice
+3: open \"door\" alice
+3:   run open alice
+6: knock \"door\" alice
+6: renew \"door\" alice
+8: close \"door\" alice
+8:   run close alice
+11: knock \"door\" bob
+11: open \"door\" bob
+11:   run open bob
+";
+    let (out, summary) = replay(LEASE, &log);
+    assert_eq!(out, expected);
+    assert!(
+        summary.contains("1 leases are open at the end of the log"),
+        "{summary}"
+    );
+}
+
+#[test]
+fn an_exclusive_lease_closes_the_standing_one_first() {
+    let times = ["2026-11-22T06:00:00Z"; 3];
+    let more = LEASE.to_string() + ", \"exclusive\": true";
+    let (out, _) = replay(&more, &(knock("alice", times) + &knock("bob", times)));
+    let second = "\
+6: knock \"door\" bob
+6: close \"door\" alice
+6:   run close alice
+6: open \"door\" bob
+6:   run open bob
+";
+    assert!(out.ends_with(second), "{out}");
+}
+
+#[test]
+fn within_is_applied_by_every_kind_of_time_stamp() {
+    let more = r#""within": 10, "actions": ["open"]"#;
+    for [early, start, late] in [
+        [
+            "Sun Nov 22 06:00:00 2026",
+            "Sun Nov 22 06:00:10 2026",
+            "Sun Nov 22 06:00:11 2026",
+        ],
+        ["Nov 22 06:00:00", "Nov 22 06:00:10", "Nov 22 06:00:11"],
+        // Across a new year.
+        ["Dec 31 23:59:55", "Jan  1 00:00:05", "Jan  1 00:00:06"],
+        [
+            "2026-11-22T06:00:00+01:00",
+            "2026-11-22T05:00:10Z",
+            "2026-11-22T06:00:10.001+01:00",
+        ],
+    ] {
+        let (out, _) = replay(more, &knock("alice", [early, early, start]));
+        assert_eq!(out, "3: knock \"door\" alice\n3:   run open\n", "{early}");
+        let (out, _) = replay(more, &knock("alice", [early, early, late]));
+        assert_eq!(out, "", "{early}");
+    }
+}
+
+#[test]
+fn without_time_stamps_the_summary_says_that_limits_were_not_applied() {
+    let log = "alice one\nalice two\nalice three\n";
+    let limits = "time limits were not applied";
+    assert!(replay(LEASE, log).1.contains(limits));
+    assert!(
+        replay(r#""within": 1, "actions": ["open"]"#, log)
+            .1
+            .contains(limits)
+    );
+    assert!(!replay(r#""actions": ["open"]"#, log).1.contains(limits));
+}

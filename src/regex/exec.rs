@@ -9,12 +9,12 @@
 //! survive only if the byte there is the right one, so slots are copied for survivors alone.
 
 use alloc::vec::Vec;
-use core::mem::{replace, take};
+use core::mem::replace;
 
 use super::compile::{Op, Pc, Program};
 use super::literal::Shortcuts;
-use super::parse::Look;
 use super::set::WORD;
+use super::tree::Look;
 
 /// Value of a slot that was not set.
 pub(super) const UNSET: usize = usize::MAX;
@@ -32,19 +32,26 @@ pub struct Scratch {
     reached: Vec<usize>,
     /// Counts the places in texts that were ever looked at.
     generation: usize,
-    pending: Vec<Pending>,
+    /// Ways not taken yet and slots to put back, latest last.
+    pending: Stack<Pending>,
 }
 
-#[derive(Default)]
 struct Threads {
-    pcs: Vec<Pc>,
+    pcs: Stack<Pc>,
     /// The slots of all threads, one thread after the other.
     slots: Vec<usize>,
 }
 
+/// A stack with a fixed capacity. The searches spend their time here, and `Vec::push` has to be ready to grow.
+struct Stack<T> {
+    items: Vec<T>,
+    len: usize,
+}
+
+#[derive(Clone, Copy)]
 enum Pending {
     Follow(Pc),
-    Restore { slot: usize, value: usize },
+    Restore { slot: u16, value: usize },
 }
 
 /// What a search is after.
@@ -66,13 +73,13 @@ impl Scratch {
     /// Memory that has not grown yet.
     pub fn new() -> Scratch {
         Scratch {
-            current: Threads::default(),
-            next: Threads::default(),
+            current: Threads::NONE,
+            next: Threads::NONE,
             slots: Vec::new(),
             matched: Vec::new(),
             reached: Vec::new(),
             generation: 0,
-            pending: Vec::new(),
+            pending: Stack::NONE,
         }
     }
 
@@ -81,9 +88,20 @@ impl Scratch {
         &self.matched
     }
 
+    /// Leaves so few generations that they will have to start again.
+    #[cfg(test)]
+    pub(super) fn exhaust_generations(&mut self, left: usize) {
+        self.generation = usize::MAX - left;
+    }
+
     fn prepare(&mut self, search: &Search) {
-        if self.reached.len() < search.program.insts.len() {
-            self.reached.resize(search.program.insts.len(), 0);
+        let inst_count = search.program.insts.len();
+        if self.reached.len() < inst_count {
+            self.reached.resize(inst_count, 0);
+            // Enough because an instruction adds to each of these at most once per place.
+            self.current.pcs.items.resize(inst_count, 0);
+            self.next.pcs.items.resize(inst_count, 0);
+            self.pending.items.resize(inst_count, Pending::Follow(0));
         }
         // Each place of the text needs a generation.
         if self.generation > usize::MAX - search.text.len() - 2 {
@@ -101,104 +119,120 @@ impl Scratch {
     pub(super) fn search(&mut self, search: &Search) -> bool {
         self.prepare(search);
         let mut found = false;
+        let mut start = search.shortcuts.next_start(search.text, 0);
         let mut at = 0;
         while at <= search.text.len() {
-            if self.current.pcs.is_empty() {
-                if found {
-                    break;
-                }
-                match search.shortcuts.next_start(search.text, at) {
+            if self.current.pcs.len == 0 {
+                match start {
                     Some(start) => at = start,
                     None => break,
                 }
             }
-            found |= self.step(search, at, found);
-            if found && search.slot_count == 0 {
-                break;
+            found |= self.step(search, at, start);
+            if found {
+                if search.slot_count == 0 {
+                    break;
+                }
+                start = None;
+            } else if start == Some(at) {
+                start = search.shortcuts.next_start(search.text, at + 1);
             }
             at += 1;
         }
         found
     }
 
-    /// Takes all threads, and while there is no match yet a new one, past the byte at `at`. True if one of them
+    /// Takes all threads, and if a match may start here a new one, past the byte at `at`. True if one of them
     /// matched; those that would only match after it are gone then.
-    fn step(&mut self, search: &Search, at: usize, found: bool) -> bool {
+    fn step(&mut self, search: &Search, at: usize, start: Option<usize>) -> bool {
         // OK because `prepare` left room for each place.
         self.generation += 1;
         self.next.clear();
-        let current = take(&mut self.current);
+        let current = replace(&mut self.current, Threads::NONE);
         let mut matched = false;
-        for (index, &pc) in current.pcs.iter().enumerate() {
-            let first = index * search.slot_count;
-            if let Some(slots) = current.slots.get(first..first + search.slot_count) {
-                // OK because both are `slot_count` long.
-                self.slots.copy_from_slice(slots);
-            }
+        let pcs = current.pcs.items.iter().take(current.pcs.len);
+        for (index, &pc) in pcs.enumerate() {
+            self.load(&current.slots, index);
             matched = self.follow(search, pc, at);
             if matched {
                 break;
             }
         }
-        if !matched && !found {
-            self.slots.fill(UNSET);
+        if !matched && start == Some(at) {
+            // Not `fill`, for the reason in `load`.
+            self.slots.iter_mut().for_each(|slot| *slot = UNSET);
             matched = self.follow(search, search.program.start, at);
         }
         self.current = replace(&mut self.next, current);
         matched
     }
 
+    /// Takes over the slots of the thread with this index.
+    fn load(&mut self, threads: &[usize], index: usize) {
+        let count = self.slots.len();
+        // Copying nothing is not free: glibc's `memcpy` touches the address all the same, and takes a fault.
+        if count == 0 {
+            return;
+        }
+        let first = index * count;
+        if let Some(slots) = threads.get(first..first + count) {
+            // OK because both are `count` long.
+            self.slots.copy_from_slice(slots);
+        }
+    }
+
     /// Follows one thread to everything it can consume at `at`. True if it matched instead.
-    fn follow(&mut self, search: &Search, pc: Pc, at: usize) -> bool {
+    fn follow(&mut self, search: &Search, start: Pc, at: usize) -> bool {
         let byte = search.text.get(at).copied();
-        self.pending.clear();
-        self.pending.push(Pending::Follow(pc));
-        while let Some(pending) = self.pending.pop() {
-            let mut pc = match pending {
-                Pending::Follow(pc) => pc,
-                Pending::Restore { slot, value } => {
-                    self.set_slot(slot, value);
-                    continue;
-                }
-            };
-            while self.reach(pc) {
-                let Some(inst) = search.program.insts.get(usize::from(pc)) else {
-                    break;
-                };
-                match inst.op {
-                    Op::Byte(wanted) if byte == Some(wanted) => self.survive(inst.next),
-                    Op::Set(set) if byte.is_some_and(|byte| search.program.has(set, byte)) => {
-                        self.survive(inst.next);
-                    }
-                    Op::Byte(_) | Op::Set(_) => {}
-                    Op::Look(look) if !holds(look, search.text, at) => {}
-                    Op::Look(_) => {
-                        pc = inst.next;
-                        continue;
-                    }
-                    Op::Save(slot) => {
-                        self.save(usize::from(slot), at);
-                        pc = inst.next;
-                        continue;
-                    }
-                    Op::Split(second) => {
+        let mut pc = start;
+        loop {
+            let mut onward = None;
+            match search.program.insts.get(usize::from(pc)) {
+                Some(inst) if self.reach(pc) => {
+                    // Not a `match`: most are splits and consuming ones, and a jump table costs those two half
+                    // as much again.
+                    if let Op::Split(second) = inst.op {
                         self.pending.push(Pending::Follow(second));
-                        pc = inst.next;
-                        continue;
-                    }
-                    Op::Match => {
+                        onward = Some(inst.next);
+                    } else if search.program.consumes(inst.op, byte) {
+                        self.survive(inst.next);
+                    } else if let Op::Save(slot) = inst.op {
+                        self.save(slot, at);
+                        onward = Some(inst.next);
+                    } else if let Op::Look(look) = inst.op {
+                        onward = holds(look, search.text, at).then_some(inst.next);
+                    } else if inst.op == Op::Match {
                         // OK because both are `slot_count` long.
                         self.matched.copy_from_slice(&self.slots);
+                        self.pending.len = 0;
                         return true;
                     }
                 }
-                break;
+                _ => {}
+            }
+            pc = match onward.or_else(|| self.resume()) {
+                Some(pc) => pc,
+                None => return false,
+            };
+        }
+    }
+
+    /// Goes back to the latest way not taken yet.
+    fn resume(&mut self) -> Option<Pc> {
+        loop {
+            match self.pending.pop()? {
+                Pending::Follow(pc) => return Some(pc),
+                Pending::Restore { slot, value } => {
+                    if let Some(place) = self.slots.get_mut(usize::from(slot)) {
+                        *place = value;
+                    }
+                }
             }
         }
-        false
     }
 
     /// Whether this is the first path to an instruction at this place.
+    #[inline(always)]
     fn reach(&mut self, pc: Pc) -> bool {
         match self.reached.get_mut(usize::from(pc)) {
             Some(generation) if *generation != self.generation => {
@@ -209,28 +243,51 @@ impl Scratch {
         }
     }
 
+    #[inline(always)]
     fn survive(&mut self, pc: Pc) {
         self.next.pcs.push(pc);
-        self.next.slots.extend_from_slice(&self.slots);
-    }
-
-    fn save(&mut self, slot: usize, at: usize) {
-        if let Some(&value) = self.slots.get(slot) {
-            self.pending.push(Pending::Restore { slot, value });
-            self.set_slot(slot, at);
+        if !self.slots.is_empty() {
+            self.next.slots.extend_from_slice(&self.slots);
         }
     }
 
-    fn set_slot(&mut self, slot: usize, value: usize) {
-        if let Some(old) = self.slots.get_mut(slot) {
-            *old = value;
+    fn save(&mut self, slot: u16, at: usize) {
+        if let Some(place) = self.slots.get_mut(usize::from(slot)) {
+            let value = replace(place, at);
+            self.pending.push(Pending::Restore { slot, value });
         }
     }
 }
 
+impl<T: Copy> Stack<T> {
+    const NONE: Stack<T> = Stack {
+        items: Vec::new(),
+        len: 0,
+    };
+
+    #[inline(always)]
+    fn push(&mut self, item: T) {
+        if let Some(place) = self.items.get_mut(self.len) {
+            *place = item;
+            self.len += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> Option<T> {
+        self.len = self.len.checked_sub(1)?;
+        self.items.get(self.len).copied()
+    }
+}
+
 impl Threads {
+    const NONE: Threads = Threads {
+        pcs: Stack::NONE,
+        slots: Vec::new(),
+    };
+
     fn clear(&mut self) {
-        self.pcs.clear();
+        self.pcs.len = 0;
         self.slots.clear();
     }
 }

@@ -8,7 +8,7 @@
 
 use alloc::vec::Vec;
 
-use super::parse::{Look, Node};
+use super::tree::{Look, Node};
 
 /// Longer runs are cut to this: it bounds what the search costs on texts that nearly match.
 const MAX_NEEDLE: usize = 32;
@@ -84,11 +84,9 @@ impl Collector {
         match node {
             Node::Empty => {}
             Node::Byte(byte) => self.run.push(*byte),
-            Node::Look(look) => {
-                if *look == Look::TextStart && !self.consumed && self.run.is_empty() {
-                    self.shortcuts.start = Start::Text;
-                }
-            }
+            // Wherever it stands, there is nothing before it.
+            Node::Look(Look::TextStart) => self.shortcuts.start = Start::Text,
+            Node::Look(_) => {}
             Node::Group(_, node) => self.visit(node),
             Node::Concat(nodes) => nodes.iter().for_each(|node| self.visit(node)),
             Node::Repeat(repeat) if repeat.min > 0 => {

@@ -1,0 +1,189 @@
+//! The part of the parser that reads classes and escapes.
+//!
+//! Guarantees Python's reading of the odd ones: a `]` that comes first in a class is a member of it, `\b` is a
+//! backspace there, `\012` is octal and so is `\112`, but `\12` refers to a group. Members of a class are bytes,
+//! so they must be ASCII.
+
+use super::parse::{ASCII, IGNORE_CASE, Parse, Parser, fail_at};
+use super::set::{DIGIT, SPACE_ASCII, SPACE_UNICODE, Set, WORD};
+use super::tree::{Look, Node};
+
+const ERR_UNCLOSED_CLASS: &str = "unclosed character class";
+const ERR_RANGE_ENDS: &str = "a range must begin and end in single characters";
+const ERR_RANGE_ORDER: &str = "range has its first character above its last";
+const ERR_CLASS_ASSERTION: &str = "an assertion cannot be a member of a class";
+const ERR_CLASS_NON_ASCII: &str = "a character class can only hold ASCII characters";
+const ERR_ESCAPE_END: &str = "pattern ends in a backslash";
+const ERR_ESCAPE_UNKNOWN: &str = "unknown escape";
+const ERR_ESCAPE_DIGITS: &str = "escape has too few hexadecimal digits";
+const ERR_ESCAPE_OCTAL: &str = "octal escape is above \\377";
+const ERR_ESCAPE_CODE_POINT: &str = "escape is not a character";
+const ERR_ESCAPE_NAMED: &str = "named characters \\N{...} are not supported";
+const ERR_ESCAPE_PROPERTY: &str = "Unicode properties \\p are not supported";
+const ERR_BACKREFERENCE: &str = "backreferences are not supported";
+
+/// What an escape stands for.
+pub(super) enum Escape {
+    Char(char),
+    Set(Set),
+    Look(Look),
+}
+
+impl Parser<'_> {
+    /// Reads a class whose `[` is at `start`.
+    pub fn class(&mut self, start: usize) -> Parse<Node> {
+        let negated = self.eat('^');
+        let mut set = Set::EMPTY;
+        let mut first = true;
+        loop {
+            let at = self.at;
+            match self.peek() {
+                None => return fail_at(start, ERR_UNCLOSED_CLASS),
+                Some(']') if !first => break,
+                Some(_) => {}
+            }
+            first = false;
+            let low = self.class_member()?;
+            if !self.is_range() {
+                match low {
+                    Escape::Char(char) => set.insert(member_byte(char, at)?),
+                    Escape::Set(members) => set.add(&members),
+                    Escape::Look(_) => return fail_at(at, ERR_CLASS_ASSERTION),
+                }
+                continue;
+            }
+            self.next();
+            let high_at = self.at;
+            if self.peek().is_none() {
+                continue;
+            }
+            let (Escape::Char(low), Escape::Char(high)) = (low, self.class_member()?) else {
+                return fail_at(at, ERR_RANGE_ENDS);
+            };
+            let (low, high) = (member_byte(low, at)?, member_byte(high, high_at)?);
+            if low > high {
+                return fail_at(at, ERR_RANGE_ORDER);
+            }
+            set.insert_range(low, high);
+        }
+        self.next();
+        if self.flags & IGNORE_CASE != 0 {
+            set = set.ignoring_case();
+        }
+        Ok(Node::Set(if negated { set.negated() } else { set }))
+    }
+
+    /// Whether a `-` follows that is not the last of its class.
+    fn is_range(&self) -> bool {
+        let rest = self.pattern.get(self.at..).unwrap_or("");
+        rest.starts_with('-') && !rest.starts_with("-]")
+    }
+
+    fn class_member(&mut self) -> Parse<Escape> {
+        let at = self.at;
+        let Some(char) = self.next() else {
+            return Ok(Escape::Look(Look::TextEnd));
+        };
+        if char != '\\' {
+            return Ok(Escape::Char(char));
+        }
+        match self.peek() {
+            Some('b') => {
+                self.next();
+                Ok(Escape::Char('\x08'))
+            }
+            Some('0'..='7') => self.octal(at),
+            _ => self.escape(at),
+        }
+    }
+
+    /// Reads what follows the backslash at `at`.
+    pub fn escape(&mut self, at: usize) -> Parse<Escape> {
+        let Some(char) = self.next() else {
+            return fail_at(at, ERR_ESCAPE_END);
+        };
+        let space = match self.flags & ASCII {
+            0 => SPACE_UNICODE,
+            _ => SPACE_ASCII,
+        };
+        Ok(match char {
+            'd' => Escape::Set(DIGIT),
+            'D' => Escape::Set(DIGIT.negated()),
+            'w' => Escape::Set(WORD),
+            'W' => Escape::Set(WORD.negated()),
+            's' => Escape::Set(space),
+            'S' => Escape::Set(space.negated()),
+            'A' => Escape::Look(Look::TextStart),
+            'Z' => Escape::Look(Look::TextEnd),
+            'b' => Escape::Look(Look::WordBoundary),
+            'B' => Escape::Look(Look::NotWordBoundary),
+            'a' => Escape::Char('\x07'),
+            'f' => Escape::Char('\x0c'),
+            'n' => Escape::Char('\n'),
+            'r' => Escape::Char('\r'),
+            't' => Escape::Char('\t'),
+            'v' => Escape::Char('\x0b'),
+            'x' => return self.hexadecimal(at, 2),
+            'u' => return self.hexadecimal(at, 4),
+            'U' => return self.hexadecimal(at, 8),
+            '0' => return self.octal(at),
+            '1'..='9' if self.is_octal(at) => return self.octal(at),
+            '1'..='9' => return fail_at(at, ERR_BACKREFERENCE),
+            'N' => return fail_at(at, ERR_ESCAPE_NAMED),
+            'p' | 'P' => return fail_at(at, ERR_ESCAPE_PROPERTY),
+            'A'..='Z' | 'a'..='z' => return fail_at(at, ERR_ESCAPE_UNKNOWN),
+            char => Escape::Char(char),
+        })
+    }
+
+    /// Whether three octal digits follow the backslash at `at`; fewer are a backreference.
+    fn is_octal(&self, at: usize) -> bool {
+        let rest = self.pattern.as_bytes().get(at..).unwrap_or(&[]);
+        rest.get(1..4)
+            .is_some_and(|digits| digits.iter().all(|digit| matches!(digit, b'0'..=b'7')))
+    }
+
+    fn octal(&mut self, at: usize) -> Parse<Escape> {
+        self.at = at + 1;
+        let mut value = 0;
+        while let Some(digit) = self.peek().and_then(|char| char.to_digit(8)) {
+            if self.at > at + 3 {
+                break;
+            }
+            value = value << 3 | digit;
+            self.next();
+        }
+        if value > 0o377 {
+            return fail_at(at, ERR_ESCAPE_OCTAL);
+        }
+        self.code_point(value, at)
+    }
+
+    fn hexadecimal(&mut self, at: usize, digits: u32) -> Parse<Escape> {
+        let mut value = 0;
+        for _ in 0..digits {
+            let Some(digit) = self.peek().and_then(|char| char.to_digit(16)) else {
+                return fail_at(at, ERR_ESCAPE_DIGITS);
+            };
+            // OK because there are at most eight digits of four bits.
+            value = value << 4 | digit;
+            self.next();
+        }
+        self.code_point(value, at)
+    }
+
+    fn code_point(&self, value: u32, at: usize) -> Parse<Escape> {
+        match char::from_u32(value) {
+            Some(char) => Ok(Escape::Char(char)),
+            None => fail_at(at, ERR_ESCAPE_CODE_POINT),
+        }
+    }
+}
+
+fn member_byte(char: char, at: usize) -> Parse<u8> {
+    if !char.is_ascii() {
+        return fail_at(at, ERR_CLASS_NON_ASCII);
+    }
+    // OK because ASCII fits a byte.
+    Ok(char as u8)
+}

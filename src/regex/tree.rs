@@ -1,0 +1,62 @@
+//! What a pattern means, once flags, escapes and classes are resolved: bytes, sets of bytes, assertions, and how they
+//! are put together.
+//!
+//! A tree that exists is nested no deeper than the parser allows, so walking it by recursion is safe; its repetitions
+//! are not written out yet, so nothing is known about the size of its program.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::set::Set;
+
+/// A pattern, understood.
+pub(super) enum Node {
+    Empty,
+    Byte(u8),
+    Set(Set),
+    Look(Look),
+    /// A capture group; its number counts from 1.
+    Group(u16, Box<Node>),
+    Concat(Vec<Node>),
+    Alternate(Vec<Node>),
+    Repeat(Box<Repeat>),
+}
+
+pub(super) struct Repeat {
+    pub node: Node,
+    pub min: u32,
+    /// `None` is no limit; otherwise not below `min`.
+    pub max: Option<u32>,
+    pub greedy: bool,
+    /// Whether `node` might match the empty string.
+    pub nullable: bool,
+    /// Offset of the quantifier in the pattern.
+    pub at: usize,
+}
+
+/// A condition on the place between two bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    TextStart,
+    TextEnd,
+    /// `$`: at the end or before a newline that ends the text.
+    TextEndOrNewline,
+    LineStart,
+    LineEnd,
+    WordBoundary,
+    NotWordBoundary,
+}
+
+impl Node {
+    /// Whether this might match the empty string.
+    pub fn nullable(&self) -> bool {
+        match self {
+            Node::Empty | Node::Look(_) => true,
+            Node::Byte(_) | Node::Set(_) => false,
+            Node::Group(_, node) => node.nullable(),
+            Node::Concat(nodes) => nodes.iter().all(Node::nullable),
+            Node::Alternate(nodes) => nodes.iter().any(Node::nullable),
+            Node::Repeat(repeat) => repeat.min == 0 || repeat.nullable,
+        }
+    }
+}

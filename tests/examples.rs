@@ -1,0 +1,150 @@
+//! The examples work as they stand.
+
+mod common;
+
+use common::{TempDir, outcome};
+use std::fs;
+use std::path::PathBuf;
+
+fn example(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name)
+}
+
+/// What a dry run of an example prints for `log`.
+fn replay(name: &str, log: &str) -> String {
+    let dir = TempDir::new();
+    dir.write("log", log);
+    let config = example(name);
+    let (status, out, errors) = outcome(&dir.run(&["-n", "-c", config.to_str().unwrap(), "log"]));
+    assert_eq!(status, Some(0), "{errors}");
+    out
+}
+
+/// The kernel's line for a packet from `source` to `port`.
+fn packet(time: &str, prefix: &str, source: &str, port: u16) -> String {
+    format!(
+        "Sun Nov 22 {time} 2026 kern.warn kernel: [  118.522941] {prefix}IN=wan OUT= MAC=00:11 \
+         SRC={source} DST=198.51.100.1 LEN=29 TOS=0x00 PREC=0x00 TTL=64 ID=1 DF PROTO=UDP \
+         SPT=40007 DPT={port} LEN=9 \n"
+    )
+}
+
+fn packets(prefix: &str, source: &str, ports: &[u16]) -> String {
+    ports
+        .iter()
+        .map(|port| packet("06:00:00", prefix, source, *port))
+        .collect()
+}
+
+#[test]
+fn every_example_loads() {
+    let mut count = 0;
+    for entry in fs::read_dir(example("")).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "conf")
+        {
+            let check = TempDir::new().run(&["-t", "-c", path.to_str().unwrap()]);
+            let (status, out, errors) = outcome(&check);
+            assert_eq!(status, Some(0), "{errors}");
+            assert!(out.contains(": fine, "), "{out}");
+            count += 1;
+        }
+    }
+    assert!(count >= 4, "{count}");
+}
+
+#[test]
+fn the_nft_example_opens_for_an_address_and_closes_after_ten_minutes() {
+    let log = packets("knock: ", "203.0.113.9", &[7411, 3907, 9230, 5642])
+        + &packet("06:10:00", "knock: ", "203.0.113.77", 5642);
+    let expected = "\
+4: knock \"ssh\" 203.0.113.9
+4: open \"ssh\" 203.0.113.9
+4:   run nft add element inet fw4 knock_ssh '{ 203.0.113.9 }'
+5: close \"ssh\" 203.0.113.9
+5:   run sh -c 'nft delete element inet fw4 knock_ssh \"{ $1 }\" || ! nft get element inet fw4 \
+         knock_ssh \"{ $1 }\"' sh 203.0.113.9
+";
+    assert_eq!(replay("openwrt-nft.conf", &log), expected);
+}
+
+#[test]
+fn the_uci_example_hands_its_only_place_over() {
+    let ports = [7411, 3907, 9230, 5642];
+    let log = packets("drop wan in: ", "203.0.113.9", &ports)
+        + &packets("drop wan in: ", "203.0.113.77", &ports);
+    let out = replay("openwrt-uci.conf", &log);
+    let events: Vec<&str> = out
+        .lines()
+        .filter(|line| !line.contains("   run "))
+        .collect();
+    let name = "\"Forward ports for service x\"";
+    let expected = [
+        format!("4: knock {name} 203.0.113.9"),
+        format!("4: open {name} 203.0.113.9"),
+        format!("8: knock {name} 203.0.113.77"),
+        format!("8: close {name} 203.0.113.9"),
+        format!("8: open {name} 203.0.113.77"),
+    ];
+    assert_eq!(events, expected);
+    assert!(
+        out.contains("4:   run uci set firewall.knock_ssh.src_ip=203.0.113.9\n"),
+        "{out}"
+    );
+}
+
+#[test]
+fn the_ban_example_bans_the_fifth_failure_and_nobody_who_is_only_named() {
+    let failure = |user: &str, address: &str| {
+        format!(
+            "Nov 22 06:00:00 host sshd[55]: Failed password for {user} from {address} port 5000 ssh2\n"
+        )
+    };
+    let frame = failure(
+        "invalid user x from 198.51.100.5 port 22 ssh2",
+        "203.0.113.9",
+    )
+    .repeat(4);
+    assert_eq!(replay("ssh-ban.conf", &frame), "");
+    let out = replay("ssh-ban.conf", &(frame + &failure("root", "203.0.113.9")));
+    assert!(
+        out.starts_with("5: knock \"OpenSSH\" 203.0.113.9\n"),
+        "{out}"
+    );
+    assert!(
+        out.ends_with("run nft add element inet filter banned '{ 203.0.113.9 }'\n"),
+        "{out}"
+    );
+    let lan = failure("root", "192.168.1.20").repeat(9);
+    assert_eq!(replay("ssh-ban.conf", &lan), "");
+
+    let dropbear = "Sun Nov 22 06:00:00 2026 authpriv.warn dropbear[9]: Bad password attempt for \
+                    'root' from 203.0.113.9:41234\n";
+    let out = replay("ssh-ban.conf", &dropbear.repeat(5));
+    assert!(
+        out.starts_with("5: knock \"Dropbear\" 203.0.113.9\n"),
+        "{out}"
+    );
+    let nonexistent = "Sun Nov 22 06:00:00 2026 authpriv.warn dropbear[9]: Login attempt for \
+                       nonexistent user from 203.0.113.9:41234\n";
+    let out = replay("ssh-ban.conf", &nonexistent.repeat(5));
+    assert!(
+        out.starts_with("5: knock \"Dropbear\" 203.0.113.9\n"),
+        "{out}"
+    );
+}
+
+#[test]
+fn the_wake_on_lan_example_wakes() {
+    let log = packets("drop wan in: ", "203.0.113.9", &[8123, 2750, 6015]);
+    let expected = "\
+3: knock \"wake the server\" 203.0.113.9
+3:   run etherwake -i br-lan 52:54:00:12:34:56
+3:   run logger -t knock 'woken by 203.0.113.9'
+";
+    assert_eq!(replay("wake-on-lan.conf", &log), expected);
+}

@@ -56,11 +56,16 @@ pub fn run(config: Config, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> 
     let names: &[&CStr] = if logs.is_empty() { &[c"-"] } else { logs };
     for name in names {
         let several = names.len() > 1;
-        let replayed = replay.log(name, several);
-        replayed.map_err(|errno| text!(name.to_bytes(), ": ", errno))?;
+        let read = replay.log(name, several);
+        // Before any complaint: what was found so far has been found.
+        replay.flush().map_err(output_error)?;
+        read?;
     }
-    let finished = replay.finish();
-    finished.map_err(|errno| text!("standard output: ", errno))
+    replay.finish().map_err(output_error)
+}
+
+fn output_error(errno: Errno) -> Vec<u8> {
+    text!("standard output: ", errno)
 }
 
 struct Replay {
@@ -77,17 +82,22 @@ struct Replay {
 }
 
 impl Replay {
-    fn log(&mut self, name: &CStr, several: bool) -> Result<(), Errno> {
-        let fd = if name == c"-" { STDIN } else { Fd::open(name)? };
+    /// Replays one log. The error is a message.
+    fn log(&mut self, name: &CStr, several: bool) -> Result<(), Vec<u8>> {
+        let fail = |errno: Errno| text!(name.to_bytes(), ": ", errno);
+        let fd = match name.to_bytes() {
+            b"-" => STDIN,
+            _ => Fd::open(name).map_err(fail)?,
+        };
         let prefix = match several {
             true => text!(name.to_bytes(), ":"),
             false => Vec::new(),
         };
         let first = self.lines;
         let mut buffer = LineBuffer::new(CHUNK);
-        self.progress.begin(fd.status()?.size);
+        self.progress.begin(fd.status().map_err(fail)?.size);
         loop {
-            let count = read_some(&fd, buffer.room())?;
+            let count = read_some(&fd, buffer.room()).map_err(fail)?;
             match count {
                 0 => buffer.finish(),
                 count => buffer.add(count),
@@ -98,7 +108,7 @@ impl Replay {
             }
             self.progress.add(count, self.lines);
             if self.play.out.len() >= FLUSH_AT {
-                self.flush()?;
+                self.flush().map_err(output_error)?;
             }
             if count == 0 {
                 return Ok(());
@@ -272,11 +282,13 @@ fn put_commands<W: AsRef<[u8]>>(place: &Place, commands: &[Vec<W>], out: &mut Ve
     }
 }
 
-/// Reads what there is, waiting for it where the descriptor (a FIFO, say) does not.
+/// Reads what there is, waiting for it where the descriptor (a FIFO, say) does not. Waiting comes first: a
+/// FIFO that nobody has opened to write yet looks as if it were at its end.
 fn read_some(fd: &Fd, room: &mut [u8]) -> Result<usize, Errno> {
     loop {
+        poll(&mut [Poll::reading(fd)], None)?;
         match fd.read(room) {
-            Err(Errno::EAGAIN) => poll(&mut [Poll::reading(fd)], None)?,
+            Err(Errno::EAGAIN) => {}
             answer => return answer,
         }
     }

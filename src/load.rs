@@ -28,6 +28,7 @@ pub fn load(path: &CStr, purpose: Purpose) -> Result<Config, Vec<u8>> {
     let complain = |what: &dyn Put| {
         let mut message = text!(name, ": ");
         what.put(&mut message);
+        message.push(b'\n');
         message
     };
     let fd = Fd::open(path).map_err(|errno| complain(&errno))?;

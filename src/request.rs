@@ -7,7 +7,7 @@
 use crate::engine::Knock;
 use crate::lease::{Lease, LeaseId, Leases};
 use crate::rule::Rule;
-use crate::template::{Template, Values, printable};
+use crate::template::{Template, Values};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -18,7 +18,7 @@ pub type Words = Vec<Vec<u8>>;
 pub struct Request {
     /// What to run now.
     pub actions: Vec<Words>,
-    /// Whose lease it is; for a rule with a timeout.
+    /// Whose lease it is.
     key: String,
     /// What to run when the lease ends.
     revert: Vec<Vec<String>>,
@@ -49,9 +49,8 @@ impl Request {
             let filled: Result<_, _> = templates.iter().map(fill_one).collect();
             filled.map_err(|refusal| refusal.message)
         };
-        if rule.lease.is_some() && !printable(&knock.key) {
-            return Err(text!("its key is not printable UTF-8"));
-        }
+        // The commands find it in their environment, whether they name it or not.
+        values.check_key().map_err(|refusal| refusal.message)?;
         Ok(Request {
             actions: fill(&sequence.actions)?,
             key: into_string(knock.key.clone()),

@@ -52,7 +52,7 @@ pub struct Job {
     pub lease: Option<LeaseId>,
     /// The rule's name.
     pub rule: String,
-    /// Whose knock it was.
+    /// Whose knock it was; printable.
     pub key: Vec<u8>,
     /// Each command's words, placeholders filled in.
     pub commands: Vec<Vec<Vec<u8>>>,
@@ -263,8 +263,10 @@ impl Current {
         for _ in 0..LAST_READS {
             running.output.read(&self.job, log);
         }
+        running.output.finish(&self.job, log);
         let what = match running.child.wait() {
-            Exit::Status(0) => return,
+            // One that had to be ended did not succeed, whatever it says.
+            Exit::Status(0) if running.stage == Stage::Running => return,
             Exit::Status(status) => text!("exit status ", u32::from(status)),
             Exit::Signal(signal) => text!("ended by signal ", u32::from(signal)),
         };
@@ -319,7 +321,7 @@ fn start(job: &Job, words: &[Vec<u8>], null: &Fd) -> Result<(Child, Output), Err
     };
     let variables = [
         text!("LOGKNOCK_RULE=", job.rule),
-        text!("LOGKNOCK_KEY=", key_variable(&job.key)),
+        text!("LOGKNOCK_KEY=", job.key),
         text!("LOGKNOCK_EVENT=", event),
     ];
     let (read, write) = Fd::pipe()?;
@@ -337,11 +339,6 @@ fn start(job: &Job, words: &[Vec<u8>], null: &Fd) -> Result<(Child, Output), Err
     Ok((child, output))
 }
 
-/// A key as an environment variable can hold it: up to its first NUL.
-fn key_variable(key: &[u8]) -> &[u8] {
-    key.split(|&byte| byte == 0).next().unwrap_or_default()
-}
-
 impl Output {
     /// Reads once and logs the complete lines.
     fn read(&mut self, job: &Job, log: &mut Log) {
@@ -351,11 +348,19 @@ impl Output {
         match fd.read(self.lines.room()) {
             Err(Errno::EAGAIN) => return,
             Ok(count @ 1..) => self.lines.add(count),
-            Ok(0) | Err(_) => {
-                self.fd = None;
-                self.lines.finish();
-            }
+            Ok(0) | Err(_) => return self.finish(job, log),
         }
+        self.log_lines(job, log);
+    }
+
+    /// Logs what was printed without a newline and reads no more.
+    fn finish(&mut self, job: &Job, log: &mut Log) {
+        self.fd = None;
+        self.lines.finish();
+        self.log_lines(job, log);
+    }
+
+    fn log_lines(&mut self, job: &Job, log: &mut Log) {
         while let Some(line) = self.lines.next_line() {
             self.logged = self.logged.saturating_add(1);
             if self.logged <= OUTPUT_LINES {

@@ -473,6 +473,15 @@ impl Template {
 }
 
 impl Values<'_> {
+    /// Every command gets the key, if not by a placeholder then in its environment.
+    ///
+    /// # Errors
+    ///
+    /// A key that a placeholder could not be filled with.
+    pub fn check_key(&self) -> Result<(), Refusal> {
+        checked("key", self.key).map(|_| ())
+    }
+
     fn value(&self, source: &Source) -> &[u8] {
         match source {
             Source::Group(number) => self.groups.get(*number).map_or(&[], Vec::as_slice),

@@ -408,7 +408,7 @@ fn a_key_that_is_not_text_opens_no_lease() {
     dir.append("log", b"\xff one\n\xff two\n\xff three\n");
     let message = daemon.wait_for("knock refused");
     assert!(
-        message.contains("its key is not printable UTF-8"),
+        message.contains("{key} is not printable UTF-8"),
         "{message}"
     );
     dir.append("log", knock("alice"));

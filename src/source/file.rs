@@ -1,6 +1,8 @@
 //! A log file that is followed through everything that happens to log files.
 //!
-//! * At start it is opened at its end; a file that appears later is read from its beginning.
+//! * At start it is opened at its end; a file that appears later is read from its beginning. One that is
+//!   there at the start and can be opened only later is read from where its end was at the start: an old
+//!   knock must not count again.
 //! * *Rotation by rename, deletion or a replaced directory*: when the path leads to another file, that
 //!   one is opened and queued behind the old one. The old one is read until the new one has something
 //!   in it, because a writer goes on with the file it has open until it is told to open the new one;
@@ -68,6 +70,8 @@ pub struct FileSource {
     /// The file being read, then those that have taken its place since.
     files: VecDeque<Opened>,
     lines: LineBuffer,
+    /// The file that was there at the start, until one has been opened, and its length then.
+    passed_over: Option<(FileId, u64)>,
     obstacle: Option<Obstacle>,
     backoff: Backoff,
 }
@@ -79,6 +83,7 @@ impl FileSource {
             path: c_path(path.as_bytes())?,
             files: VecDeque::new(),
             lines: LineBuffer::new(BUFFER_SIZE),
+            passed_over: None,
             obstacle: None,
             backoff: Backoff::default(),
         };
@@ -108,7 +113,7 @@ impl FileSource {
     }
 
     /// Ends the inotify watches.
-    pub fn close(mut self, watcher: &Watcher) {
+    pub fn close(mut self, watcher: &mut Watcher) {
         while !self.files.is_empty() {
             self.pop_front(watcher);
         }
@@ -145,8 +150,12 @@ impl FileSource {
         log: &mut Log,
     ) -> core::result::Result<(), Obstacle> {
         let newest = self.files.back().map(|file| file.id);
-        if newest == Some(status(&self.path)?.id) {
+        let there = status(&self.path)?;
+        if newest == Some(there.id) {
             return Ok(());
+        }
+        if begin == Begin::AtEnd {
+            self.passed_over = Some((there.id, there.size));
         }
         let fd = Fd::open(&self.path)?;
         // The path may have changed since: what counts is what was opened.
@@ -157,10 +166,11 @@ impl FileSource {
         if newest == Some(opened.id) {
             return Ok(());
         }
-        let offset = match begin {
-            Begin::AtStart => 0,
-            Begin::AtEnd => fd.seek_to_end()?,
+        let offset = match self.passed_over {
+            Some((id, length)) if id == opened.id => fd.seek_to(length)?,
+            _ => 0,
         };
+        self.passed_over = None;
         if newest.is_some() {
             say!(log, Debug, self.quoted_path(), ": rotated");
         } else if begin == Begin::AtStart {
@@ -198,7 +208,7 @@ impl FileSource {
 
     /// Reads what fits into the buffer, for [`FileSource::next_line`]. Returns whether there may be more;
     /// when there is not, the next write or rotation will tell.
-    pub fn read(&mut self, watcher: &Watcher, log: &mut Log) -> bool {
+    pub fn read(&mut self, watcher: &mut Watcher, log: &mut Log) -> bool {
         // Before the old file is read: whoever has written to the new one has finished with the old.
         let replaced = self.is_replaced();
         let Some(file) = self.files.front_mut() else {
@@ -231,7 +241,7 @@ impl FileSource {
     }
 
     /// Nothing more to read just now: is there a reason to read something else?
-    fn end_of_file(&mut self, replaced: bool, watcher: &Watcher, log: &mut Log) -> bool {
+    fn end_of_file(&mut self, replaced: bool, watcher: &mut Watcher, log: &mut Log) -> bool {
         if replaced {
             self.lines.finish();
             self.pop_front(watcher);
@@ -245,7 +255,7 @@ impl FileSource {
             return false;
         }
         file.offset = 0;
-        if let Err(errno) = file.fd.seek_to_start() {
+        if let Err(errno) = file.fd.seek_to(0) {
             say!(log, Error, self.quoted_path(), ": ", errno);
             return false;
         }
@@ -259,7 +269,7 @@ impl FileSource {
         self.lines.next_line()
     }
 
-    fn pop_front(&mut self, watcher: &Watcher) {
+    fn pop_front(&mut self, watcher: &mut Watcher) {
         if let Some(file) = self.files.pop_front() {
             watcher.forget_file(file.watch);
         }

@@ -80,7 +80,7 @@ impl Sources {
             });
         }
         for entry in former {
-            entry.file.close(&self.watcher);
+            entry.file.close(&mut self.watcher);
         }
         self.look_at_ms = now_ms;
     }
@@ -139,7 +139,7 @@ impl Sources {
         if let Some(entry) = self.entries.get_mut(index)
             && entry.ready
         {
-            entry.ready = entry.file.read(&self.watcher, log);
+            entry.ready = entry.file.read(&mut self.watcher, log);
         }
     }
 

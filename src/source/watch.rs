@@ -8,7 +8,8 @@
 //! can slip in between.
 //!
 //! When inotify is refused (the user's limit of instances or watches), [`Watcher::interval_ms`] says how
-//! often to look instead.
+//! often to look instead. So it does when a directory may be entered but not read, which is enough to
+//! open a log in it and not enough to be told of its rotation.
 
 use crate::log::Log;
 use crate::sys::fd::{Fd, c_path, read_link};
@@ -19,7 +20,8 @@ use alloc::vec::Vec;
 /// How often to look at files when inotify cannot be had.
 const FALLBACK_MS: u64 = 1000;
 
-/// As many symbolic links as the kernel itself follows.
+/// As many symbolic links on the way to one file as the kernel itself follows. All of them count together,
+/// or a handful that each lead through two others would keep us busy for ever.
 const LINK_LIMIT: u32 = 40;
 
 /// What inotify had to tell since it was last asked.
@@ -42,6 +44,10 @@ struct Expected {
 pub struct Watcher {
     inotify: Option<Inotify>,
     expected: Vec<Expected>,
+    /// A directory on the way to a file may not be watched.
+    blind: bool,
+    /// One for each followed file: a file that is followed by two names is in here twice.
+    files: Vec<Watch>,
     configured_ms: Option<u64>,
     interval_ms: Option<u64>,
 }
@@ -52,6 +58,8 @@ impl Watcher {
         let mut watcher = Watcher {
             inotify: None,
             expected: Vec::new(),
+            blind: false,
+            files: Vec::new(),
             configured_ms: poll_ms,
             interval_ms: poll_ms,
         };
@@ -66,7 +74,7 @@ impl Watcher {
 
     /// How often files must be looked at; none if inotify tells.
     pub fn interval_ms(&self) -> Option<u64> {
-        self.interval_ms
+        self.interval_ms.or(self.blind.then_some(FALLBACK_MS))
     }
 
     /// What it was made with.
@@ -89,6 +97,7 @@ impl Watcher {
         );
         self.inotify = None;
         self.expected.clear();
+        self.files.clear();
         self.interval_ms = Some(FALLBACK_MS);
     }
 
@@ -122,12 +131,21 @@ impl Watcher {
     pub fn watch_file(&mut self, file: &Fd, log: &mut Log) -> Option<Watch> {
         let inotify = self.inotify.as_ref()?;
         let watched = c_path(&file.proc_path()).and_then(|path| inotify.watch_file(&path));
-        watched.map_err(|errno| self.fall_back(errno, log)).ok()
+        let watch = watched.map_err(|errno| self.fall_back(errno, log)).ok()?;
+        self.files.push(watch);
+        Some(watch)
     }
 
     /// Ends the watch of a file that is not followed any more.
-    pub fn forget_file(&self, watch: Option<Watch>) {
-        if let (Some(inotify), Some(watch)) = (&self.inotify, watch) {
+    pub fn forget_file(&mut self, watch: Option<Watch>) {
+        let (Some(inotify), Some(watch)) = (&self.inotify, watch) else {
+            return;
+        };
+        if let Some(index) = self.files.iter().position(|&file| file == watch) {
+            self.files.swap_remove(index);
+        }
+        // By another name it may still be followed.
+        if !self.files.contains(&watch) {
             inotify.remove(watch);
         }
     }
@@ -138,11 +156,21 @@ impl Watcher {
             return;
         };
         let mut expected = Vec::new();
+        let mut blind = false;
         for path in paths {
-            if let Err(errno) = expect(inotify, path, LINK_LIMIT, &mut expected) {
-                return self.fall_back(errno, log);
+            match expect(inotify, path, &mut { LINK_LIMIT }, &mut expected) {
+                Ok(whole) => blind |= !whole,
+                Err(errno) => return self.fall_back(errno, log),
             }
         }
+        if blind && !self.blind {
+            say!(
+                log,
+                Warn,
+                "inotify: a directory may not be read; looking at files every second as well"
+            );
+        }
+        self.blind = blind;
         for old in &self.expected {
             if !expected.iter().any(|new| new.directory == old.directory) {
                 inotify.remove(old.directory);
@@ -152,9 +180,15 @@ impl Watcher {
     }
 }
 
-/// Watches the directories on the way to `path`. An error is one of inotify; a directory that is missing
-/// or closed to us just ends the way.
-fn expect(inotify: &Inotify, path: &[u8], links: u32, expected: &mut Vec<Expected>) -> Result<()> {
+/// Watches the directories on the way to `path`; returns whether none had to be left out for want of
+/// rights. An error is one of inotify; a directory that is missing just ends the way.
+fn expect(
+    inotify: &Inotify,
+    path: &[u8],
+    links: &mut u32,
+    expected: &mut Vec<Expected>,
+) -> Result<bool> {
+    let mut whole = true;
     let mut directory: Vec<u8> = match path {
         [b'/', ..] => b"/".to_vec(),
         _ => b".".to_vec(),
@@ -168,20 +202,22 @@ fn expect(inotify: &Inotify, path: &[u8], links: u32, expected: &mut Vec<Expecte
                 directory: watch,
                 name: name.to_vec(),
             }),
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP) => return Ok(()),
+            Err(Errno::EACCES) => whole = false,
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(whole),
             Err(errno) => return Err(errno),
         }
         let here = text!(directory, "/", name);
         if let Ok(target) = read_link(&c_path(&here)?)
-            && links > 0
+            && *links > 0
         {
+            *links -= 1;
             let target = match target.first() {
                 Some(b'/') => target,
                 _ => text!(directory, "/", target),
             };
-            expect(inotify, &target, links - 1, expected)?;
+            whole &= expect(inotify, &target, links, expected)?;
         }
         directory = here;
     }
-    Ok(())
+    Ok(whole)
 }

@@ -185,19 +185,20 @@ impl Fd {
         check(|| unsafe { ffi::fsync(self.0) }).map(drop)
     }
 
-    /// Reads on from the beginning of the file.
-    pub fn seek_to_start(&self) -> Result<u64> {
-        self.seek(ffi::SEEK_SET)
+    /// Reads on from `offset`, counted from the beginning of the file.
+    pub fn seek_to(&self, offset: u64) -> Result<u64> {
+        // OK because no file is longer than an i64 can say.
+        self.seek(offset.cast_signed(), ffi::SEEK_SET)
     }
 
     /// Reads on from the end of the file; returns its length.
     pub fn seek_to_end(&self) -> Result<u64> {
-        self.seek(ffi::SEEK_END)
+        self.seek(0, ffi::SEEK_END)
     }
 
-    fn seek(&self, whence: c_int) -> Result<u64> {
+    fn seek(&self, offset: i64, whence: c_int) -> Result<u64> {
         // SAFETY: no memory is involved.
-        check(|| unsafe { ffi::lseek(self.0, 0, whence) }).map(i64::cast_unsigned)
+        check(|| unsafe { ffi::lseek(self.0, offset, whence) }).map(i64::cast_unsigned)
     }
 
     /// What the open file is.

@@ -66,7 +66,8 @@ pub const SIGINT: c_int = 2;
 pub const SIGKILL: c_int = 9;
 pub const SIGPIPE: c_int = 13;
 pub const SIGTERM: c_int = 15;
-/// `SIG_IGN`, a handler's address in C.
+/// `SIG_DFL` and `SIG_IGN`, handlers' addresses in C.
+pub const SIG_DFL: usize = 0;
 pub const SIG_IGN: usize = 1;
 
 pub const P_PID: c_int = 1;

@@ -43,8 +43,12 @@ impl Signals {
             // SAFETY: ignoring a signal installs no code.
             unsafe { ffi::signal(number, ffi::SIG_IGN) };
         }
-        // SAFETY: the set is initialised.
-        unsafe { ffi::sigprocmask(ffi::arch::SIG_BLOCK, &set, core::ptr::null_mut()) };
+        // SAFETY: the set is initialised; the disposition installs no code.
+        unsafe {
+            // Whoever started us may have ignored it: then the kernel would not tell of a child's end.
+            ffi::signal(ffi::arch::SIGCHLD, ffi::SIG_DFL);
+            ffi::sigprocmask(ffi::arch::SIG_BLOCK, &set, core::ptr::null_mut());
+        }
         let flags = ffi::O_CLOEXEC | ffi::arch::O_NONBLOCK;
         // SAFETY: the set is initialised; -1 asks for a new descriptor.
         let fd = check(|| unsafe { ffi::signalfd(-1, &set, flags) })?;

@@ -199,11 +199,27 @@ impl Daemon {
 
     /// Starts `command`, which becomes the daemon, and waits for nothing.
     pub fn spawn(command: &mut Command) -> Daemon {
+        let mut daemon = Daemon::spawn_unheard(command);
+        daemon.listen();
+        daemon
+    }
+
+    /// The same, but its log is not read before [`Daemon::listen`].
+    pub fn spawn_unheard(command: &mut Command) -> Daemon {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(Stdio::piped());
-        let mut child = command.spawn().expect("start the daemon");
-        let stderr = child.stderr.take().expect("its log");
+        Daemon {
+            child: command.spawn().expect("start the daemon"),
+            log: mpsc::channel().1,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Reads its log from now on, whether somebody waits for a line or not.
+    pub fn listen(&mut self) {
+        let stderr = self.child.stderr.take().expect("its log");
         let (sender, log) = mpsc::channel();
+        self.log = log;
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
@@ -212,8 +228,6 @@ impl Daemon {
                 }
             }
         });
-        let seen = Vec::new();
-        Daemon { child, log, seen }
     }
 
     /// Waits for the message that comes when every file has been opened.
@@ -337,6 +351,22 @@ pub fn config(files: &str, rules: &[String]) -> String {
 pub fn rule(name: &str, more: &str) -> String {
     let filter = r#""filter": "^(\\S+) ", "sequence": [" one$", " two$", " three$"]"#;
     format!("{{\"name\": \"{name}\", {filter}, {more}}}")
+}
+
+/// Rules nobody knocks for, where only the lines matter.
+pub fn any_rule() -> String {
+    rule("unused", r#""actions": ["true"]"#)
+}
+
+/// A daemon that shows the lines of `files` (JSON).
+pub fn follow(dir: &TempDir, files: &str) -> Daemon {
+    Daemon::start_with(dir, &config(files, &[any_rule()]), &["-T"])
+}
+
+/// A daemon that shows the lines of the file `log`, which is there.
+pub fn follow_log(dir: &TempDir) -> Daemon {
+    dir.write("log", "");
+    follow(dir, r#""log""#)
 }
 
 /// The lines that make `key` knock.

@@ -1,0 +1,416 @@
+//! The command line: what is printed where, and the exit status.
+
+mod common;
+
+use common::{Daemon, TempDir, config, knock, outcome, rule};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+
+/// Statuses the manual promises.
+const FINE: Option<i32> = Some(0);
+const FAILED: Option<i32> = Some(1);
+const USAGE: Option<i32> = Some(2);
+
+/// A directory with a configuration whose knocks echo their key.
+fn echoing() -> TempDir {
+    let dir = TempDir::new();
+    let echo = rule("x", r#""actions": ["echo {key} 'two words'"]"#);
+    dir.configure(&config(r#""log""#, &[echo]));
+    dir
+}
+
+/// Its dry run with `arguments`: exit status, standard output, standard error.
+fn dry_run(dir: &TempDir, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let arguments = [&["-n", "-c", common::CONFIG], arguments].concat();
+    outcome(&dir.run(&arguments))
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let dir = TempDir::new();
+    let (status, help, errors) = outcome(&dir.run(&["-h"]));
+    assert_eq!((status, errors.as_str()), (FINE, ""));
+    assert!(help.starts_with("logknockd watches logs"));
+    for option in [
+        "--config FILE",
+        "--test",
+        "--dry-run",
+        "--debug",
+        "--trace",
+        "--syslog",
+    ] {
+        assert!(help.contains(option), "{option}");
+    }
+    assert!(help.lines().all(|line| line.chars().count() <= 100));
+    assert_eq!(outcome(&dir.run(&["--help"])).1, help);
+    let version = (FINE, "logknockd 0.1.0\n".into(), String::new());
+    assert_eq!(outcome(&dir.run(&["-V"])), version);
+    assert_eq!(outcome(&dir.run(&["--version"])), version);
+}
+
+#[test]
+fn bad_usage_is_named_and_ends_with_2() {
+    let dir = TempDir::new();
+    let cases: [(&[&str], &str); 5] = [
+        (&["-x"], "unknown option \"-x\""),
+        (&["--verbose"], "unknown option \"--verbose\""),
+        (&["-c"], "option -c needs the name of a file"),
+        (&["-t", "-n"], "options -t, -n and -l exclude each other"),
+        (
+            &["a.log"],
+            "only a dry run (-n) takes the name of a log: \"a.log\"",
+        ),
+    ];
+    for (arguments, message) in cases {
+        let message = format!("logknockd: {message}\nTry 'logknockd --help'.\n");
+        assert_eq!(
+            outcome(&dir.run(arguments)),
+            (USAGE, String::new(), message)
+        );
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_named_and_ends_with_2() {
+    let dir = TempDir::new();
+    dir.mkdir("directory");
+    let cases = [
+        ("missing", "No such file or directory (errno 2)"),
+        ("directory", "Is a directory (errno 21)"),
+        ("directory/missing", "No such file or directory (errno 2)"),
+    ];
+    for (name, reason) in cases {
+        let message = format!("{name}: {reason}\n");
+        for look in ["-t", "-n"] {
+            let expected = (USAGE, String::new(), message.clone());
+            assert_eq!(outcome(&dir.run(&[look, "-c", name])), expected);
+        }
+        let message = format!("[ERROR] {message}");
+        assert_eq!(
+            outcome(&dir.run(&["-c", name])),
+            (USAGE, String::new(), message)
+        );
+    }
+}
+
+#[test]
+fn a_good_configuration_is_said_to_be_fine() {
+    let dir = TempDir::new();
+    let rules = [
+        rule("x", r#""actions": ["a"]"#),
+        rule("y", r#""actions": ["a"]"#),
+    ];
+    dir.write("c", config(r#""log""#, &rules));
+    let stdout = "c: fine, 2 rules\n  \"x\"\n  \"y\"\n";
+    assert_eq!(
+        outcome(&dir.run(&["-t", "-c", "c"])),
+        (FINE, stdout.into(), String::new())
+    );
+}
+
+#[test]
+fn the_python_daemons_example_loads_unchanged() {
+    let dir = TempDir::new();
+    fs::copy(common::data("python-example.json"), dir.path("c")).unwrap();
+    let stdout = "c: fine, 1 rules\n  \"Forward ports for service x\"\n";
+    assert_eq!(
+        outcome(&dir.run(&["-t", "-c", "c"])),
+        (FINE, stdout.into(), String::new())
+    );
+}
+
+const BAD: &str = r#"{
+    "file": "x.log",
+    "max_keys": 0,
+    "ruleset": [
+        {
+            "name": "ssh",
+            "filter": "SRC=([0-9.]+ PROTO=UDP",
+            "sequnce": ["one"],
+            "sequence": ["\\d\\1"],
+            "actions": ["echo {1}"]
+        }
+    ]
+}
+"#;
+
+const BAD_MESSAGES: &str = r#"c:3:17: error: "max_keys": expected an integer from 1 to 65535, found 0
+    3 |     "max_keys": 0,
+      |                 ^
+c:7:28: error: rule "ssh": filter: unclosed group
+    7 |             "filter": "SRC=([0-9.]+ PROTO=UDP",
+      |                            ^
+c:8:13: error: rule "ssh": unknown key "sequnce": did you mean "sequence"?
+    8 |             "sequnce": ["one"],
+      |             ^
+c:9:30: error: rule "ssh": sequence step 1: backreferences are not supported
+    9 |             "sequence": ["\\d\\1"],
+      |                              ^
+"#;
+
+#[test]
+fn every_error_of_a_bad_configuration_is_shown_where_it_is() {
+    let dir = TempDir::new();
+    dir.write("c", BAD);
+    dir.chmod("c", 0o644);
+    let expected = (USAGE, String::new(), BAD_MESSAGES.into());
+    assert_eq!(outcome(&dir.run(&["-t", "-c", "c"])), expected);
+    // The daemon says the same in its log, and starts nothing.
+    let (status, _, log) = outcome(&dir.run(&["-c", "c"]));
+    let messages = BAD_MESSAGES.lines().map(|line| format!("[ERROR] {line}\n"));
+    assert_eq!((status, log), (USAGE, messages.collect()));
+}
+
+#[test]
+fn what_is_not_json_is_an_error_and_no_riddle() {
+    let dir = TempDir::new();
+    for text in [
+        "",
+        "{",
+        "[]",
+        "\0",
+        "{\"file\": \"a\", \"file\": \"b\"}",
+        "\u{feff}nul",
+    ] {
+        dir.write("c", text);
+        let (status, stdout, stderr) = outcome(&dir.run(&["-t", "-c", "c"]));
+        assert_eq!((status, stdout.as_str()), (USAGE, ""), "{text}");
+        assert!(
+            stderr.starts_with("c:1:") && stderr.contains(": error: "),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn root_acts_only_on_what_root_alone_can_write() {
+    if !common::is_root() {
+        return common::skipped("only root's configuration is guarded");
+    }
+    let dir = echoing();
+    let refused = "refused: only root may own and write it, because its commands run as root";
+    let refused = format!("[ERROR] {}: {refused}\n", common::CONFIG);
+    for mode in [0o664, 0o646] {
+        dir.chmod(common::CONFIG, mode);
+        let expected = (USAGE, String::new(), refused.clone());
+        assert_eq!(outcome(&dir.run(&["-c", common::CONFIG])), expected);
+        for look in ["-t", "-n"] {
+            let output = dir.run(&[look, "-c", common::CONFIG]);
+            assert_eq!(output.status.code(), FINE);
+        }
+    }
+    dir.chmod(common::CONFIG, 0o644);
+    std::os::unix::fs::chown(dir.path(common::CONFIG), Some(65534), None).unwrap();
+    let (status, _, log) = outcome(&dir.run(&["-c", common::CONFIG]));
+    assert_eq!((status, log), (USAGE, refused));
+}
+
+/// The summary without what depends on the machine's speed.
+fn facts(summary: &str) -> String {
+    let (lines, rest) = summary.split_once(" lines in ").expect("a count of lines");
+    let (seconds, rest) = rest.split_once(" s, ").expect("a time");
+    let (rate, rest) = rest.split_once(" lines/s\n").expect("a rate");
+    assert!(
+        seconds.contains('.') && rate.parse::<u64>().is_ok(),
+        "{summary}"
+    );
+    format!("{lines} lines\n{rest}")
+}
+
+#[test]
+fn a_dry_run_prints_what_would_run_and_a_summary() {
+    let dir = echoing();
+    dir.write(
+        "log",
+        format!("noise\nbob one\n{}bob two\n", knock("alice")),
+    );
+    let (status, stdout, stderr) = dry_run(&dir, &["log"]);
+    assert_eq!(
+        stdout,
+        "5: knock \"x\" alice\n5:   run echo alice 'two words'\n"
+    );
+    assert_eq!(
+        facts(&stderr),
+        "6 lines\nrule \"x\": 5 filtered, 1 knocks\n"
+    );
+    assert_eq!(status, FINE);
+}
+
+#[test]
+fn a_dry_run_explains_itself_with_debug() {
+    let dir = echoing();
+    dir.write("log", "a one\na one\nb two\na two\na one\na two\na three\n");
+    let (_, stdout, _) = dry_run(&dir, &["-d", "log"]);
+    let expected = r#"1: "x" a step 1/3
+2: "x" a step 1/3, was 1/3
+3: "x" b step 0/3
+4: "x" a step 2/3
+5: "x" a step 1/3, was 2/3
+6: "x" a step 2/3
+7: knock "x" a
+7:   run echo a 'two words'
+"#;
+    assert_eq!(stdout, expected);
+}
+
+#[test]
+fn a_dry_run_reads_standard_input() {
+    let dir = echoing();
+    dir.write("log", knock("alice"));
+    for log in [&[][..], &["-"]] {
+        let mut command = dir.command(&[&["-n", "-c", common::CONFIG], log].concat());
+        let stdin = File::open(dir.path("log")).unwrap();
+        let output = command.stdin(stdin).output().unwrap();
+        let stdout = outcome(&output).1;
+        assert_eq!(
+            stdout,
+            "3: knock \"x\" alice\n3:   run echo alice 'two words'\n"
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_of_several_logs_says_which_one_and_goes_on_from_one_to_the_next() {
+    let dir = echoing();
+    dir.write("log.1", "alice one\nalice two");
+    dir.write("log", "alice three\n");
+    let (_, stdout, stderr) = dry_run(&dir, &["log.1", "log"]);
+    assert_eq!(
+        stdout,
+        "log:1: knock \"x\" alice\nlog:1:   run echo alice 'two words'\n"
+    );
+    assert!(facts(&stderr).starts_with("3 lines\n"));
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_refused_and_shows_nothing_a_terminal_obeys() {
+    let dir = echoing();
+    dir.write("log", knock("\x1b[2J"));
+    let (_, stdout, _) = dry_run(&dir, &["-d", "log"]);
+    assert!(!stdout.contains('\x1b'));
+    assert!(
+        stdout.contains("3: knock \"x\" \\x1b[2J\n3:   refused: {key} is not printable"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn what_a_dry_run_found_is_printed_before_it_fails() {
+    let dir = echoing();
+    dir.write("log", knock("alice"));
+    dir.mkdir("directory");
+    for (bad, reason) in [
+        ("missing", "No such file or directory (errno 2)"),
+        ("directory", "Is a directory (errno 21)"),
+    ] {
+        let (status, stdout, stderr) = dry_run(&dir, &["log", bad]);
+        assert!(stdout.starts_with("log:3: knock \"x\" alice\n"), "{stdout}");
+        assert_eq!(
+            (status, stderr),
+            (FAILED, format!("logknockd: {bad}: {reason}\n"))
+        );
+    }
+}
+
+#[test]
+fn a_full_disk_is_blamed_for_lost_output() {
+    let Ok(full) = File::options().write(true).open("/dev/full") else {
+        return common::skipped("no /dev/full");
+    };
+    let dir = echoing();
+    // More than is kept back before it is written.
+    dir.write("log", knock("alice").repeat(5000));
+    let mut command = dir.command(&["-n", "-c", common::CONFIG, "log"]);
+    let (status, _, stderr) = outcome(&command.stdout(full).output().unwrap());
+    let message = "logknockd: standard output: No space left on device (errno 28)\n";
+    assert_eq!((status, stderr.as_str()), (FAILED, message));
+}
+
+#[test]
+fn a_dry_run_waits_for_the_writer_of_a_fifo() {
+    let dir = echoing();
+    dir.fifo("log");
+    let mut command = dir.command(&["-n", "-c", common::CONFIG, "log"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    // Returns when the other side has opened it too.
+    let mut writer = dir.writer("log");
+    for part in ["alice one\nali", "ce two\n", "alice three\n"] {
+        writer.write_all(part.as_bytes()).unwrap();
+    }
+    drop(writer);
+    let mut stdout = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut stdout)
+        .unwrap();
+    assert_eq!(
+        stdout,
+        "3: knock \"x\" alice\n3:   run echo alice 'two words'\n"
+    );
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_dry_run_shows_its_progress_on_a_terminal() {
+    if !common::works("python3", &["-c", "import pty"]) {
+        return common::skipped("no python3 to make a terminal");
+    }
+    let dir = echoing();
+    dir.fifo("log");
+    let mut command = Command::new("python3");
+    command.args(["-c", "import pty, sys; pty.spawn(sys.argv[1:])"]);
+    command
+        .arg(common::binary())
+        .args(["-n", "-c", common::CONFIG, "log"]);
+    command.current_dir(dir.path("")).stdin(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut terminal = child.stdout.take().unwrap();
+    let mut writer = dir.writer("log");
+    let (seen, stop) = mpsc::channel();
+    // Writes until something has been shown, however fast the lines are read.
+    let feed = std::thread::spawn(move || {
+        while stop.try_recv().is_err() {
+            writer
+                .write_all("nobody none\n".repeat(1000).as_bytes())
+                .unwrap();
+        }
+        writer.write_all(knock("alice").as_bytes()).unwrap();
+    });
+    let mut shown = String::new();
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = terminal.read(&mut buffer) {
+        shown += &String::from_utf8_lossy(&buffer[..count]);
+        if shown.contains(" lines") {
+            let _ = seen.send(());
+        }
+    }
+    feed.join().unwrap();
+    child.wait().unwrap();
+    let (progress, rest) = shown.split_once("knock \"x\" alice").expect("the knock");
+    assert!(progress.starts_with("\r\x1b[K"), "{progress}");
+    // It makes way for what stays.
+    let (_, number) = progress.rsplit_once("\r\x1b[K").unwrap();
+    assert!(
+        number.trim_end_matches(": ").parse::<u32>().is_ok(),
+        "{number}"
+    );
+    assert!(
+        rest.contains(" lines in ") && !rest.contains('\x1b'),
+        "{rest}"
+    );
+}
+
+#[test]
+fn files_that_cannot_be_opened_do_not_keep_the_daemon_from_starting() {
+    let dir = TempDir::new();
+    let rules = [rule("x", r#""actions": ["echo done"]"#)];
+    let mut daemon = Daemon::start(&dir, &config(r#"["a/b", "missing", "log"]"#, &rules));
+    assert_eq!(daemon.count("(not open yet)"), 3);
+    dir.write("log", knock("alice"));
+    daemon.wait_for("output: done");
+}

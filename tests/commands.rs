@@ -1,0 +1,421 @@
+//! What a knock runs: with which words, in which surroundings, in which order and for how long.
+
+mod common;
+
+use common::{Daemon, PATIENCE, TempDir, config, knock, rule};
+use std::fs;
+use std::io::Write;
+use std::process::Command;
+use std::time::Instant;
+
+/// A daemon that follows the empty file `log` with one rule, `x`; `more` are its further members.
+fn start(dir: &TempDir, more: &str) -> Daemon {
+    dir.write("log", "");
+    Daemon::start(dir, &config(r#""log""#, &[rule("x", more)]))
+}
+
+/// A rule whose last step captures the rest of the line.
+fn capturing(actions: &str) -> String {
+    let filter = r#""filter": "^(\\S+) ", "sequence": [" says (?P<what>.*)$"]"#;
+    format!(r#"{{"name": "x", {filter}, "actions": {actions}}}"#)
+}
+
+/// Prints its words in brackets, one a line.
+const SHOW_WORDS: &str = r#"for word; do printf '[%s]\n' "$word"; done; echo "$# words""#;
+
+/// The output of what a knock ran, up to the line `end`.
+fn output(daemon: &mut Daemon, end: &str) -> Vec<String> {
+    let lines = daemon.lines_until(&format!("output: {end}"));
+    let text = |line: String| Some(line.split_once("output: ")?.1.to_string());
+    lines.into_iter().filter_map(text).collect()
+}
+
+#[test]
+fn words_and_placeholders_reach_the_command_exactly() {
+    let dir = TempDir::new();
+    dir.write("show", SHOW_WORDS);
+    let by_string = r#""sh show plain 'two words' \"$HOME {key}\" '' {rule}{{}} a\\ b *""#;
+    let by_array = r#"["sh", "show", "{0}", "{what}", "", "it's", "{key}={0}"]"#;
+    dir.write("log", "");
+    let rules = [capturing(&format!("[{by_string}, {by_array}]"))];
+    let mut daemon = Daemon::start(&dir, &config(r#""log""#, &rules));
+    dir.append("log", "alice says a  b\n");
+    let shown = "[plain]|[two words]|[$HOME alice]|[]|[x{}]|[a b]|[*]|7 words";
+    assert_eq!(output(&mut daemon, "7 words").join("|"), shown);
+    let shown = "[a  b]|[a  b]|[]|[it's]|[alice=a  b]|5 words";
+    assert_eq!(output(&mut daemon, "5 words").join("|"), shown);
+}
+
+#[test]
+fn hostile_text_is_one_word_and_nothing_more() {
+    let dir = TempDir::new();
+    dir.write("show", SHOW_WORDS);
+    dir.write("log", "");
+    let rules = [capturing(r#"["sh show {0}"]"#)];
+    let mut daemon = Daemon::start(&dir, &config(r#""log""#, &rules));
+    let hostile = [
+        "$(touch owned)",
+        "`touch owned`; touch owned & touch owned | touch owned",
+        "' touch owned '\"",
+        "\" touch owned \"",
+        "-rf --help",
+        "{0} {key} {{}} %s \\n \\",
+        "* ? ~ > owned",
+        "grüße",
+    ];
+    for text in hostile {
+        dir.append("log", format!("mallory says {text}\n"));
+        let shown = format!("[{text}]|1 words");
+        assert_eq!(output(&mut daemon, "1 words").join("|"), shown);
+    }
+    assert!(!dir.path("owned").exists());
+}
+
+#[test]
+fn values_that_are_not_printable_or_too_long_are_refused() {
+    let refused: [(&[u8], &str); 5] = [
+        (b"\x1b[31m red", "{0} is not printable UTF-8"),
+        (b"a\0b", "{0} is not printable UTF-8"),
+        (b"\xff", "{0} is not printable UTF-8"),
+        (b"\xe2\x80\xaegnp.exe", "{0} is not printable UTF-8"),
+        (&[b'a'; 256], "{0} is longer than 255 bytes"),
+    ];
+    for (value, reason) in refused {
+        let dir = TempDir::new();
+        dir.write("log", "");
+        let rules = [capturing(r#"[["echo", "done", "{0}"]]"#)];
+        let mut daemon = Daemon::start(&dir, &config(r#""log""#, &rules));
+        dir.append("log", [b"mallory says ", value, b"\n"].concat());
+        let message = format!(r#"[WARN] rule "x": knock refused: {reason}"#);
+        assert_eq!(daemon.wait_for("refused"), message);
+        let limit = "a".repeat(255);
+        dir.append("log", format!("alice says {limit}\n"));
+        daemon.wait_without(
+            "running echo done mallory",
+            &format!("output: done {limit}"),
+        );
+        assert_eq!(daemon.count("running"), 1);
+    }
+}
+
+#[test]
+fn a_key_that_is_not_printable_reaches_no_command() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, r#""actions": ["echo done"]"#);
+    for key in ["\x1b[2J", "\u{202e}", "good"] {
+        dir.append("log", knock(key));
+    }
+    daemon.wait_without("running", "knock by good");
+    daemon.wait_for("output: done");
+}
+
+#[test]
+fn commands_inherit_the_environment_and_learn_of_the_knock() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    dir.configure(&config(
+        r#""log""#,
+        &[rule("two words", r#""actions": ["env", "echo end"]"#)],
+    ));
+    let mut command = dir.command(&["-c", common::CONFIG]);
+    command
+        .env("FROM_OUTSIDE", "a b")
+        .env("LOGKNOCK_KEY", "old");
+    let mut daemon = Daemon::spawn(&mut command);
+    daemon.wait_until_watching();
+    dir.append("log", knock("10.0.0.1"));
+    let shown = output(&mut daemon, "end");
+    for expected in [
+        "LOGKNOCK_RULE=two words",
+        "LOGKNOCK_KEY=10.0.0.1",
+        "LOGKNOCK_EVENT=open",
+        "FROM_OUTSIDE=a b",
+    ] {
+        assert!(
+            shown.iter().any(|line| line == expected),
+            "{expected}: {shown:?}"
+        );
+    }
+    assert!(!shown.contains(&"LOGKNOCK_KEY=old".to_string()));
+}
+
+/// Prints what the descriptors beyond the standard ones stand for.
+const DESCRIPTORS: &str = r#"for fd in /proc/$$/fd/*; do
+    case $(basename "$fd") in [012]) ;; *) readlink "$fd" ;; esac
+done"#;
+
+#[test]
+fn a_command_gets_null_as_input_and_no_descriptor_of_ours() {
+    let dir = TempDir::new();
+    let look = r#"readlink /proc/$$/fd/0
+        test "$(readlink /proc/$$/fd/1)" = "$(readlink /proc/$$/fd/2)" && echo same"#;
+    let script = format!("{look}\n{DESCRIPTORS}\necho end");
+    let mut daemon = start(&dir, &format!(r#""actions": [["sh", "-c", {script:?}]]"#));
+    dir.append("log", knock("alice"));
+    // What the test itself was started with stays open in all of its children.
+    let inherited = Command::new("sh").args(["-c", DESCRIPTORS]).output();
+    let inherited = String::from_utf8(inherited.unwrap().stdout).unwrap();
+    let standard = ["/dev/null", "same"].into_iter();
+    let expected: Vec<_> = standard.chain(inherited.lines()).chain(["end"]).collect();
+    assert_eq!(output(&mut daemon, "end"), expected);
+}
+
+#[test]
+fn a_command_leads_a_process_group_of_its_own() {
+    let dir = TempDir::new();
+    let look = r#"set -- $(cat /proc/$$/stat); test $1 = $5 && echo leader"#;
+    let mut daemon = start(&dir, &format!(r#""actions": [["sh", "-c", {look:?}]]"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: leader");
+}
+
+/// The signals in one of the masks that `/proc/PID/status` shows.
+fn mask(status: &str, name: &str) -> u64 {
+    let (_, rest) = status.split_once(name).expect("a mask");
+    let digits = rest.trim_start_matches([':', '\t']).get(..16);
+    u64::from_str_radix(digits.expect("16 digits"), 16).expect("hexadecimal")
+}
+
+#[test]
+fn a_command_finds_signals_as_usual() {
+    let dir = TempDir::new();
+    let actions = r#""actions": ["cp /proc/self/status status", "echo end"]"#;
+    let mut daemon = start(&dir, actions);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: end");
+    let (command, test) = (dir.read("status"), fs::read_to_string("/proc/self/status"));
+    assert_eq!(mask(&command, "SigBlk"), 0);
+    // What the test itself was started with is passed on, but for what Rust ignores for itself. Signals
+    // from 32 on belong to the C library.
+    const STANDARD: u64 = (1 << 31) - 1;
+    const PIPE: u64 = 1 << (13 - 1);
+    let ignored = |status: &str| mask(status, "SigIgn") & STANDARD & !PIPE;
+    assert_eq!(ignored(&command), ignored(&test.unwrap()));
+    assert_eq!(mask(&command, "SigIgn") & PIPE, 0);
+}
+
+#[test]
+fn knocks_are_dealt_with_one_after_the_other_and_in_order() {
+    let dir = TempDir::new();
+    let actions =
+        r#""actions": [["sh", "-c", "cat gate; echo $0 first", "{key}"], "echo {key} second"]"#;
+    dir.fifo("gate");
+    let mut daemon = start(&dir, actions);
+    dir.append("log", knock("alice") + &knock("bob") + &knock("carol"));
+    for key in ["alice", "bob", "carol"] {
+        // Its command waits for somebody to open the other end; nobody else's does.
+        daemon
+            .wait_for(&format!("{key} first' {key}").replace(&format!("{key} first"), "$0 first"));
+        drop(dir.writer("gate"));
+        assert_eq!(daemon.wait_for_rest("output: "), format!("{key} first"));
+        assert_eq!(daemon.wait_for_rest("output: "), format!("{key} second"));
+    }
+}
+
+#[test]
+fn reading_goes_on_while_a_command_runs() {
+    let dir = TempDir::new();
+    dir.fifo("gate");
+    dir.write("log", "");
+    let rules = [
+        rule("slow", r#""actions": ["cat gate"], "ignore": "bob""#),
+        rule("other", r#""actions": ["echo {key}"], "ignore": "alice""#),
+    ];
+    let mut daemon = Daemon::start(&dir, &config(r#""log""#, &rules));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("running cat gate");
+    dir.append("log", knock("bob"));
+    daemon.wait_for(r#"rule "other": knock by bob"#);
+    assert_eq!(daemon.count("running echo"), 0);
+    dir.append("gate", "go on\n");
+    assert_eq!(output(&mut daemon, "bob"), ["go on", "bob"]);
+}
+
+/// Makes sure that the process that wrote its id to `file` goes away. It is nobody's child here, so there is
+/// nothing to wait for: one has to look.
+fn expect_death(dir: &TempDir, file: &str) {
+    let stat = format!("/proc/{}/stat", dir.read(file).trim());
+    // A zombie is as dead as it gets until its parent looks.
+    let is_alive = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    let limit = Instant::now() + PATIENCE;
+    while is_alive() {
+        assert!(Instant::now() < limit, "{file} lives on");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_command_over_its_time_is_terminated() {
+    let dir = TempDir::new();
+    let mut daemon = start(
+        &dir,
+        r#""actions": ["sleep 1000", "echo next"], "action_timeout": 0.1"#,
+    );
+    dir.append("log", knock("alice"));
+    daemon.wait_for(r#"[WARN] rule "x": sleep: takes too long, terminating it"#);
+    daemon.wait_for(r#"[WARN] rule "x": sleep: ended by signal 15"#);
+    daemon.wait_for("output: next");
+    assert_eq!(daemon.count("killing"), 0);
+}
+
+#[test]
+fn a_command_that_had_to_be_terminated_has_failed_whatever_it_says() {
+    let dir = TempDir::new();
+    let polite = "trap 'exit 0' TERM; sleep 1000 & wait";
+    let actions = format!(r#""actions": [["sh", "-c", "{polite}"]], "action_timeout": 0.3"#);
+    let mut daemon = start(&dir, &actions);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("takes too long");
+    daemon.wait_for(r#"[WARN] rule "x": sh: exit status 0"#);
+}
+
+#[test]
+fn a_command_that_does_not_end_is_killed_with_all_it_started() {
+    let dir = TempDir::new();
+    let stubborn =
+        "trap '' TERM; (echo $$ > leader; sh -c 'echo $$ > grandchild; sleep 1000'); sleep 1000";
+    let actions =
+        format!(r#""actions": [["sh", "-c", "{stubborn}"], "echo next"], "action_timeout": 0.3"#);
+    let mut daemon = start(&dir, &actions);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("takes too long, terminating it");
+    daemon.wait_for("sh: does not end, killing it");
+    daemon.wait_for("sh: ended by signal 9");
+    daemon.wait_for("output: next");
+    expect_death(&dir, "leader");
+    expect_death(&dir, "grandchild");
+}
+
+#[test]
+fn what_a_terminated_command_leaves_behind_is_killed() {
+    let dir = TempDir::new();
+    let parting = "(trap '' TERM; sh -c 'echo $$ > orphan; exec sleep 1000') & sleep 1000";
+    let actions =
+        format!(r#""actions": [["sh", "-c", "{parting}"], "echo next"], "action_timeout": 0.3"#);
+    let mut daemon = start(&dir, &actions);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("sh: ended by signal 15");
+    daemon.wait_for("output: next");
+    expect_death(&dir, "orphan");
+}
+
+#[test]
+fn how_a_command_ended_and_what_it_printed_is_logged() {
+    let dir = TempDir::new();
+    let actions = r#""actions": [
+        ["sh", "-c", "echo to stdout; echo to stderr >&2; printf unfinished; exit 3"],
+        ["sh", "-c", "kill -9 $$"], "echo end"]"#;
+    let mut daemon = start(&dir, actions);
+    dir.append("log", knock("alice"));
+    let shown = daemon.lines_until("output: end");
+    let expected = [
+        r#"[INFO] rule "x": knock by alice"#,
+        r#"[INFO] rule "x": running sh -c 'echo to stdout; echo to stderr >&2; printf unfinished; exit 3'"#,
+        r#"[INFO] rule "x": output: to stdout"#,
+        r#"[INFO] rule "x": output: to stderr"#,
+        r#"[INFO] rule "x": output: unfinished"#,
+        r#"[WARN] rule "x": sh: exit status 3"#,
+        r#"[INFO] rule "x": running sh -c 'kill -9 $$'"#,
+        r#"[WARN] rule "x": sh: ended by signal 9"#,
+        r#"[INFO] rule "x": running echo end"#,
+        r#"[INFO] rule "x": output: end"#,
+    ];
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn the_last_words_of_a_command_are_logged_even_if_its_child_lives_on() {
+    let dir = TempDir::new();
+    let actions = r#""actions": [["sh", "-c", "sleep 1000 & echo $! > pid; printf 'last words'"], "echo end"]"#;
+    let mut daemon = start(&dir, actions);
+    dir.append("log", knock("alice"));
+    assert_eq!(output(&mut daemon, "end"), ["last words", "end"]);
+    let stays = dir.read("pid");
+    assert!(
+        common::works("kill", &[stays.trim()]),
+        "what was left in the background was ended"
+    );
+}
+
+#[test]
+fn a_command_that_cannot_be_started_says_why_and_the_next_one_runs() {
+    let dir = TempDir::new();
+    dir.write("no-program", "");
+    let actions =
+        r#""actions": ["./missing", "./no-program", "there-is-no-such-program", "echo next"]"#;
+    let mut daemon = start(&dir, actions);
+    dir.append("log", knock("alice"));
+    for expected in [
+        r#"[ERROR] rule "x": cannot run "./missing": No such file or directory (errno 2)"#,
+        r#"[ERROR] rule "x": cannot run "./no-program": Permission denied (errno 13)"#,
+        // The reason depends on whether every directory of PATH may be searched.
+        r#"[ERROR] rule "x": cannot run "there-is-no-such-program": "#,
+    ] {
+        assert!(daemon.wait_for("ERROR").starts_with(expected));
+    }
+    daemon.wait_for("output: next");
+}
+
+#[test]
+fn knocks_beyond_the_queue_are_refused_and_the_daemon_goes_on() {
+    let dir = TempDir::new();
+    dir.fifo("gate");
+    let mut daemon = start(
+        &dir,
+        r#""actions": [["sh", "-c", "test -p gate && cat gate; echo $0", "{key}"]]"#,
+    );
+    dir.append("log", knock("first"));
+    daemon.wait_for("running sh");
+    let knocks: String = (0..258)
+        .map(|number| knock(&format!("key-{number}")))
+        .collect();
+    dir.append("log", knocks);
+    daemon.wait_for("knock by key-256");
+    daemon.wait_for(r#"[ERROR] rule "x": knock refused: 256 knocks are waiting already"#);
+    daemon.wait_for("knock by key-257");
+    let gate = dir.writer("gate");
+    dir.remove("gate");
+    drop(gate);
+    daemon.wait_for("output: first");
+    daemon.wait_for("output: key-255");
+    dir.append("log", knock("last"));
+    daemon.wait_without("output: key-256", "output: last");
+}
+
+#[test]
+fn chatty_commands_are_logged_up_to_a_limit() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, r#""actions": ["seq 1 100000", "echo end"]"#);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: 200");
+    let rest = r#"[WARN] rule "x": the rest of the output is not logged"#;
+    assert_eq!(daemon.wait_for(r#"rule "x""#), rest);
+    assert_eq!(
+        daemon.wait_for(r#"rule "x""#),
+        r#"[INFO] rule "x": running echo end"#
+    );
+}
+
+#[test]
+fn an_ignored_sigchld_from_whoever_started_us_does_no_harm() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let rules = [rule("x", r#""actions": ["false", "echo end"]"#)];
+    dir.configure(&config(r#""log""#, &rules));
+    // A shell cannot hand an ignored SIGCHLD on, Python can.
+    let ignoring = "import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])";
+    if !common::works("python3", &["-c", ""]) {
+        return common::skipped("no python3 to ignore SIGCHLD");
+    }
+    let mut command = Command::new("python3");
+    command.current_dir(dir.path("")).args(["-c", ignoring]);
+    command.arg(common::binary()).args(["-c", common::CONFIG]);
+    let mut daemon = Daemon::spawn(&mut command);
+    daemon.wait_until_watching();
+    let mut writer = dir.writer("log");
+    writer.write_all(knock("alice").as_bytes()).unwrap();
+    daemon.wait_for("false: exit status 1");
+    daemon.wait_for("output: end");
+}

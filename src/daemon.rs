@@ -16,7 +16,7 @@ use crate::engine::{Engine, Setup};
 use crate::load::{Purpose, load};
 use crate::log::{Level, Log, Target};
 use crate::runner::Runner;
-use crate::source::Sources;
+use crate::source::{Sources, Wanted};
 use crate::sys::fd::{self, Poll};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::{Errno, clock, process, random_seed};
@@ -95,7 +95,7 @@ impl Daemon {
         };
         log.set_level(options.level.max(configured_level(&config)));
         let now_ms = clock::boot_time_ms();
-        let sources = Sources::open(&config.files, config.poll_ms, now_ms, &mut log);
+        let sources = Sources::open(&wanted(&config), now_ms, &mut log);
         let mut daemon = Daemon {
             dispatch: Dispatch::new(runner, &config.state, config.max_keys, log)?,
             engine: Engine::new(config.rules, &setup),
@@ -114,10 +114,15 @@ impl Daemon {
         loop {
             let now_ms = clock::boot_time_ms();
             self.dispatch.advance(now_ms);
-            if self.dispatch.life() == Life::Running {
+            if self.is_watching() {
                 self.read_sources(now_ms);
                 self.dispatch.advance(now_ms);
-            } else if self.dispatch.is_idle() {
+            } else if self.dispatch.life() == Life::Running && self.dispatch.is_idle() {
+                // Standard input has ended, and what it led to is finished.
+                self.stop();
+                self.dispatch.advance(now_ms);
+            }
+            if self.dispatch.life() == Life::Stopping && self.dispatch.is_idle() {
                 return self.end(now_ms);
             }
             if let Err(errno) = self.wait(&mut polls) {
@@ -131,7 +136,19 @@ impl Daemon {
         }
     }
 
+    /// Whether lines are still read: until we are to stop or standard input has ended.
+    fn is_watching(&self) -> bool {
+        self.dispatch.life() == Life::Running && !self.sources.has_ended()
+    }
+
+    fn stop(&mut self) {
+        let now_ms = clock::boot_time_ms();
+        self.sources.close(now_ms, &mut self.dispatch.log);
+        self.dispatch.begin_stop(now_ms);
+    }
+
     fn end(&mut self, now_ms: u64) -> End {
+        self.sources.kill_rest();
         let everything_is_closed = self.dispatch.end_stop(now_ms);
         say!(self.dispatch.log, Info, "stopped");
         match everything_is_closed {
@@ -164,27 +181,34 @@ impl Daemon {
         polls.push(Poll::reading(self.signals.fd()));
         polls.extend(self.dispatch.poll());
         let mut deadline_ms = self.dispatch.deadline_ms();
-        if self.dispatch.life() == Life::Running {
+        let first = polls.len();
+        if self.is_watching() {
             self.sources.add_polls(polls);
             let deadlines = deadline_ms.into_iter().chain(self.sources.deadline_ms());
             deadline_ms = deadlines.min();
+        } else if self.dispatch.life() == Life::Running && self.dispatch.is_idle() {
+            deadline_ms = Some(0);
         }
         let now_ms = clock::boot_time_ms();
         let timeout_ms = deadline_ms.map(|deadline_ms| deadline_ms.saturating_sub(now_ms));
-        fd::poll(polls, timeout_ms)
+        fd::poll(polls, timeout_ms)?;
+        let of_sources = polls.get(first..).unwrap_or_default();
+        self.sources.note_ready(of_sources);
+        Ok(())
     }
 
     /// Deals with the signals that have come; one of them may be the end.
     fn handle_signals(&mut self) -> Option<End> {
         while let Some(signal) = self.signals.next() {
             match (signal, self.dispatch.life()) {
-                (Signal::Child, _) => self.dispatch.reap(),
+                (Signal::Child, _) => {
+                    self.dispatch.reap();
+                    self.sources.reap(&mut self.dispatch.log);
+                }
                 (Signal::Report, _) => self.report(),
                 (Signal::Reload, Life::Running) => self.reload(),
                 (Signal::Reload, Life::Stopping) => {}
-                (Signal::Stop, Life::Running) => {
-                    self.dispatch.begin_stop(clock::boot_time_ms());
-                }
+                (Signal::Stop, Life::Running) => self.stop(),
                 (Signal::Stop, Life::Stopping) => {
                     say!(
                         self.dispatch.log,
@@ -214,8 +238,7 @@ impl Daemon {
         };
         log.set_level(self.options.level.max(configured_level(&config)));
         let now_ms = clock::boot_time_ms();
-        self.sources
-            .replace(&config.files, config.poll_ms, now_ms, log);
+        self.sources.replace(&wanted(&config), now_ms, log);
         self.dispatch.reload(&config.state, config.max_keys);
         self.setup.max_keys = config.max_keys;
         let engine = Engine::new(config.rules, &self.setup);
@@ -247,22 +270,38 @@ impl Daemon {
         self.dispatch.report(clock::boot_time_ms());
     }
 
-    /// Takes a buffer full of lines from each source that has some.
+    /// Takes lines from each source that has some, a bounded amount from each.
     fn read_sources(&mut self, now_ms: u64) {
         self.sources.look(now_ms, &mut self.dispatch.log);
         for source in 0..self.sources.count() {
-            self.sources.read(source, &mut self.dispatch.log);
-            while let Some(line) = self.sources.next_line(source, &mut self.dispatch.log) {
-                let log = &mut self.dispatch.log;
-                if log.shows(Level::Trace) && !self.engine.is_own(line) {
-                    say!(log, Trace, "line: ", line);
-                }
-                for (rule, outcome) in self.engine.line(line, now_ms) {
-                    self.dispatch.outcome(rule, line, outcome, now_ms);
-                }
-                self.dispatch.advance_sequences(&mut self.engine);
+            let mut reads = 0;
+            while self.sources.is_ready(source, reads) {
+                reads += 1;
+                self.sources.read(source, now_ms, &mut self.dispatch.log);
+                self.take_lines(source, now_ms);
             }
         }
+    }
+
+    fn take_lines(&mut self, source: usize, now_ms: u64) {
+        while let Some((name, line)) = self.sources.next_line(source, &mut self.dispatch.log) {
+            let log = &mut self.dispatch.log;
+            if log.shows(Level::Trace) && !self.engine.is_own(line) {
+                say!(log, Trace, Quoted(name), ": ", line);
+            }
+            for (rule, outcome) in self.engine.line(line, now_ms) {
+                self.dispatch.outcome(rule, name, line, outcome, now_ms);
+            }
+            self.dispatch.advance_sequences(&mut self.engine);
+        }
+    }
+}
+
+fn wanted(config: &Config) -> Wanted<'_> {
+    Wanted {
+        files: &config.files,
+        command: config.command.as_deref(),
+        poll_ms: config.poll_ms,
     }
 }
 

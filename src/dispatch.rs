@@ -274,14 +274,24 @@ impl Dispatch {
         );
     }
 
-    /// Deals with what `line` meant to `rule`.
-    pub fn outcome(&mut self, rule: &Rule, line: &[u8], outcome: Outcome, now_ms: u64) {
+    /// Deals with what `line` of `source` meant to `rule`.
+    pub fn outcome(
+        &mut self,
+        rule: &Rule,
+        source: &str,
+        line: &[u8],
+        outcome: Outcome,
+        now_ms: u64,
+    ) {
         let name = Quoted(&rule.name);
         match outcome.meaning {
             Meaning::Knock(knock) => self.knock(rule, knock, now_ms),
             Meaning::Progress(change) => {
                 let key = line.get(outcome.key).unwrap_or_default();
-                say!(self.log, Debug, "rule ", name, ": ", key, " ", change);
+                let source = Quoted(source);
+                say!(
+                    self.log, Debug, "rule ", name, ": ", key, " ", change, ", from ", source
+                );
             }
             Meaning::KeyTooLong => {
                 if let Some(left_out) = self.key_too_long.pass(now_ms) {

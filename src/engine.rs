@@ -112,12 +112,14 @@ impl Engine {
     /// are the same here.
     pub fn inherit(&mut self, old: Engine) {
         for former in old.entries {
-            let heir = self.entries.iter_mut().find(|entry| {
-                entry.rule.matches_as(&former.rule)
-                    && entry.tracker.max_keys() == former.tracker.max_keys()
-            });
+            let heir = self
+                .entries
+                .iter_mut()
+                .find(|entry| entry.rule.matches_as(&former.rule));
             if let Some(heir) = heir {
+                let max_keys = heir.tracker.max_keys();
                 heir.tracker = former.tracker;
+                heir.tracker.limit(max_keys);
                 heir.current = former.current;
                 heir.counters = former.counters;
             }

@@ -12,7 +12,7 @@
 //! errors.
 
 use crate::regex::Regex;
-use crate::text::put_hex_escape;
+use crate::text::{is_unprintable, put_hex_escape};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::iter::Peekable;
@@ -504,14 +504,9 @@ fn checked<'v>(written: &str, value: &'v [u8]) -> Result<&'v [u8], Refusal> {
     })
 }
 
-/// Whether `text` is UTF-8 without control characters, line and paragraph separators, and characters
-/// that change the direction of the text around them: what is shown is what is there, on one line.
+/// Whether `text` is UTF-8 without unprintable characters: what is shown is what is there, on one line.
 pub fn printable(text: &[u8]) -> bool {
-    let unprintable = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    core::str::from_utf8(text).is_ok_and(|text| !text.contains(unprintable))
+    core::str::from_utf8(text).is_ok_and(|text| !text.contains(is_unprintable))
 }
 
 /// Appends `words` so that a shell which is given the line runs exactly them: plain words bare, others

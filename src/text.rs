@@ -124,14 +124,21 @@ pub fn put_hex_escape(byte: u8, out: &mut Vec<u8>) {
     out.extend([b'\\', b'x', high, low]);
 }
 
-/// Appends `text` so that a terminal or a log shows it and does nothing else: control characters (C0, C1
-/// and DEL) and bytes that are not UTF-8 become `\x1b`.
+/// Whether a character does something instead of showing something: controls (C0, C1 and DEL), line and
+/// paragraph separators, and marks that change the direction of the text around them.
+pub fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Appends `text` so that a terminal or a log shows it and does nothing else: characters that
+/// [are unprintable](is_unprintable) and bytes that are not UTF-8 become `\x1b`.
 pub fn put_escaped(text: &[u8], out: &mut Vec<u8>) {
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
             let mut bytes = [0; 4];
             let bytes = character.encode_utf8(&mut bytes).as_bytes();
-            if character.is_control() {
+            if is_unprintable(character) {
                 bytes.iter().for_each(|&byte| put_hex_escape(byte, out));
             } else {
                 out.extend_from_slice(bytes);

@@ -118,6 +118,14 @@ impl Tracker {
         self.count == 0
     }
 
+    /// Holds at most `max_keys` from now on; the least recently active ones give way.
+    pub fn limit(&mut self, max_keys: usize) {
+        self.max_keys = max_keys.clamp(1, usize::from(NONE));
+        while self.count > self.max_keys {
+            self.remove(self.oldest);
+        }
+    }
+
     /// How many keys it holds at most.
     pub fn max_keys(&self) -> usize {
         self.max_keys

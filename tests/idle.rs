@@ -19,9 +19,22 @@ fn nothing_wakes_an_idle_daemon() {
     for name in ["a", "b"] {
         dir.write(name, "");
     }
-    let files = r#"["a", "b", "missing", "missing/too"]"#;
+    dir.fifo("fifo");
+    dir.fifo("stdin");
+    // The kernel's log only where it may be read.
+    let kernel = match fs::File::open("/dev/kmsg") {
+        Ok(_) => "/dev/kmsg",
+        Err(_) => "fifo too",
+    };
+    let files = format!(
+        r#"["-", "a", "b", "missing", "missing/too", "fifo", "{kernel}"], "command": "sleep 1000""#
+    );
     let rules = [rule("x", r#""actions": ["echo done"], "within": 1"#)];
-    let mut daemon = Daemon::start(&dir, &config(files, &rules));
+    dir.configure(&config(&files, &rules));
+    let arguments = ["-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&[], "exec < stdin", &arguments));
+    let _stdin = dir.writer("stdin");
+    daemon.wait_until_watching();
     // It has had something to do, and one sender is on its way.
     dir.append("b", knock("alice") + "bob one\n");
     daemon.wait_for("output: done");

@@ -22,7 +22,7 @@ fn nothing_a_terminal_obeys_reaches_the_log() {
     dir.append("log", knock("alice"));
     daemon.wait_for(r"output: out \x1b[2J\xff");
     daemon.wait_for("output: end");
-    let escaped = r"[TRACE] line: \x1b]0;title\x07 one";
+    let escaped = r#"[TRACE] "log": \x1b]0;title\x07 one"#;
     assert!(daemon.seen.iter().any(|line| line == escaped));
     let raw = |line: &String| line.contains(|c: char| c.is_control() || c == '\u{fffd}');
     assert!(!daemon.seen.iter().any(raw));
@@ -75,7 +75,7 @@ fn a_log_that_nobody_reads_does_not_stop_the_daemon_and_what_is_lost_is_counted(
     // The loss is reported with the next message that finds room.
     while daemon.count(" messages were lost") == 0 {
         dir.append("log", "more\n");
-        daemon.wait_for("line: ");
+        daemon.wait_for("[TRACE] ");
     }
     let lost = daemon
         .seen
@@ -167,17 +167,17 @@ fn messages_go_to_the_system_log_and_without_one_to_standard_error() {
         format!("<30>{tag}logknockd 0.1.0: 1 rules")
     );
     dir.append("log", "a\x1bb\n");
-    assert_eq!(receive(&socket), format!("<31>{tag}line: a\\x1bb"));
+    assert_eq!(receive(&socket), format!("<31>{tag}\"log\": a\\x1bb"));
     drop(socket);
     dir.append("log", "nobody-listens\n");
-    daemon.wait_for("[TRACE] line: nobody-listens");
+    daemon.wait_for(r#"[TRACE] "log": nobody-listens"#);
     dir.remove("dev/log");
     dir.append("log", "nothing-there\n");
-    daemon.wait_for("[TRACE] line: nothing-there");
+    daemon.wait_for(r#"[TRACE] "log": nothing-there"#);
     assert_eq!(daemon.seen.len(), 2, "{:?}", daemon.seen);
     let socket = syslog_socket(&dir);
     dir.append("log", "there-again\n");
-    assert_eq!(receive(&socket), format!("<31>{tag}line: there-again"));
+    assert_eq!(receive(&socket), format!("<31>{tag}\"log\": there-again"));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_system_log_that_is_watched_does_not_feed_itself() {
     for line in ["alice one", "alice two", "end"] {
         dir.append("log", format!("{line}\n"));
         let message = receive(&socket);
-        assert!(message.ends_with(&format!("line: {line}")), "{message}");
+        assert!(message.ends_with(&format!("\"log\": {line}")), "{message}");
         pass_on(message);
         if line != "end" {
             pass_on(receive(&socket));

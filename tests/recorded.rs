@@ -108,16 +108,16 @@ fn watch(rules: &[String]) -> Vec<Knock> {
         let (piece, others) = rest.split_at(size);
         dir.append("log", piece);
         for _ in piece.iter().filter(|&&byte| byte == b'\n') {
-            daemon.wait_for("[TRACE] line: ");
+            daemon.wait_for("[TRACE] \"log\": ");
         }
         rest = others;
     }
     dir.append("log", "end\n");
-    daemon.wait_for("[TRACE] line: end");
+    daemon.wait_for("[TRACE] \"log\": end");
     let mut number = 0;
     let mut knocks = Vec::new();
     for message in &daemon.seen {
-        number += usize::from(message.starts_with("[TRACE] line: "));
+        number += usize::from(message.starts_with("[TRACE] \"log\": "));
         if let Some((rule, address)) = message.split_once("\": knock by ") {
             let (_, rule) = rule.split_once("rule \"").expect("a rule");
             knocks.push((number, rule.into(), sender(address)));

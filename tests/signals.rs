@@ -228,7 +228,7 @@ fn a_reload_changes_how_much_is_said() {
         daemon.wait_until_watching();
         dir.append("log", "alice one\n");
         let lines = daemon.lines_until("[DEBUG] rule \"x\": alice step 1/3");
-        assert_eq!(lines.contains(&"[TRACE] line: alice one".into()), shown);
+        assert_eq!(lines.contains(&r#"[TRACE] "log": alice one"#.into()), shown);
     }
 }
 

@@ -10,20 +10,16 @@
 //! * *Rotation by truncation* (copytruncate): a file shorter than what was read of it is read from its
 //!   beginning. Lines written before the truncation and not yet read are gone, as they are for everyone
 //!   but the copy; we read at every write, so that takes a writer faster than us.
-//! * A file that cannot be opened is waited for, with one message when that changes. If it is only
-//!   missing, inotify tells when it comes; for any other reason it is tried again after 1 s, doubling to
-//!   60 s.
+//! * A file that cannot be opened is waited for (see `access`).
 
+use super::access::{Access, Obstacle};
 use super::lines::{Line, LineBuffer};
 use super::watch::Watcher;
-use crate::backoff::Backoff;
 use crate::log::Log;
-use crate::sys::fd::{Fd, FileId, FileKind, c_path, status};
+use crate::sys::Result;
+use crate::sys::fd::{Fd, FileId, FileKind, status};
 use crate::sys::inotify::Watch;
-use crate::sys::{Errno, Result};
-use crate::text::Quoted;
 use alloc::collections::VecDeque;
-use alloc::ffi::CString;
 
 /// Rotated files that are still being read, at most. More come only from a rotation that does not wait
 /// for anybody.
@@ -32,10 +28,12 @@ const QUEUE_LIMIT: usize = 16;
 /// Bytes of a file's buffer: two lines of the greatest length.
 const BUFFER_SIZE: usize = 16 << 10;
 
-/// Where to begin with a file that was just opened.
+/// Where to begin with a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Begin {
+pub enum Begin {
+    /// It is new: with its first line.
     AtStart,
+    /// It was there before us: with what comes next.
     AtEnd,
 }
 
@@ -47,62 +45,43 @@ struct Opened {
     watch: Option<Watch>,
 }
 
-/// Why there is nothing to read at the path.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Obstacle {
-    Missing,
-    NotRegular,
-    System(Errno),
-}
-
-impl From<Errno> for Obstacle {
-    fn from(errno: Errno) -> Obstacle {
-        match errno {
-            Errno::ENOENT | Errno::ENOTDIR => Obstacle::Missing,
-            errno => Obstacle::System(errno),
-        }
-    }
-}
-
 /// One followed path.
 pub struct FileSource {
-    path: CString,
+    access: Access,
     /// The file being read, then those that have taken its place since.
     files: VecDeque<Opened>,
     lines: LineBuffer,
     /// The file that was there at the start, until one has been opened, and its length then.
     passed_over: Option<(FileId, u64)>,
-    obstacle: Option<Obstacle>,
-    backoff: Backoff,
 }
 
 impl FileSource {
-    /// Follows `path`, from the end if it is there. `EINVAL` if the path has a NUL in it.
-    pub fn new(path: &str, watcher: &mut Watcher, now_ms: u64, log: &mut Log) -> Result<Self> {
+    /// Follows `path`. `EINVAL` if the path has a NUL in it.
+    pub fn new(
+        path: &str,
+        begin: Begin,
+        watcher: &mut Watcher,
+        now_ms: u64,
+        log: &mut Log,
+    ) -> Result<FileSource> {
         let mut source = FileSource {
-            path: c_path(path.as_bytes())?,
+            access: Access::new(path)?,
             files: VecDeque::new(),
             lines: LineBuffer::new(BUFFER_SIZE),
             passed_over: None,
-            obstacle: None,
-            backoff: Backoff::default(),
         };
-        source.look(Begin::AtEnd, watcher, now_ms, log);
+        source.look(begin, watcher, now_ms, log);
         Ok(source)
     }
 
-    fn quoted_path(&self) -> Quoted<&[u8]> {
-        Quoted(self.path.to_bytes())
+    /// How to get at it.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Whether a file is open.
     pub fn is_open(&self) -> bool {
         !self.files.is_empty()
-    }
-
-    /// When to call [`FileSource::check_path`] even though nothing has happened.
-    pub fn backoff(&self) -> Backoff {
-        self.backoff
     }
 
     /// Sets the inotify watches anew, with another watcher.
@@ -126,19 +105,10 @@ impl FileSource {
 
     fn look(&mut self, begin: Begin, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
         match self.open_if_new(begin, watcher, log) {
-            Ok(()) => {
-                self.obstacle = None;
-                self.backoff.succeed();
-            }
+            Ok(()) => self.access.succeed(),
             Err(obstacle) => {
-                match obstacle {
-                    Obstacle::Missing => self.backoff.succeed(),
-                    _ => self.backoff.fail(now_ms),
-                }
-                if self.obstacle != Some(obstacle) {
-                    self.tell(obstacle, log);
-                    self.obstacle = Some(obstacle);
-                }
+                let is_open = self.is_open();
+                self.access.fail(obstacle, is_open, now_ms, log);
             }
         }
     }
@@ -150,18 +120,23 @@ impl FileSource {
         log: &mut Log,
     ) -> core::result::Result<(), Obstacle> {
         let newest = self.files.back().map(|file| file.id);
-        let there = status(&self.path)?;
-        if newest == Some(there.id) {
+        let there = status(self.access.path())?;
+        // A rotation that is taken back, before anything was written to the new file, is none.
+        let known = self.files.iter().position(|file| file.id == there.id);
+        if let Some(index) = known {
+            for unread in self.files.drain(index + 1..) {
+                watcher.forget_file(unread.watch);
+            }
             return Ok(());
         }
         if begin == Begin::AtEnd {
             self.passed_over = Some((there.id, there.size));
         }
-        let fd = Fd::open(&self.path)?;
+        let fd = Fd::open(self.access.path())?;
         // The path may have changed since: what counts is what was opened.
         let opened = fd.status()?;
         if opened.kind != FileKind::Regular {
-            return Err(Obstacle::NotRegular);
+            return Err(Obstacle::Unreadable);
         }
         if newest == Some(opened.id) {
             return Ok(());
@@ -172,15 +147,15 @@ impl FileSource {
         };
         self.passed_over = None;
         if newest.is_some() {
-            say!(log, Debug, self.quoted_path(), ": rotated");
+            say!(log, Debug, self.access.name(), ": rotated");
         } else if begin == Begin::AtStart {
-            say!(log, Info, self.quoted_path(), ": opened");
+            say!(log, Info, self.access.name(), ": opened");
         }
         if self.files.len() >= QUEUE_LIMIT {
             say!(
                 log,
                 Warn,
-                self.quoted_path(),
+                self.access.name(),
                 ": rotated too fast, lines may be lost"
             );
             self.pop_front(watcher);
@@ -193,17 +168,6 @@ impl FileSource {
             watch,
         });
         Ok(())
-    }
-
-    fn tell(&self, obstacle: Obstacle, log: &mut Log) {
-        let name = self.quoted_path();
-        match obstacle {
-            // A rotated file that has no successor yet is nothing to worry about.
-            Obstacle::Missing if self.is_open() => say!(log, Debug, name, ": gone"),
-            Obstacle::Missing => say!(log, Warn, name, ": not there yet, waiting for it"),
-            Obstacle::NotRegular => say!(log, Error, name, ": not a regular file"),
-            Obstacle::System(errno) => say!(log, Error, name, ": ", errno, "; trying again"),
-        }
     }
 
     /// Reads what fits into the buffer, for [`FileSource::next_line`]. Returns whether there may be more;
@@ -222,7 +186,7 @@ impl FileSource {
                 true
             }
             Err(errno) => {
-                say!(log, Error, self.quoted_path(), ": ", errno);
+                say!(log, Error, self.access.name(), ": ", errno);
                 false
             }
         }
@@ -256,10 +220,10 @@ impl FileSource {
         }
         file.offset = 0;
         if let Err(errno) = file.fd.seek_to(0) {
-            say!(log, Error, self.quoted_path(), ": ", errno);
+            say!(log, Error, self.access.name(), ": ", errno);
             return false;
         }
-        say!(log, Debug, self.quoted_path(), ": truncated");
+        say!(log, Debug, self.access.name(), ": truncated");
         self.lines.finish();
         true
     }

@@ -111,13 +111,17 @@ impl LineBuffer {
     }
 
     fn line(&self, range: Range<usize>) -> Option<Line<'_>> {
-        let bytes = self.bytes.get(range)?;
-        let cut = bytes.len() > LINE_LIMIT;
-        let bytes = bytes.get(..LINE_LIMIT).unwrap_or(bytes);
-        Some(Line {
-            bytes: trim(bytes),
-            cut,
-        })
+        self.bytes.get(range).map(one_line)
+    }
+}
+
+/// The line that `bytes` are when nothing else separates lines.
+pub fn one_line(bytes: &[u8]) -> Line<'_> {
+    let cut = bytes.len() > LINE_LIMIT;
+    let bytes = bytes.get(..LINE_LIMIT).unwrap_or(bytes);
+    Line {
+        bytes: trim(bytes),
+        cut,
     }
 }
 

@@ -1,26 +1,56 @@
 //! Where lines come from.
 //!
-//! [`Sources`] holds everything the configuration says to watch. The daemon polls its descriptors, tells
-//! it what became ready, and then takes lines from each source in turn, a buffer full at a time, so that
-//! a noisy source cannot starve the others or the timers.
+//! [`Sources`] holds everything the configuration says to watch: files, streams, and a command. The
+//! daemon polls their descriptors, tells which are ready, and then takes lines from each source in turn,
+//! a bounded amount at a time, so that a noisy source cannot starve the others or the timers.
+//!
+//! What a path is, a file or a stream, is decided when something is found there, and decided again when
+//! something else takes its place.
 
+mod access;
+mod command;
 mod file;
+mod kmsg;
 pub mod lines;
+mod stream;
 mod watch;
 
+use crate::backoff::Backoff;
 use crate::log::Log;
-use crate::sys::fd::Poll;
+use crate::sys::Result;
+use crate::sys::fd::{FileKind, Poll, c_path, status};
 use crate::text::Quoted;
 use alloc::string::String;
 use alloc::vec::Vec;
-use file::FileSource;
-use lines::LINE_LIMIT;
+use command::{CommandSource, Leaving};
+use file::{Begin, FileSource};
+use lines::{LINE_LIMIT, Line};
+use stream::{STDIN_NAME, StreamSource};
 use watch::{News, Watcher};
+
+/// Reads of one source in one turn. A read of the kernel's log is one record, any other is up to 16 KiB.
+const READS: usize = 16;
+
+/// What the configuration says to watch.
+pub struct Wanted<'c> {
+    /// Files, FIFOs, character devices; `-` for standard input.
+    pub files: &'c [String],
+    /// The words of a command.
+    pub command: Option<&'c [String]>,
+    /// How often to look at files instead of using inotify.
+    pub poll_ms: Option<u64>,
+}
+
+enum Source {
+    File(FileSource),
+    Stream(StreamSource),
+    Command(CommandSource),
+}
 
 /// A source and what is known of it.
 struct Entry {
     name: String,
-    file: FileSource,
+    source: Source,
     /// There may be something to read.
     ready: bool,
     /// That a line was cut has been said.
@@ -33,61 +63,108 @@ pub struct Sources {
     watcher: Watcher,
     /// When files are to be looked at next, where inotify does not tell.
     look_at_ms: u64,
+    /// Commands on their way out.
+    leaving: Vec<Leaving>,
+    /// The entry that each of the last polls was for.
+    polled: Vec<Option<usize>>,
 }
 
 impl Sources {
-    /// Opens the files `names`. Those that cannot be opened are reported and waited for.
-    pub fn open(names: &[String], poll_ms: Option<u64>, now_ms: u64, log: &mut Log) -> Sources {
+    /// Opens what is wanted. What cannot be opened is reported and waited for.
+    pub fn open(wanted: &Wanted, now_ms: u64, log: &mut Log) -> Sources {
         let mut sources = Sources {
             entries: Vec::new(),
-            watcher: Watcher::new(poll_ms, log),
+            watcher: Watcher::new(wanted.poll_ms, log),
             look_at_ms: now_ms,
+            leaving: Vec::new(),
+            polled: Vec::new(),
         };
-        sources.replace(names, poll_ms, now_ms, log);
+        sources.replace(wanted, now_ms, log);
         sources
     }
 
-    /// Watches `names` from now on. Those that were watched before go on where they are.
-    pub fn replace(&mut self, names: &[String], poll_ms: Option<u64>, now_ms: u64, log: &mut Log) {
+    /// Watches what is wanted from now on. What was watched before goes on where it is.
+    pub fn replace(&mut self, wanted: &Wanted, now_ms: u64, log: &mut Log) {
         let mut former = core::mem::take(&mut self.entries);
-        if poll_ms != self.watcher.configured_ms() {
-            self.watcher = Watcher::new(poll_ms, log);
+        if wanted.poll_ms != self.watcher.configured_ms() {
+            self.watcher = Watcher::new(wanted.poll_ms, log);
             for entry in &mut former {
-                entry.file.watch_again(&mut self.watcher, log);
+                if let Source::File(file) = &mut entry.source {
+                    file.watch_again(&mut self.watcher, log);
+                }
             }
         }
         // Before any file is opened, so that none can be replaced unseen.
-        let paths = names.iter().map(|name| name.as_bytes());
-        self.watcher.watch_paths(paths, log);
-        for name in names {
-            let known = former.iter().position(|entry| entry.name == *name);
-            let file = match known {
-                Some(index) => former.swap_remove(index).file,
-                None => match FileSource::new(name, &mut self.watcher, now_ms, log) {
-                    Ok(file) => file,
-                    Err(errno) => {
-                        say!(log, Error, Quoted(name), ": ", errno);
-                        continue;
-                    }
-                },
-            };
-            self.entries.push(Entry {
-                name: name.clone(),
-                file,
-                // What was written before the watch was set is found by looking.
-                ready: true,
-                cut_told: false,
+        self.watcher.watch_paths(paths(wanted.files), log);
+        for name in wanted.files {
+            self.adopt(name.clone(), &mut former, log, |watcher, log| {
+                open_path(name, Begin::AtEnd, watcher, now_ms, log)
+            });
+        }
+        if let Some(words) = wanted.command {
+            self.adopt(command_name(words), &mut former, log, |_, log| {
+                CommandSource::new(words, now_ms, log).map(Source::Command)
             });
         }
         for entry in former {
-            entry.file.close(&mut self.watcher);
+            match entry.source {
+                Source::File(file) => file.close(&mut self.watcher),
+                Source::Stream(_) => {}
+                Source::Command(command) => self.leaving.extend(command.close(now_ms)),
+            }
         }
         self.look_at_ms = now_ms;
     }
 
+    /// Takes the source `name` over from `former`, or opens it.
+    fn adopt(
+        &mut self,
+        name: String,
+        former: &mut Vec<Entry>,
+        log: &mut Log,
+        open: impl FnOnce(&mut Watcher, &mut Log) -> Result<Source>,
+    ) {
+        let known = former.iter().position(|entry| entry.name == name);
+        let source = match known {
+            Some(index) => Ok(former.swap_remove(index).source),
+            None => open(&mut self.watcher, log),
+        };
+        match source {
+            Ok(source) => self.entries.push(Entry {
+                name,
+                // What was written to a file before its watch was set is found by looking. For anything
+                // else there is poll; to read standard input unasked could block.
+                ready: matches!(source, Source::File(_)),
+                source,
+                cut_told: false,
+            }),
+            Err(errno) => say!(log, Error, Quoted(&name), ": ", errno),
+        }
+    }
+
     /// Adds the descriptors to wait for.
-    pub fn add_polls(&self, polls: &mut Vec<Poll>) {
+    pub fn add_polls(&mut self, polls: &mut Vec<Poll>) {
+        self.polled.clear();
+        let first = polls.len();
         polls.extend(self.watcher.fd().map(Poll::reading));
+        self.polled.resize(polls.len() - first, None);
+        for (index, entry) in self.entries.iter().enumerate() {
+            match &entry.source {
+                Source::File(_) => {}
+                Source::Stream(stream) => polls.extend(stream.poll()),
+                Source::Command(command) => command.add_polls(polls),
+            }
+            self.polled.resize(polls.len() - first, Some(index));
+        }
+    }
+
+    /// Notes which of the descriptors that [`Sources::add_polls`] added are ready.
+    pub fn note_ready(&mut self, polls: &[Poll]) {
+        for (poll, index) in polls.iter().zip(&self.polled) {
+            if let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) {
+                entry.ready |= poll.is_ready();
+            }
+        }
     }
 
     /// When to call [`Sources::look`] even though no descriptor is ready.
@@ -95,12 +172,13 @@ impl Sources {
         if self.entries.iter().any(|entry| entry.ready) {
             return Some(0);
         }
-        let retries = self.entries.iter().filter_map(|e| e.file.backoff().at_ms());
+        let retries = self.entries.iter().filter_map(|e| e.backoff().at_ms());
+        let kills = self.leaving.iter().filter_map(Leaving::deadline_ms);
         let interval = self.watcher.interval_ms().map(|_| self.look_at_ms);
-        retries.chain(interval).min()
+        retries.chain(kills).chain(interval).min()
     }
 
-    /// Finds out which sources have something to read.
+    /// Finds out which files have something to read and which paths lead somewhere else than before.
     pub fn look(&mut self, now_ms: u64, log: &mut Log) {
         let mut news = self.watcher.news();
         if let Some(interval_ms) = self.watcher.interval_ms()
@@ -113,20 +191,24 @@ impl Sources {
             };
         }
         if news.paths {
-            self.rewatch(log);
+            let is_path = |entry: &&Entry| match entry.source {
+                Source::File(_) => true,
+                Source::Stream(_) => entry.name != STDIN_NAME,
+                Source::Command(_) => false,
+            };
+            let named = self.entries.iter().filter(is_path);
+            let paths = named.map(|entry| entry.name.as_bytes());
+            self.watcher.watch_paths(paths, log);
         }
         for entry in &mut self.entries {
-            let retry = entry.file.backoff().is_due(now_ms);
-            if news.paths || retry {
-                entry.file.check_path(&mut self.watcher, now_ms, log);
+            let is_due = entry.backoff().is_due(now_ms);
+            if news.paths || is_due {
+                entry.check(&mut self.watcher, now_ms, log);
             }
-            entry.ready |= news.content || news.paths || retry;
+            let is_file = matches!(entry.source, Source::File(_));
+            entry.ready |= is_due || is_file && (news.content || news.paths);
         }
-    }
-
-    fn rewatch(&mut self, log: &mut Log) {
-        let paths = self.entries.iter().map(|entry| entry.name.as_bytes());
-        self.watcher.watch_paths(paths, log);
+        self.leaving.iter_mut().for_each(|child| child.push(now_ms));
     }
 
     /// How many sources there are, for [`Sources::read`].
@@ -134,37 +216,159 @@ impl Sources {
         self.entries.len()
     }
 
-    /// Reads a buffer full from the source `index`, if it has something, for [`Sources::next_line`].
-    pub fn read(&mut self, index: usize, log: &mut Log) {
-        if let Some(entry) = self.entries.get_mut(index)
-            && entry.ready
-        {
-            entry.ready = entry.file.read(&mut self.watcher, log);
-        }
+    /// Whether to read the source `index` again in its turn, of which `reads` have been.
+    pub fn is_ready(&self, index: usize, reads: usize) -> bool {
+        reads < READS && self.entries.get(index).is_some_and(|entry| entry.ready)
     }
 
-    /// The next line of what was read from the source `index`.
-    pub fn next_line(&mut self, index: usize, log: &mut Log) -> Option<&[u8]> {
+    /// Reads from the source `index`, for [`Sources::next_line`].
+    pub fn read(&mut self, index: usize, now_ms: u64, log: &mut Log) {
+        let Some(entry) = self.entries.get_mut(index) else {
+            return;
+        };
+        entry.ready = match &mut entry.source {
+            Source::File(file) => file.read(&mut self.watcher, log),
+            Source::Stream(stream) => stream.read(now_ms, log),
+            Source::Command(command) => {
+                let (more, leaving) = command.read(now_ms, log);
+                self.leaving.extend(leaving);
+                more
+            }
+        };
+    }
+
+    /// The next line of what was read from the source `index`, and the source's name.
+    pub fn next_line(&mut self, index: usize, log: &mut Log) -> Option<(&str, &[u8])> {
         let entry = self.entries.get_mut(index)?;
-        let line = entry.file.next_line()?;
+        let line = entry.source.next_line()?;
         if line.cut && !entry.cut_told {
             entry.cut_told = true;
+            let what = text!(": a line is longer than ", LINE_LIMIT, " bytes");
             say!(
                 log,
                 Warn,
                 Quoted(&entry.name),
-                ": a line is longer than ",
-                LINE_LIMIT,
-                " bytes, its rest is ignored"
+                what,
+                ", its rest is ignored"
             );
         }
-        Some(line.bytes)
+        Some((&entry.name, line.bytes))
+    }
+
+    /// Waits for the commands that have ended; to be called at every `SIGCHLD`.
+    pub fn reap(&mut self, log: &mut Log) {
+        for entry in &mut self.entries {
+            if let Source::Command(command) = &mut entry.source {
+                entry.ready |= command.reap(log);
+            }
+        }
+        self.leaving.retain(|child| !child.reap());
+    }
+
+    /// Whether standard input was a source and has come to its end.
+    pub fn has_ended(&self) -> bool {
+        let has_ended = |entry: &Entry| match &entry.source {
+            Source::Stream(stream) => stream.has_ended() && !entry.ready,
+            _ => false,
+        };
+        self.entries.iter().any(has_ended)
+    }
+
+    /// Reads no more, and ends the commands.
+    pub fn close(&mut self, now_ms: u64, log: &mut Log) {
+        let nothing = Wanted {
+            files: &[],
+            command: None,
+            poll_ms: self.watcher.configured_ms(),
+        };
+        self.replace(&nothing, now_ms, log);
+    }
+
+    /// The last thing to do: gives no more time to commands that have not ended.
+    pub fn kill_rest(&self) {
+        self.leaving.iter().for_each(Leaving::kill);
     }
 
     /// Each source's name and whether it is open.
     pub fn report(&self) -> impl Iterator<Item = (&str, bool)> {
-        self.entries
-            .iter()
-            .map(|entry| (entry.name.as_str(), entry.file.is_open()))
+        let row = |entry: &'_ Entry| match &entry.source {
+            Source::File(file) => file.is_open(),
+            Source::Stream(stream) => stream.is_open(),
+            Source::Command(command) => command.is_running(),
+        };
+        let rows = self.entries.iter();
+        rows.map(move |entry| (entry.name.as_str(), row(entry)))
     }
+}
+
+impl Entry {
+    fn backoff(&self) -> Backoff {
+        match &self.source {
+            Source::File(file) => file.access().backoff(),
+            Source::Stream(stream) => stream.access().backoff(),
+            Source::Command(command) => command.backoff(),
+        }
+    }
+
+    /// Looks whether there is something else than before, or something at last.
+    fn check(&mut self, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
+        let is_stream = is_stream(&self.name);
+        match &mut self.source {
+            Source::File(file) if is_stream != Some(true) => file.check_path(watcher, now_ms, log),
+            Source::Stream(stream) if is_stream != Some(false) => stream.check_path(now_ms, log),
+            Source::Command(command) => command.start(now_ms, log),
+            Source::File(_) | Source::Stream(_) => {
+                let other = open_path(&self.name, Begin::AtStart, watcher, now_ms, log);
+                let Ok(other) = other else {
+                    return;
+                };
+                if let Source::File(file) = core::mem::replace(&mut self.source, other) {
+                    file.close(watcher);
+                }
+            }
+        }
+    }
+}
+
+impl Source {
+    fn next_line(&mut self) -> Option<Line<'_>> {
+        match self {
+            Source::File(file) => file.next_line(),
+            Source::Stream(stream) => stream.next_line(),
+            Source::Command(command) => command.next_line(),
+        }
+    }
+}
+
+fn paths(names: &[String]) -> impl Iterator<Item = &[u8]> {
+    let paths = names.iter().filter(|name| *name != STDIN_NAME);
+    paths.map(|name| name.as_bytes())
+}
+
+/// Whether there is a stream at a path; none if there is nothing.
+fn is_stream(name: &str) -> Option<bool> {
+    if name == STDIN_NAME {
+        return Some(true);
+    }
+    let status = c_path(name.as_bytes()).and_then(|path| status(&path));
+    let kind = status.ok()?.kind;
+    Some(matches!(kind, FileKind::Fifo | FileKind::Device(_)))
+}
+
+fn open_path(
+    name: &str,
+    begin: Begin,
+    watcher: &mut Watcher,
+    now_ms: u64,
+    log: &mut Log,
+) -> Result<Source> {
+    match is_stream(name) {
+        Some(true) => StreamSource::new(name, now_ms, log).map(Source::Stream),
+        _ => FileSource::new(name, begin, watcher, now_ms, log).map(Source::File),
+    }
+}
+
+/// A command's name among the sources: no path has a NUL in it.
+fn command_name(words: &[String]) -> String {
+    words.join(" ")
 }

@@ -20,8 +20,7 @@ use alloc::vec::Vec;
 /// How often to look at files when inotify cannot be had.
 const FALLBACK_MS: u64 = 1000;
 
-/// As many symbolic links on the way to one file as the kernel itself follows. All of them count together,
-/// or a handful that each lead through two others would keep us busy for ever.
+/// As many symbolic links on the way to one file as the kernel itself follows; all of them count together.
 const LINK_LIMIT: u32 = 40;
 
 /// What inotify had to tell since it was last asked.
@@ -108,7 +107,8 @@ impl Watcher {
             return news;
         };
         let mut buffer = [0; 4096];
-        while let Ok(bytes @ [_, ..]) = inotify.read(&mut buffer) {
+        // Once: what does not fit is there the next time.
+        if let Ok(bytes) = inotify.read(&mut buffer) {
             for event in events(bytes) {
                 match event {
                     Event::Modified(_) => news.content = true,

@@ -33,8 +33,22 @@ pub enum FileKind {
     Regular,
     /// A directory.
     Directory,
-    /// A device, a FIFO, a socket.
+    /// A FIFO.
+    Fifo,
+    /// A character device.
+    Device(Device),
+    /// A block device or a socket.
     Other,
+}
+
+/// Which device a device file stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub struct Device {
+    /// Its driver.
+    pub major: u32,
+    /// Its number with that driver.
+    pub minor: u32,
 }
 
 /// Which file a name or descriptor stands for: unique while the file exists.
@@ -283,6 +297,11 @@ fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<Status> {
     let kind = match answer.mode & ffi::S_IFMT {
         ffi::S_IFREG => FileKind::Regular,
         ffi::S_IFDIR => FileKind::Directory,
+        ffi::S_IFIFO => FileKind::Fifo,
+        ffi::S_IFCHR => {
+            let [major, minor] = answer.device_of_node;
+            FileKind::Device(Device { major, minor })
+        }
         _ => FileKind::Other,
     };
     Ok(Status {

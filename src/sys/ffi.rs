@@ -54,6 +54,8 @@ pub const AT_FDCWD: c_int = -100;
 pub const AT_EMPTY_PATH: c_int = 0x1000;
 pub const STATX_BASIC_STATS: u32 = 0x7ff;
 pub const S_IFMT: u16 = 0o170000;
+pub const S_IFIFO: u16 = 0o010000;
+pub const S_IFCHR: u16 = 0o020000;
 pub const S_IFDIR: u16 = 0o040000;
 pub const S_IFREG: u16 = 0o100000;
 
@@ -94,6 +96,7 @@ pub const CLOCK_BOOTTIME: c_int = 7;
 pub const ENOENT: c_int = 2;
 pub const EINTR: c_int = 4;
 pub const EAGAIN: c_int = 11;
+pub const EPIPE: c_int = 32;
 pub const ENOTDIR: c_int = 20;
 pub const EISDIR: c_int = 21;
 pub const EINVAL: c_int = 22;

@@ -40,6 +40,8 @@ impl Errno {
     pub const EACCES: Errno = Errno(ffi::EACCES);
     /// The kernel does not take these arguments.
     pub const EINVAL: Errno = Errno(ffi::EINVAL);
+    /// Nobody is left to read; for `/dev/kmsg`: records were overwritten before they were read.
+    pub const EPIPE: Errno = Errno(ffi::EPIPE);
     /// Too many symbolic links.
     pub const ELOOP: Errno = Errno(ffi::arch::ELOOP);
 

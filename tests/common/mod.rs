@@ -298,7 +298,9 @@ impl Daemon {
     /// In trace mode: makes sure that the next lines it reads are exactly `expected`.
     pub fn expect_lines(&mut self, expected: &[&str]) {
         for (index, expected) in expected.iter().enumerate() {
-            let line = self.wait_for_rest("[TRACE] line: ");
+            // Its source comes first.
+            let line = self.wait_for_rest("[TRACE] \"");
+            let line = line.split_once("\": ").expect("a line").1;
             if line != *expected {
                 self.fail(&format!("line {index} is {line:?} and not {expected:?}"));
             }

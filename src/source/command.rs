@@ -1,0 +1,254 @@
+//! A command whose standard output is the log: `logread -f`.
+//!
+//! * It runs in a process group of its own, which is ended with us, when a reload drops it, and when the
+//!   command itself ends: `SIGTERM`, two seconds later `SIGKILL`. Every child is waited for.
+//! * When it ends it is started again after 1 s, doubling to 60 s; having lived for 60 s makes it start
+//!   over with 1 s. What it had written is read first, and an unfinished last line is a line.
+//! * What it writes to standard error is logged, line by line.
+//! * There is one message when it begins to fail, and none for every try.
+
+use super::lines::{Line, LineBuffer};
+use crate::backoff::Backoff;
+use crate::log::Log;
+use crate::sys::fd::{Fd, Poll};
+use crate::sys::process::{Child, Exit, Streams, spawn};
+use crate::sys::{Errno, Result};
+use crate::text::Quoted;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// A command that has lived this long is not failing.
+const LIFE_MS: u64 = 60_000;
+
+/// Between `SIGTERM` and `SIGKILL`, in milliseconds.
+const GRACE_MS: u64 = 2000;
+
+/// Reads of standard error at a time.
+const ERROR_READS: usize = 4;
+
+/// A command that is running, or whose output has not been read to its end.
+struct Running {
+    /// None when it has been waited for.
+    child: Option<Child>,
+    output: Fd,
+    error: Fd,
+    errors: LineBuffer,
+    started_ms: u64,
+}
+
+/// A child on its way out.
+pub struct Leaving {
+    child: Child,
+    kill_at_ms: Option<u64>,
+}
+
+/// One command.
+pub struct CommandSource {
+    words: Vec<Vec<u8>>,
+    running: Option<Running>,
+    lines: LineBuffer,
+    backoff: Backoff,
+    null: Fd,
+}
+
+impl CommandSource {
+    /// Starts the command. Fails if there is no `/dev/null`.
+    pub fn new(words: &[String], now_ms: u64, log: &mut Log) -> Result<CommandSource> {
+        let mut source = CommandSource {
+            words: words.iter().map(|word| word.clone().into_bytes()).collect(),
+            running: None,
+            lines: LineBuffer::new(0),
+            backoff: Backoff::default(),
+            null: Fd::open(c"/dev/null")?,
+        };
+        source.start(now_ms, log);
+        Ok(source)
+    }
+
+    /// When to call [`CommandSource::start`] again.
+    pub fn backoff(&self) -> Backoff {
+        self.backoff
+    }
+
+    /// Whether it is running.
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// The descriptors to wait for.
+    pub fn add_polls(&self, polls: &mut Vec<Poll>) {
+        if let Some(running) = &self.running {
+            polls.extend([&running.output, &running.error].map(Poll::reading));
+        }
+    }
+
+    fn name(&self) -> Quoted<&[u8]> {
+        Quoted(self.words.first().map_or(b"", Vec::as_slice))
+    }
+
+    /// Starts the command if it is not running.
+    pub fn start(&mut self, now_ms: u64, log: &mut Log) {
+        if self.running.is_some() {
+            return;
+        }
+        match run(&self.words, &self.null, now_ms) {
+            Ok(running) => {
+                say!(log, Debug, "command ", self.name(), ": started");
+                self.running = Some(running);
+            }
+            Err(errno) => {
+                if self.backoff.failures() == 0 {
+                    say!(
+                        log,
+                        Error,
+                        "command ",
+                        self.name(),
+                        ": ",
+                        errno,
+                        "; trying again"
+                    );
+                }
+                self.backoff.fail(now_ms);
+            }
+        }
+    }
+
+    /// Reads what fits into the buffer, for [`CommandSource::next_line`]. Returns whether there may be
+    /// more. A command that has closed its output is through: its child is returned, to be ended.
+    pub fn read(&mut self, now_ms: u64, log: &mut Log) -> (bool, Option<Leaving>) {
+        self.read_errors(log);
+        let Some(running) = &mut self.running else {
+            return (false, None);
+        };
+        match running.output.read(self.lines.room()) {
+            Ok(count @ 1..) => {
+                self.lines.add(count);
+                (true, None)
+            }
+            Err(Errno::EAGAIN) if running.child.is_some() => (false, None),
+            // The end; or what is left open by somebody it has left behind, and nothing in it.
+            Ok(_) | Err(_) => (true, self.end(now_ms, log)),
+        }
+    }
+
+    fn end(&mut self, now_ms: u64, log: &mut Log) -> Option<Leaving> {
+        self.lines.finish();
+        let running = self.running.take()?;
+        if now_ms.saturating_sub(running.started_ms) >= LIFE_MS {
+            self.backoff.succeed();
+        }
+        if self.backoff.failures() == 0 {
+            say!(
+                log,
+                Warn,
+                "command ",
+                self.name(),
+                ": has ended, starting it again"
+            );
+        }
+        self.backoff.fail(now_ms);
+        running.child.map(|child| Leaving::new(child, now_ms))
+    }
+
+    fn read_errors(&mut self, log: &mut Log) {
+        let name = Quoted(self.words.first().map_or(&b""[..], Vec::as_slice));
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        for _ in 0..ERROR_READS {
+            match running.error.read(running.errors.room()) {
+                Ok(count @ 1..) => running.errors.add(count),
+                Ok(_) | Err(_) => break,
+            }
+            while let Some(line) = running.errors.next_line() {
+                say!(log, Warn, "command ", name, ": ", line.bytes);
+            }
+        }
+    }
+
+    /// The next line of what was read.
+    pub fn next_line(&mut self) -> Option<Line<'_>> {
+        self.lines.next_line()
+    }
+
+    /// Waits for the command if it has ended; true if so. What it has written can still be read.
+    pub fn reap(&mut self, log: &mut Log) -> bool {
+        let Some(running) = &mut self.running else {
+            return false;
+        };
+        let Some(child) = running.child.take_if(|child| child.has_ended()) else {
+            return false;
+        };
+        // While its leader is not waited for, the group's number cannot belong to anybody else.
+        child.kill_group();
+        let what = match child.wait() {
+            Exit::Status(status) => text!("exit status ", u32::from(status)),
+            Exit::Signal(signal) => text!("ended by signal ", u32::from(signal)),
+        };
+        if self.backoff.failures() == 0 {
+            say!(log, Warn, "command ", self.name(), ": ", what);
+        }
+        true
+    }
+
+    /// Ends the command for good.
+    pub fn close(self, now_ms: u64) -> Option<Leaving> {
+        let child = self.running?.child?;
+        Some(Leaving::new(child, now_ms))
+    }
+}
+
+fn run(words: &[Vec<u8>], null: &Fd, now_ms: u64) -> Result<Running> {
+    let (output, output_end) = Fd::pipe()?;
+    let (error, error_end) = Fd::pipe()?;
+    let streams = Streams {
+        input: null,
+        output: &output_end,
+        error: &error_end,
+    };
+    Ok(Running {
+        child: Some(spawn(words, &[], &streams)?),
+        output,
+        error,
+        errors: LineBuffer::new(0),
+        started_ms: now_ms,
+    })
+}
+
+impl Leaving {
+    fn new(child: Child, now_ms: u64) -> Leaving {
+        child.terminate_group();
+        Leaving {
+            child,
+            kill_at_ms: Some(now_ms.saturating_add(GRACE_MS)),
+        }
+    }
+
+    /// When to call [`Leaving::push`].
+    pub fn deadline_ms(&self) -> Option<u64> {
+        self.kill_at_ms
+    }
+
+    /// Pushes it further if it is over its time.
+    pub fn push(&mut self, now_ms: u64) {
+        if self.kill_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+            self.child.kill_group();
+            self.kill_at_ms = None;
+        }
+    }
+
+    /// Waits for it if it has ended; true if so.
+    pub fn reap(&self) -> bool {
+        if !self.child.has_ended() {
+            return false;
+        }
+        self.child.kill_group();
+        self.child.wait();
+        true
+    }
+
+    /// Gives it no more time.
+    pub fn kill(&self) {
+        self.child.kill_group();
+    }
+}

@@ -1,0 +1,95 @@
+//! The records of `/dev/kmsg`.
+//!
+//! Each `read` of the device returns one record, in the form that the kernel documents in
+//! `Documentation/ABI/testing/dev-kmsg`:
+//!
+//! ```text
+//! 4,1234,118522941,-;drop wan in: IN=eth1 OUT= …\n
+//!  SUBSYSTEM=net\n
+//! ```
+//!
+//! Priority, sequence number, microseconds and flags stand before the semicolon; lines that begin with a
+//! blank are about the device concerned and no part of the message. Bytes that are not printable, and
+//! backslashes, come as `\x1b`. A newline that was written so is a byte of the line like any other: no
+//! message can forge a second line.
+
+use alloc::vec::Vec;
+
+/// Takes a record apart: its message goes to `message`, its sequence number is returned. None if it has
+/// no such form.
+pub fn parse(record: &[u8], message: &mut Vec<u8>) -> Option<u64> {
+    let semicolon = record.iter().position(|&byte| byte == b';')?;
+    let mut fields = record.get(..semicolon)?.split(|&byte| byte == b',');
+    let sequence = core::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()?;
+    let text = record.get(semicolon + 1..)?;
+    let line = text.split(|&byte| byte == b'\n').next()?;
+    message.clear();
+    decode(line, message);
+    Some(sequence)
+}
+
+fn decode(mut line: &[u8], out: &mut Vec<u8>) {
+    while let [first, rest @ ..] = line {
+        if let [b'\\', b'x', high, low, rest @ ..] = line
+            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
+        {
+            out.push(high << 4 | low);
+            line = rest;
+        } else {
+            out.push(*first);
+            line = rest;
+        }
+    }
+}
+
+fn digit(character: u8) -> Option<u8> {
+    // OK because a hexadecimal digit is below 16.
+    char::from(character).to_digit(16).map(|digit| digit as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(record: &[u8]) -> Option<(u64, Vec<u8>)> {
+        let mut message = std::vec![b'?'];
+        let sequence = parse(record, &mut message)?;
+        Some((sequence, message))
+    }
+
+    #[test]
+    fn the_message_is_what_stands_between_the_prefix_and_the_newline() {
+        let record = b"4,1234,118522941,-;drop wan in: IN=a;b OUT=\n SUBSYSTEM=net\n DEVICE=n2\n";
+        let expected = b"drop wan in: IN=a;b OUT=".to_vec();
+        assert_eq!(parsed(record), Some((1234, expected)));
+        assert_eq!(parsed(b"12,9,1,-,caller=T1;x\n"), Some((9, b"x".to_vec())));
+        assert_eq!(
+            parsed(b"4,18446744073709551615,0,c;\n"),
+            Some((u64::MAX, Vec::new()))
+        );
+    }
+
+    #[test]
+    fn escapes_are_the_bytes_they_stand_for_and_make_no_second_line() {
+        let (_, message) =
+            parsed(b"4,1,2,-;a\\x1b[31m\\x0aSRC\\x5cx \\xc3\\xBC \\x4 \\xzz \\\n").unwrap();
+        assert_eq!(message, b"a\x1b[31m\nSRC\\x \xc3\xbc \\x4 \\xzz \\");
+    }
+
+    #[test]
+    fn what_is_no_record_is_none() {
+        for record in [
+            &b""[..],
+            b"\n",
+            b"no prefix",
+            b";text",
+            b"4;text",
+            b"4,x,2,-;text",
+            b"4,-1,2,-;text",
+            b"4,99999999999999999999,2,-;text",
+            b"4,\xff,2,-;text",
+        ] {
+            assert_eq!(parsed(record), None, "{}", record.escape_ascii());
+        }
+    }
+}

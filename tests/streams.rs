@@ -1,0 +1,528 @@
+//! Streams and commands: every other place that lines come from.
+
+mod common;
+
+use common::{Daemon, PATIENCE, TempDir, config, knock, rule};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+const ECHO: &str = r#""actions": ["echo done {key}"]"#;
+
+/// A configuration with the rule `x` and these sources (JSON members).
+fn sources(members: &str) -> String {
+    format!(
+        r#"{{{members}, "state": "state", "ruleset": [{}]}}"#,
+        rule("x", ECHO)
+    )
+}
+
+/// Opens a FIFO to write, which waits for its reader.
+fn open_to_write(dir: &TempDir, name: &str) -> File {
+    OpenOptions::new()
+        .write(true)
+        .open(dir.path(name))
+        .expect(name)
+}
+
+/// The processes whose parent is `parent`: their ids and states.
+fn children(parent: u32) -> Vec<(u32, String)> {
+    let stat = |entry: fs::DirEntry| {
+        let id: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        // The name before it may hold blanks and parentheses.
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let state = fields.next()?.to_string();
+        (fields.next()? == parent.to_string()).then_some((id, state))
+    };
+    fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(stat)
+        .collect()
+}
+
+/// Waits until `condition` holds; for what nobody tells.
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let limit = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < limit, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn is_alive(process: u32) -> bool {
+    // A zombie that nobody waits for yet has ended.
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+/// Starts the daemon with a FIFO as standard input; returns the end to write to.
+fn start_with_input(dir: &TempDir, config: &str, arguments: &[&str]) -> (Daemon, File) {
+    dir.configure(config);
+    dir.fifo("stdin");
+    let arguments = [&["-c", common::CONFIG], arguments].concat();
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&[], "exec < stdin", &arguments));
+    let input = open_to_write(dir, "stdin");
+    daemon.wait_until_watching();
+    (daemon, input)
+}
+
+#[test]
+fn standard_input_is_watched_and_its_end_finishes_everything_and_exits() {
+    let dir = TempDir::new();
+    let lease =
+        r#""timeout": 3600, "actions": ["echo opened {key}"], "revert": ["echo closed {key}"]"#;
+    let config = config(r#""-", "state": "state""#, &[rule("door", lease)]);
+    let (mut daemon, mut input) = start_with_input(&dir, &config, &[]);
+    // The last line has no newline: the end makes it a line.
+    let knocks = knock("alice") + knock("bob").trim_end();
+    input.write_all(knocks.as_bytes()).unwrap();
+    drop(input);
+    daemon.wait_for("output: opened alice");
+    daemon.wait_without("closing", "output: opened bob");
+    daemon.wait_for("output: closed alice");
+    daemon.wait_for("output: closed bob");
+    daemon.expect_exit(0);
+    assert!(dir.read("state").contains(r#""leases":[]"#));
+}
+
+#[test]
+fn the_end_of_input_waits_for_queued_commands() {
+    let dir = TempDir::new();
+    let slow = rule("x", r#""actions": ["sleep 0.2", "echo done {key}"]"#);
+    let (mut daemon, mut input) = start_with_input(&dir, &config(r#""-""#, &[slow]), &[]);
+    let knocks: String = (0..5).map(|n| knock(&format!("k{n}"))).collect();
+    input.write_all(knocks.as_bytes()).unwrap();
+    drop(input);
+    for n in 0..5 {
+        daemon.wait_for(&format!("output: done k{n}"));
+    }
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn a_regular_file_can_be_standard_input() {
+    let dir = TempDir::new();
+    dir.write("input", knock("alice"));
+    dir.configure(&sources(r#""file": "-""#));
+    let arguments = ["-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&[], "exec < input", &arguments));
+    daemon.wait_for("output: done alice");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn a_fifo_survives_writers_coming_and_going() {
+    let dir = TempDir::new();
+    dir.fifo("fifo");
+    dir.configure(&sources(r#""file": "fifo""#));
+    let mut daemon = Daemon::start_with(&dir, &sources(r#""file": "fifo""#), &["-T"]);
+    for n in 0..3 {
+        let mut writer = open_to_write(&dir, "fifo");
+        writer
+            .write_all(format!("a{n}\nrest{n}").as_bytes())
+            .unwrap();
+        drop(writer);
+        // What the last writer left unfinished is a line.
+        daemon.expect_lines(&[&format!("a{n}"), &format!("rest{n}")]);
+    }
+    let writers = [(); 2].map(|()| open_to_write(&dir, "fifo"));
+    for (mut writer, line) in writers.into_iter().zip(["one\n", "two\n"]) {
+        writer.write_all(line.as_bytes()).unwrap();
+        daemon.expect_lines(&[line.trim()]);
+    }
+}
+
+#[test]
+fn a_path_can_become_a_fifo_and_a_file_again() {
+    let dir = TempDir::new();
+    let mut daemon = Daemon::start_with(&dir, &sources(r#""file": "log""#), &["-T"]);
+    dir.fifo("log");
+    let mut writer = open_to_write(&dir, "log");
+    writer.write_all(b"from the fifo\n").unwrap();
+    daemon.expect_lines(&["from the fifo"]);
+    dir.write("new", "from the file\n");
+    dir.rename("new", "log");
+    daemon.expect_lines(&["from the file"]);
+    dir.remove("log");
+    dir.fifo("log");
+    let mut writer = open_to_write(&dir, "log");
+    writer.write_all(b"from another\n").unwrap();
+    daemon.expect_lines(&["from another"]);
+}
+
+#[test]
+fn a_command_is_watched_and_started_again_when_it_ends() {
+    let dir = TempDir::new();
+    dir.fifo("lines");
+    let command = r#""command": ["sh", "-c", "echo to stderr >&2; cat lines; exit 3"]"#;
+    let mut daemon = Daemon::start(&dir, &sources(command));
+    daemon.wait_for("command \"sh\": to stderr");
+    let mut writer = open_to_write(&dir, "lines");
+    writer
+        .write_all((knock("alice") + "bob one\nbob two\nbob three").as_bytes())
+        .unwrap();
+    daemon.wait_for("output: done alice");
+    let ended = Instant::now();
+    drop(writer);
+    // The unfinished line at the end of its output counts, and its status is told.
+    daemon.wait_for("command \"sh\": exit status 3");
+    daemon.wait_for("output: done bob");
+    let mut writer = open_to_write(&dir, "lines");
+    assert!(
+        ended.elapsed() >= Duration::from_millis(900),
+        "{:?}",
+        ended.elapsed()
+    );
+    writer.write_all(knock("carol").as_bytes()).unwrap();
+    daemon.wait_for("output: done carol");
+    wait_until("no zombie", || {
+        let children = children(daemon.pid());
+        children.iter().all(|(_, state)| state != "Z")
+    });
+}
+
+#[test]
+fn a_command_that_cannot_be_started_is_reported_once_and_tried_again() {
+    let dir = TempDir::new();
+    let mut daemon = Daemon::start(&dir, &sources(r#""command": "./later""#));
+    assert_eq!(
+        daemon.count("[ERROR] command \"./later\": No such file or directory"),
+        1
+    );
+    dir.write(
+        "now",
+        "#!/bin/sh\nprintf 'alice one\\nalice two\\nalice three\\n'\nexec sleep 60\n",
+    );
+    dir.chmod("now", 0o755);
+    dir.rename("now", "later");
+    daemon.wait_for("output: done alice");
+    assert_eq!(daemon.count("[ERROR]"), 1);
+}
+
+#[test]
+fn a_command_and_all_it_started_end_with_the_daemon_and_with_a_reload() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let tree = r#""command": "sh -c 'sleep 1000 & echo $! > grandchild; sleep 1000'""#;
+    let grandchild = || -> u32 {
+        wait_until("its id", || {
+            dir.path("grandchild").exists() && dir.read("grandchild").ends_with('\n')
+        });
+        let id = dir.read("grandchild").trim().parse().unwrap();
+        dir.remove("grandchild");
+        id
+    };
+    let mut daemon = Daemon::start(&dir, &sources(tree));
+    let first = grandchild();
+    dir.configure(&sources(r#""file": "log""#));
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+    wait_until("the grandchild's end", || !is_alive(first));
+    wait_until("no child", || children(daemon.pid()).is_empty());
+
+    dir.configure(&sources(tree));
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+    let second = grandchild();
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+    wait_until("the grandchild's end", || !is_alive(second));
+}
+
+#[test]
+fn a_command_that_ignores_the_signal_is_killed() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let deaf = r#""command": "sh -c 'trap \"\" TERM; echo $$ > id; while :; do sleep 1; done'""#;
+    let mut daemon = Daemon::start(&dir, &sources(deaf));
+    wait_until("its id", || {
+        dir.path("id").exists() && dir.read("id").ends_with('\n')
+    });
+    let id: u32 = dir.read("id").trim().parse().unwrap();
+    dir.configure(&sources(r#""file": "log""#));
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+    assert!(is_alive(id));
+    wait_until("its end", || {
+        !is_alive(id) && children(daemon.pid()).is_empty()
+    });
+}
+
+#[test]
+fn a_reload_loses_no_line_of_the_sources_that_stay() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    dir.fifo("fifo");
+    let mut daemon = Daemon::start_with(&dir, &sources(r#""file": ["fifo", "log"]"#), &["-T"]);
+    let mut writer = open_to_write(&dir, "fifo");
+    for n in 0..20 {
+        let first = ["\"fifo\"", "\"fifo\", \"log\"", "\"more\", \"fifo\""][n % 3];
+        dir.configure(&sources(&format!("\"file\": [{first}]")));
+        writer
+            .write_all(format!("before {n}\nhalf ").as_bytes())
+            .unwrap();
+        daemon.signal("HUP");
+        writer.write_all(format!("{n}\n").as_bytes()).unwrap();
+        daemon.expect_lines(&[&format!("before {n}"), &format!("half {n}")]);
+    }
+}
+
+#[test]
+fn a_noisy_source_starves_neither_the_others_nor_the_timers() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let lease =
+        r#""timeout": 0.5, "actions": ["echo opened {key}"], "revert": ["echo closed {key}"]"#;
+    let config = format!(
+        r#"{{"file": "log", "command": "yes noise", "state": "state", "ruleset": [{}]}}"#,
+        rule("door", lease)
+    );
+    let mut daemon = Daemon::start(&dir, &config);
+    for key in ["alice", "bob"] {
+        let written = Instant::now();
+        dir.append("log", knock(key));
+        daemon.wait_for(&format!("output: opened {key}"));
+        assert!(
+            written.elapsed() < Duration::from_millis(400),
+            "{:?}",
+            written.elapsed()
+        );
+        daemon.wait_for(&format!("output: closed {key}"));
+        let lasted = written.elapsed();
+        assert!(lasted < Duration::from_millis(900), "{lasted:?}");
+    }
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn what_a_key_does_is_told_with_its_source() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    dir.fifo("fifo");
+    let members = r#""file": ["log", "fifo"], "command": "sh -c 'echo alice two; sleep 60'""#;
+    let mut daemon = Daemon::start_with(&dir, &sources(members), &["-d"]);
+    daemon.wait_for("rule \"x\": alice step 0/3, from \"sh -c echo alice two; sleep 60\"");
+    dir.append("log", "alice one\n");
+    daemon.wait_for("rule \"x\": alice step 1/3, from \"log\"");
+    open_to_write(&dir, "fifo")
+        .write_all(b"alice two\n")
+        .unwrap();
+    daemon.wait_for("rule \"x\": alice step 2/3, from \"fifo\"");
+}
+
+/// The daemon's resident memory in KiB.
+fn resident(daemon: &Daemon) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+const LOAD: usize = 200_000;
+const KNOCK_EVERY: usize = 1000;
+
+/// Writes lines of many senders with a knock in every thousand, in pieces, and waits for each knock
+/// before the next thousand if `paced`.
+fn load(daemon: &mut Daemon, mut write: impl FnMut(&str), paced: bool) -> (u64, u64) {
+    let mut first = 0;
+    for thousand in 0..LOAD / KNOCK_EVERY {
+        let mut text = String::new();
+        for n in 0..KNOCK_EVERY - 3 {
+            text += &format!("sender{thousand}-{n} one of many lines that lead nowhere\n");
+        }
+        write(&(text + &knock(&format!("k{thousand}"))));
+        if paced || thousand == 0 {
+            daemon.wait_for(&format!("knock by k{thousand}"));
+        }
+        if thousand == 0 {
+            first = resident(daemon);
+        }
+    }
+    if !paced {
+        daemon.wait_for(&format!("knock by k{}", LOAD / KNOCK_EVERY - 1));
+    }
+    assert_eq!(daemon.count("knock by "), LOAD / KNOCK_EVERY);
+    (first, resident(daemon))
+}
+
+fn expect_flat((first, last): (u64, u64)) {
+    assert!(
+        last <= first + 512,
+        "{first} KiB after the first knock, {last} KiB at the end"
+    );
+}
+
+/// A rule whose command is done at once, so that only the lines are under test.
+fn quick(members: &str) -> String {
+    format!(
+        r#"{{{members}, "ruleset": [{}]}}"#,
+        rule("x", r#""actions": ["true"]"#)
+    )
+}
+
+#[test]
+fn a_file_under_load_loses_no_knock_and_memory_stays_flat() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let mut daemon = Daemon::start(&dir, &quick(r#""file": "log""#));
+    let mut log = dir.writer("log");
+    let memory = load(
+        &mut daemon,
+        |text| log.write_all(text.as_bytes()).unwrap(),
+        false,
+    );
+    expect_flat(memory);
+}
+
+#[test]
+fn a_fifo_under_load_loses_no_knock_and_memory_stays_flat() {
+    let dir = TempDir::new();
+    dir.fifo("fifo");
+    let mut daemon = Daemon::start(&dir, &quick(r#""file": "fifo""#));
+    let mut fifo = open_to_write(&dir, "fifo");
+    let memory = load(
+        &mut daemon,
+        |text| fifo.write_all(text.as_bytes()).unwrap(),
+        false,
+    );
+    expect_flat(memory);
+}
+
+#[test]
+fn standard_input_under_load_loses_no_knock_and_memory_stays_flat() {
+    let dir = TempDir::new();
+    let (mut daemon, mut input) = start_with_input(&dir, &quick(r#""file": "-""#), &[]);
+    let memory = load(
+        &mut daemon,
+        |text| input.write_all(text.as_bytes()).unwrap(),
+        false,
+    );
+    expect_flat(memory);
+}
+
+#[test]
+fn a_command_under_load_loses_no_knock_and_memory_stays_flat() {
+    let dir = TempDir::new();
+    dir.fifo("fifo");
+    let mut daemon = Daemon::start(&dir, &quick(r#""command": "cat fifo""#));
+    let mut fifo = open_to_write(&dir, "fifo");
+    let memory = load(
+        &mut daemon,
+        |text| fifo.write_all(text.as_bytes()).unwrap(),
+        false,
+    );
+    expect_flat(memory);
+}
+
+mod kernel_log {
+    //! The real `/dev/kmsg`, one test at a time: it is one for the whole machine.
+
+    use super::*;
+    use std::sync::{Mutex, MutexGuard};
+
+    static ONE: Mutex<()> = Mutex::new(());
+    const LIMIT: &str = "/proc/sys/kernel/printk_devkmsg";
+
+    /// The device to write records to, without the kernel's limit of ten in five seconds.
+    pub struct Kernel {
+        device: File,
+        limit: String,
+        _one: MutexGuard<'static, ()>,
+    }
+
+    impl Kernel {
+        /// None, and a message, if we may not.
+        pub fn open() -> Option<Kernel> {
+            let one = ONE.lock().unwrap_or_else(|error| error.into_inner());
+            let opened = OpenOptions::new().read(true).write(true).open("/dev/kmsg");
+            let Ok(device) = opened else {
+                common::skipped("no right to write to /dev/kmsg");
+                return None;
+            };
+            let limit = fs::read_to_string(LIMIT).unwrap_or_default();
+            if fs::write(LIMIT, "on").is_err() {
+                common::skipped("no right to write many records to /dev/kmsg");
+                return None;
+            }
+            Some(Kernel {
+                device,
+                limit,
+                _one: one,
+            })
+        }
+
+        /// Writes each line of `text` as a record of its own, at a level no console shows.
+        pub fn write(&mut self, text: &str) {
+            for line in text.lines() {
+                self.device
+                    .write_all(format!("<7>{line}").as_bytes())
+                    .unwrap();
+            }
+        }
+    }
+
+    impl Drop for Kernel {
+        fn drop(&mut self) {
+            let _ = fs::write(LIMIT, &self.limit);
+        }
+    }
+
+    #[test]
+    fn it_is_read_from_its_end_one_record_a_line_with_escapes_decoded() {
+        let Some(mut kernel) = Kernel::open() else {
+            return;
+        };
+        let dir = TempDir::new();
+        kernel.write(&knock("early"));
+        let mut daemon = Daemon::start_with(&dir, &sources(r#""file": "/dev/kmsg""#), &["-T"]);
+        kernel.write(&knock("alice"));
+        daemon.wait_without("early", "output: done alice");
+        kernel.write("für\\x\x07 end");
+        let line = daemon.wait_for("für");
+        // The bell is escaped again, by our own log.
+        assert_eq!(line, "[TRACE] \"/dev/kmsg\": für\\x\\x07 end");
+    }
+
+    #[test]
+    fn an_overrun_is_reported_once_with_its_number_and_survived() {
+        let Some(mut kernel) = Kernel::open() else {
+            return;
+        };
+        let dir = TempDir::new();
+        let mut daemon = Daemon::start(&dir, &sources(r#""file": "/dev/kmsg""#));
+        kernel.write("alice one");
+        kernel.write(&knock("bob"));
+        daemon.wait_for("output: done bob");
+        daemon.signal("STOP");
+        let filler = "x".repeat(900);
+        for _ in 0..8000 {
+            kernel.write(&filler);
+        }
+        daemon.signal("CONT");
+        let lost = daemon.wait_for_rest("[WARN] the kernel's log overran us: ");
+        let lost: u64 = lost.split(' ').next().unwrap().parse().unwrap();
+        assert!((1..=8000).contains(&lost), "{lost}");
+        kernel.write("alice two\nalice three");
+        daemon.wait_for("output: done alice");
+        assert_eq!(daemon.count("overran"), 1);
+    }
+
+    #[test]
+    fn under_load_it_loses_no_knock_and_memory_stays_flat() {
+        let Some(mut kernel) = Kernel::open() else {
+            return;
+        };
+        let dir = TempDir::new();
+        let mut daemon = Daemon::start(&dir, &quick(r#""file": "/dev/kmsg""#));
+        // The kernel does not wait for readers, so the writer does.
+        let memory = load(&mut daemon, |text| kernel.write(text), true);
+        assert_eq!(daemon.count("overran"), 0);
+        expect_flat(memory);
+    }
+}

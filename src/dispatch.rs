@@ -89,34 +89,9 @@ impl Dispatch {
 
     /// Makes the first sequence that has not been spent the current one of every one-time rule.
     pub fn select_sequences(&mut self, engine: &mut Engine) {
-        let choose = |rule: &Rule| (rule.one_time, first_unspent(rule, &self.leases));
-        let choices: Vec<_> = engine.rules().map(choose).collect();
-        for (index, (one_time, sequence)) in choices.into_iter().enumerate() {
-            if one_time {
-                engine.select(index, sequence);
-            }
-        }
-        for rule in engine.rules().filter(|rule| rule.one_time) {
-            let name = Quoted(&rule.name);
-            match count_unspent(rule, &self.leases) {
-                0 => say!(
-                    self.log,
-                    Warn,
-                    "rule ",
-                    name,
-                    ": every one-time sequence is spent"
-                ),
-                left => say!(
-                    self.log,
-                    Info,
-                    "rule ",
-                    name,
-                    ": ",
-                    left,
-                    " one-time sequences left"
-                ),
-            }
-        }
+        let one_time = engine.rules().enumerate().filter(|(_, rule)| rule.one_time);
+        self.spent = one_time.map(|(index, _)| index).collect();
+        self.advance_sequences(engine);
     }
 
     /// Moves the rules on whose sequence the last line has spent.
@@ -125,29 +100,15 @@ impl Dispatch {
             let Some(rule) = engine.rule(index) else {
                 continue;
             };
-            let name = Quoted(&rule.name);
-            let next = first_unspent(rule, &self.leases);
-            match next {
-                None => say!(
-                    self.log,
-                    Warn,
-                    "rule ",
-                    name,
-                    ": that was the last one-time sequence, the rule stays shut until there are new ones"
-                ),
-                Some(_) => {
-                    let left = count_unspent(rule, &self.leases);
-                    say!(
-                        self.log,
-                        Info,
-                        "rule ",
-                        name,
-                        ": ",
-                        left,
-                        " one-time sequences left"
-                    );
+            let head = text!("rule ", Quoted(&rule.name), ": ");
+            match count_unspent(rule, &self.leases) {
+                0 => {
+                    let what = "every one-time sequence is spent, the rule stays shut";
+                    say!(self.log, Warn, head, what);
                 }
+                left => say!(self.log, Info, head, left, " one-time sequences left"),
             }
+            let next = first_unspent(rule, &self.leases);
             engine.select(index, next);
         }
     }

@@ -31,7 +31,7 @@ fn each_sequence_works_once_in_its_order_and_the_end_of_the_list_is_reported() {
     // Heard and repeated by somebody else: worthless.
     dir.append("log", "eve a\neve b\nalice c\n");
     daemon.wait_without("eve", "knock by alice");
-    let message = daemon.wait_for("that was the last one-time sequence");
+    let message = daemon.wait_for("every one-time sequence is spent");
     assert!(message.starts_with("[WARN]"), "{message}");
     dir.append("log", "alice c\nalice a\nalice b\n");
     daemon.signal("USR1");
@@ -82,14 +82,14 @@ fn editing_the_list_revives_nothing() {
     let dir = TempDir::new();
     let mut daemon = start(&dir, TWO);
     dir.append("log", "alice a\nalice b\nalice c\n");
-    daemon.wait_for("that was the last");
+    daemon.wait_for("every one-time sequence is spent");
     dir.configure(&one_time(r#"[["c$"], ["d$"], ["a$", "b$"], ["e$"]]"#, ECHO));
     daemon.signal("HUP");
     daemon.wait_for("2 one-time sequences left");
     daemon.wait_for("reloaded");
     dir.append("log", "eve c\neve a\neve b\neve e\nalice d\nalice e\n");
     daemon.wait_without("knock by eve", "knock by alice");
-    daemon.wait_without("knock by eve", "that was the last");
+    daemon.wait_without("knock by eve", "every one-time sequence is spent");
 }
 
 #[test]

@@ -141,29 +141,30 @@ impl FileSource {
         if newest == Some(opened.id) {
             return Ok(());
         }
-        let offset = match self.passed_over {
-            Some((id, length)) if id == opened.id => fd.seek_to(length)?,
-            _ => 0,
-        };
-        self.passed_over = None;
         if newest.is_some() {
             say!(log, Debug, self.access.name(), ": rotated");
         } else if begin == Begin::AtStart {
             say!(log, Info, self.access.name(), ": opened");
         }
+        self.queue(fd, opened.id, watcher, log)?;
+        Ok(())
+    }
+
+    /// Puts a file that was just opened behind those that are being read.
+    fn queue(&mut self, fd: Fd, id: FileId, watcher: &mut Watcher, log: &mut Log) -> Result<()> {
+        let offset = match self.passed_over.take() {
+            Some((passed_over, length)) if passed_over == id => fd.seek_to(length)?,
+            _ => 0,
+        };
         if self.files.len() >= QUEUE_LIMIT {
-            say!(
-                log,
-                Warn,
-                self.access.name(),
-                ": rotated too fast, lines may be lost"
-            );
+            let what = ": rotated too fast, lines may be lost";
+            say!(log, Warn, self.access.name(), what);
             self.pop_front(watcher);
         }
         let watch = watcher.watch_file(&fd, log);
         self.files.push_back(Opened {
             fd,
-            id: opened.id,
+            id,
             offset,
             watch,
         });

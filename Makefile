@@ -15,6 +15,7 @@ test: build ## formatting, lints, unit, integration and differential tests
 	@tests/setup test
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 	shellcheck .ci/run tests/setup tests/demo tests/bench/measure
 	cargo test
 	@echo "The integration tests again, with the release build:"

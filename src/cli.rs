@@ -1,4 +1,4 @@
-//! The command line: arguments to a [`Command`], a command to an exit status.
+//! The command line: arguments to a command, a command to an exit status.
 //!
 //! Options follow POSIX (`-nd` is `-n -d`, `-cFILE` is `-c FILE`, `--` ends them) with long names as
 //! GNU has them. What is asked for comes on standard output, what is wrong on standard error.

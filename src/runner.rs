@@ -5,9 +5,9 @@
 //!   finds it full is refused whole. Closing jobs are never refused: what was opened must be closed.
 //! * A command that fails or cannot be started is reported, and the next one of its job runs all the
 //!   same, as in a shell script.
-//! * A command still running at its deadline gets `SIGTERM`, [`GRACE_MS`] later `SIGKILL`, and so does
+//! * A command still running at its deadline gets `SIGTERM`, `GRACE_MS` later `SIGKILL`, and so does
 //!   everything it started that is still in its process group.
-//! * What commands print is logged line by line, up to [`OUTPUT_LINES`] a command. The command's own end
+//! * What commands print is logged line by line, up to `OUTPUT_LINES` a command. The command's own end
 //!   counts, not that of its output: something it left running in the background does not hold up the
 //!   queue, and its further output is not read.
 

@@ -2,7 +2,7 @@
 //!
 //! Log lines, captured values and command output are bytes, which `core::fmt` cannot show, and its
 //! machinery costs kilobytes that a router has better uses for. So a message is a `Vec<u8>`, built by
-//! [`text!`] or extended by [`put!`] from parts that implement [`Put`]:
+//! `text!` or extended by `put!` from parts that implement [`Put`]:
 //!
 //! ```ignore
 //! let message = text!("rule ", Quoted(name), ": ", count, " keys");

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// libfaketime, which shows a program another wall clock; the file says how far off it is.
 fn library() -> Option<PathBuf> {
     let folders = std::fs::read_dir("/usr/lib").ok()?.flatten();
-    let candidates = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
-    candidates.filter(|path| path.exists()).next()
+    let mut candidates = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
+    candidates.find(|path| path.exists())
 }
 
 #[test]

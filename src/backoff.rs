@@ -29,6 +29,11 @@ impl Backoff {
         self.failures
     }
 
+    /// Notes that a try has begun: nothing is due until it fails.
+    pub fn begin(&mut self) {
+        self.at_ms = None;
+    }
+
     /// Notes a failure.
     pub fn fail(&mut self, now_ms: u64) {
         // OK because 1000 << 6 is beyond the longest delay already.

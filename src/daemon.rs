@@ -13,8 +13,10 @@
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Life};
 use crate::engine::{Engine, Setup};
+use crate::ledger::{Ledger, Need};
 use crate::load::{Purpose, load};
 use crate::log::{Level, Log, Target};
+use crate::rule::Rule;
 use crate::runner::Runner;
 use crate::source::{Sources, Wanted};
 use crate::sys::fd::{self, Poll};
@@ -23,6 +25,9 @@ use crate::sys::{Errno, clock, process, random_seed};
 use crate::text::Quoted;
 use alloc::vec::Vec;
 use core::ffi::CStr;
+
+/// How long lines are taken before everything else gets its turn, in milliseconds.
+const TURN_MS: u64 = 20;
 
 /// What the command line says about running as a daemon.
 #[derive(Clone, Copy)]
@@ -82,6 +87,8 @@ struct Daemon {
     sources: Sources,
     dispatch: Dispatch,
     signals: Signals,
+    /// Counts turns, so that each begins with another source.
+    first_source: usize,
 }
 
 impl Daemon {
@@ -95,14 +102,16 @@ impl Daemon {
         };
         log.set_level(options.level.max(configured_level(&config)));
         let now_ms = clock::boot_time_ms();
+        let ledger = Ledger::open(&config.state, need(&config), now_ms, &mut log)?;
         let sources = Sources::open(&wanted(&config), now_ms, &mut log);
         let mut daemon = Daemon {
-            dispatch: Dispatch::new(runner, &config.state, config.max_keys, log)?,
+            dispatch: Dispatch::new(runner, ledger, config.max_keys, log),
             engine: Engine::new(config.rules, &setup),
             options,
             setup,
             sources,
             signals,
+            first_source: 0,
         };
         daemon.dispatch.select_sequences(&mut daemon.engine);
         Ok(daemon)
@@ -114,15 +123,17 @@ impl Daemon {
         loop {
             let now_ms = clock::boot_time_ms();
             self.dispatch.advance(now_ms);
+            self.sources.push_leaving(now_ms);
             if self.is_watching() {
                 self.read_sources(now_ms);
-                self.dispatch.advance(now_ms);
+                self.dispatch.advance(clock::boot_time_ms());
             } else if self.dispatch.life() == Life::Running && self.dispatch.is_idle() {
                 // Standard input has ended, and what it led to is finished.
                 self.stop();
                 self.dispatch.advance(now_ms);
             }
-            if self.dispatch.life() == Life::Stopping && self.dispatch.is_idle() {
+            let is_done = self.dispatch.is_idle() && !self.sources.has_leaving();
+            if self.dispatch.life() == Life::Stopping && is_done {
                 return self.end(now_ms);
             }
             if let Err(errno) = self.wait(&mut polls) {
@@ -148,7 +159,6 @@ impl Daemon {
     }
 
     fn end(&mut self, now_ms: u64) -> End {
-        self.sources.kill_rest();
         let everything_is_closed = self.dispatch.end_stop(now_ms);
         say!(self.dispatch.log, Info, "stopped");
         match everything_is_closed {
@@ -180,7 +190,11 @@ impl Daemon {
         polls.clear();
         polls.push(Poll::reading(self.signals.fd()));
         polls.extend(self.dispatch.poll());
-        let mut deadline_ms = self.dispatch.deadline_ms();
+        let deadlines = [
+            self.dispatch.deadline_ms(),
+            self.sources.leaving_deadline_ms(),
+        ];
+        let mut deadline_ms = deadlines.into_iter().flatten().min();
         let first = polls.len();
         if self.is_watching() {
             self.sources.add_polls(polls);
@@ -210,11 +224,9 @@ impl Daemon {
                 (Signal::Reload, Life::Stopping) => {}
                 (Signal::Stop, Life::Running) => self.stop(),
                 (Signal::Stop, Life::Stopping) => {
-                    say!(
-                        self.dispatch.log,
-                        Warn,
-                        "stopped at once by a second signal"
-                    );
+                    self.sources.kill_rest();
+                    let what = "stopped at once by a second signal";
+                    say!(self.dispatch.log, Warn, what);
                     return Some(End::Failed);
                 }
             }
@@ -270,21 +282,30 @@ impl Daemon {
         self.dispatch.report(clock::boot_time_ms());
     }
 
-    /// Takes lines from each source that has some, a bounded amount from each.
-    fn read_sources(&mut self, now_ms: u64) {
+    /// Takes lines from each source that has some: a bounded amount from each, and no longer than
+    /// [`TURN_MS`] in all, because a line and what it leads to (writing the record, say) may take its time.
+    /// Each turn begins with another source.
+    fn read_sources(&mut self, mut now_ms: u64) {
         self.sources.look(now_ms, &mut self.dispatch.log);
-        for source in 0..self.sources.count() {
+        let end_ms = now_ms.saturating_add(TURN_MS);
+        let count = self.sources.count();
+        self.first_source = self.first_source.wrapping_add(1);
+        for offset in 0..count {
+            let source = self.first_source.wrapping_add(offset) % count;
             let mut reads = 0;
-            while self.sources.is_ready(source, reads) {
+            while now_ms < end_ms && self.sources.is_ready(source, reads) {
                 reads += 1;
                 self.sources.read(source, now_ms, &mut self.dispatch.log);
-                self.take_lines(source, now_ms);
+                now_ms = self.take_lines(source, now_ms, end_ms);
             }
         }
     }
 
-    fn take_lines(&mut self, source: usize, now_ms: u64) {
-        while let Some((name, line)) = self.sources.next_line(source, &mut self.dispatch.log) {
+    /// Takes lines of one source until there are no more or it is `end_ms`; returns the time.
+    fn take_lines(&mut self, source: usize, mut now_ms: u64, end_ms: u64) -> u64 {
+        while now_ms < end_ms
+            && let Some((name, line)) = self.sources.next_line(source, &mut self.dispatch.log)
+        {
             let log = &mut self.dispatch.log;
             if log.shows(Level::Trace) && !self.engine.is_own(line) {
                 say!(log, Trace, Quoted(name), ": ", line);
@@ -293,7 +314,17 @@ impl Daemon {
                 self.dispatch.outcome(rule, name, line, outcome, now_ms);
             }
             self.dispatch.advance_sequences(&mut self.engine);
+            now_ms = clock::boot_time_ms();
         }
+        now_ms
+    }
+}
+
+fn need(config: &Config) -> Need {
+    let needs_record = |rule: &Rule| rule.one_time || rule.lease.is_some();
+    match config.rules.iter().any(needs_record) {
+        true => Need::Required,
+        false => Need::Leftovers,
     }
 }
 

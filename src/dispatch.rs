@@ -3,20 +3,16 @@
 //! * A knock is refused, with a warning, when a captured value is nothing a command should see; with an
 //!   error when the queue is full or when what it opens cannot be recorded. Messages that strangers can
 //!   provoke at will are throttled.
-//! * The record on disk is written before anything that depends on it happens: before the actions of a
-//!   lease or of a one-time sequence run. What cannot be remembered is not opened.
-//! * Closing asks nobody: when the record cannot be written the revert runs all the same, and writing is
-//!   tried again until the record agrees.
+//! * What cannot be recorded is not opened (see `ledger`). Closing asks nobody: the revert runs all the
+//!   same.
 
-use crate::backoff::Backoff;
 use crate::engine::{Engine, KEY_LIMIT, Knock, Meaning, Outcome};
-use crate::lease::{Closed, LeaseId, Leases, Phase};
+use crate::lease::{Closed, LeaseId, Phase};
+use crate::ledger::Ledger;
 use crate::log::{Log, Throttle};
-use crate::record::{Found, Record};
-use crate::request::{Admission, Request, Words, count_unspent, first_unspent};
+use crate::request::{Request, Words, count_unspent, first_unspent};
 use crate::rule::Rule;
 use crate::runner::{Event, Finished, Job, QUEUE_LIMIT, Runner};
-use crate::sys::Result;
 use crate::sys::fd::Poll;
 use crate::text::Quoted;
 use alloc::string::String;
@@ -37,11 +33,7 @@ pub struct Dispatch {
     pub log: Log,
     life: Life,
     runner: Runner,
-    leases: Leases,
-    /// None if what is on disk can neither be read nor set aside: it must not be overwritten.
-    record: Option<Record>,
-    /// When to write the record again, if it could not be written.
-    unsaved: Backoff,
+    ledger: Ledger,
     max_leases: usize,
     /// Rules whose current one-time sequence has just been spent.
     spent: Vec<usize>,
@@ -51,38 +43,32 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// Goes on with the leases recorded at `state`. A rule may have `max_leases`.
-    pub fn new(runner: Runner, state: &str, max_leases: usize, mut log: Log) -> Result<Dispatch> {
-        let record = Record::new(state)?;
-        let (leases, record) = recover(record, &mut log);
-        Ok(Dispatch {
+    /// Acts on `ledger`. A rule may have `max_leases`.
+    pub fn new(runner: Runner, ledger: Ledger, max_leases: usize, log: Log) -> Dispatch {
+        Dispatch {
             log,
             life: Life::Running,
             runner,
-            leases,
-            record,
-            unsaved: Backoff::default(),
+            ledger,
             max_leases,
             spent: Vec::new(),
-            key_too_long: Throttle::default(),
-            unfit: Throttle::default(),
-            refused: Throttle::default(),
-        })
+            key_too_long: Throttle::new(1),
+            unfit: Throttle::new(1),
+            refused: Throttle::new(1),
+        }
     }
 
     /// Follows a reloaded configuration. The record stays where it is: what it holds is in use.
     pub fn reload(&mut self, state: &str, max_leases: usize) {
         self.max_leases = max_leases;
-        if let Some(record) = &self.record
-            && record.path() != state.as_bytes()
-        {
-            let path = Quoted(record.path());
+        if let Some(path) = self.ledger.path().filter(|path| *path != state.as_bytes()) {
+            let what = " is used until the next start";
             say!(
                 self.log,
                 Warn,
                 "\"state\" has changed: ",
-                path,
-                " is used until the next start"
+                Quoted(path),
+                what
             );
         }
     }
@@ -101,14 +87,20 @@ impl Dispatch {
                 continue;
             };
             let head = text!("rule ", Quoted(&rule.name), ": ");
-            match count_unspent(rule, &self.leases) {
+            match count_unspent(rule, &self.ledger.leases) {
+                _ if self.ledger.leases.is_spent_unknown() => {
+                    let what =
+                        "which one-time sequences are spent is unknown, the rule stays shut: ";
+                    let advice = "put the record back, or remove it to begin anew";
+                    say!(self.log, Error, head, what, advice);
+                }
                 0 => {
                     let what = "every one-time sequence is spent, the rule stays shut";
                     say!(self.log, Warn, head, what);
                 }
                 left => say!(self.log, Info, head, left, " one-time sequences left"),
             }
-            let next = first_unspent(rule, &self.leases);
+            let next = first_unspent(rule, &self.ledger.leases);
             engine.select(index, next);
         }
     }
@@ -118,9 +110,7 @@ impl Dispatch {
     pub fn advance(&mut self, now_ms: u64) {
         if self.life == Life::Running {
             self.close_due(now_ms);
-            if self.unsaved.is_due(now_ms) {
-                self.store(now_ms);
-            }
+            self.ledger.settle(now_ms, &mut self.log);
         }
         self.runner.check_deadline(now_ms, &mut self.log);
         while let Some(finished) = self.runner.advance(now_ms, &mut self.log) {
@@ -136,7 +126,11 @@ impl Dispatch {
     pub fn deadline_ms(&self) -> Option<u64> {
         let command = self.runner.deadline_ms();
         let deadlines = match self.life {
-            Life::Running => [command, self.leases.deadline_ms(), self.unsaved.at_ms()],
+            Life::Running => [
+                command,
+                self.ledger.leases.deadline_ms(),
+                self.ledger.deadline_ms(),
+            ],
             Life::Stopping => [command, None, None],
         };
         deadlines.into_iter().flatten().min()
@@ -174,16 +168,16 @@ impl Dispatch {
         for job in self.runner.drop_opening() {
             dropped += 1;
             if let Some(id) = job.lease {
-                self.leases.cancel(id);
+                self.ledger.leases.cancel(id);
             }
         }
         if dropped > 0 {
             let what = " knocks whose commands have not begun are dropped";
             say!(self.log, Warn, "stopping: ", dropped, what);
         }
-        if !self.leases.is_empty() {
-            self.leases.expire_all(now_ms);
-            self.store(now_ms);
+        if !self.ledger.leases.is_empty() {
+            self.ledger.leases.expire_all(now_ms);
+            self.ledger.store(now_ms, &mut self.log);
             self.close_due(now_ms);
         }
         if let Some(job) = self.runner.current() {
@@ -198,10 +192,10 @@ impl Dispatch {
 
     /// The last thing to do: says what could not be closed. True if that is nothing.
     pub fn end_stop(&mut self, now_ms: u64) -> bool {
-        if self.unsaved.at_ms().is_some() {
-            self.store(now_ms);
+        if self.ledger.deadline_ms().is_some() {
+            self.ledger.store(now_ms, &mut self.log);
         }
-        let left = self.leases.iter().count();
+        let left = self.ledger.leases.iter().count();
         if left > 0 {
             let what = " leases could not be closed, the next start will try again";
             say!(self.log, Error, left, what);
@@ -211,7 +205,7 @@ impl Dispatch {
 
     /// Reports the leases.
     pub fn report(&mut self, now_ms: u64) {
-        for (lease, phase) in self.leases.iter() {
+        for (lease, phase) in self.ledger.leases.iter() {
             let name = Quoted(&lease.rule);
             let head = text!("state: lease of rule ", name, ", ", lease.key, ": ");
             let left_s = lease.deadline_ms.saturating_sub(now_ms) / 1000;
@@ -265,110 +259,99 @@ impl Dispatch {
 
     fn knock(&mut self, rule: &Rule, knock: Knock, now_ms: u64) {
         let name = Quoted(&rule.name);
-        say!(self.log, Info, "rule ", name, ": knock by ", knock.key);
         let request = match Request::new(rule, &knock) {
             Ok(request) => request,
             Err(reason) => {
                 if let Some(left_out) = self.unfit.pass(now_ms) {
-                    say!(
-                        self.log,
-                        Warn,
-                        "rule ",
-                        name,
-                        ": knock refused: ",
-                        reason,
-                        left_out
-                    );
+                    let what = text!(": knock refused: ", reason, left_out);
+                    say!(self.log, Warn, "rule ", name, what);
                 }
                 return;
             }
         };
-        match self.admit(rule, &knock, &request, now_ms) {
-            Ok(Admission::Renewed) => {}
-            Ok(Admission::Opened(lease)) => self.runner.submit(Job {
-                event: Event::Open,
-                lease,
-                rule: rule.name.clone(),
-                key: knock.key,
-                commands: request.actions,
-                timeout_ms: rule.action_timeout_ms,
-            }),
+        if !rule.one_time && request.renew(rule, &mut self.ledger.leases, now_ms) {
+            say!(self.log, Debug, "rule ", name, ": knock by ", knock.key);
+            return;
+        }
+        match self.admit(rule, &knock, request, now_ms) {
+            Ok(None) => {}
+            Ok(Some(job)) => self.runner.submit(job),
             Err(reason) => {
                 if let Some(left_out) = self.refused.pass(now_ms) {
-                    say!(
-                        self.log,
-                        Error,
-                        "rule ",
-                        name,
-                        ": knock refused: ",
-                        reason,
-                        left_out
-                    );
+                    let what = text!(": knock by ", knock.key, " refused: ", reason, left_out);
+                    say!(self.log, Error, "rule ", name, what);
                 }
             }
         }
     }
 
-    /// Decides about a knock and records the decision. The error says why it is refused.
+    /// Decides about a knock and records the decision; returns what is to be run. The error says why it is
+    /// refused.
     fn admit(
         &mut self,
         rule: &Rule,
         knock: &Knock,
-        request: &Request,
+        request: Request,
         now_ms: u64,
-    ) -> core::result::Result<Admission, Vec<u8>> {
-        if !rule.one_time && rule.lease.is_none() {
-            self.check_room()?;
-            return Ok(Admission::Opened(None));
+    ) -> core::result::Result<Option<Job>, Vec<u8>> {
+        let name = Quoted(&rule.name);
+        if !self.runner.has_room() {
+            return Err(text!(QUEUE_LIMIT, " knocks are waiting already"));
         }
-        // A copy, so that what cannot be recorded has not happened.
-        let mut next = self.leases.clone();
-        let admission = request.enter(rule, &mut next, self.max_leases, now_ms)?;
-        if admission != Admission::Renewed {
-            self.check_room()?;
+        let mut lease = None;
+        let mut is_renewal = false;
+        if rule.one_time || rule.lease.is_some() {
+            // A copy, so that what cannot be recorded has not happened.
+            let mut next = self.ledger.leases.clone();
+            is_renewal = request.renew(rule, &mut next, now_ms);
+            if !is_renewal {
+                lease = request.open(rule, &mut next, self.max_leases, now_ms)?;
+            }
+            if rule.one_time {
+                next.spend(&rule.name, rule.steps(knock.sequence));
+            }
+            self.ledger.commit(next)?;
         }
-        if rule.one_time {
-            next.spend(&rule.name, rule.steps(knock.sequence));
-        }
-        self.save(&next)?;
-        self.leases = next;
         if rule.one_time {
             self.spent.push(knock.rule);
         }
-        if let Some(terms) = &rule.lease {
-            let what = match admission {
-                Admission::Opened(_) => "opened for ",
-                Admission::Renewed => "renewed for ",
-            };
-            let (name, seconds) = (Quoted(&rule.name), terms.timeout_ms / 1000);
+        say!(self.log, Info, "rule ", name, ": knock by ", knock.key);
+        if is_renewal {
+            return Ok(None);
+        }
+        if let Some(terms) = rule.lease.as_ref().filter(|_| lease.is_some()) {
+            let closes = text!(", closes in ", terms.timeout_ms.div_ceil(1000), " s");
             say!(
                 self.log,
                 Info,
                 "rule ",
                 name,
-                ": ",
-                what,
+                ": opened for ",
                 knock.key,
-                ", closes in ",
-                seconds,
-                " s"
+                closes
             );
         }
         // What an exclusive lease displaces is closed before the newcomer's actions run.
         self.close_due(now_ms);
-        Ok(admission)
-    }
-
-    fn check_room(&self) -> core::result::Result<(), Vec<u8>> {
-        match self.runner.has_room() {
-            true => Ok(()),
-            false => Err(text!(QUEUE_LIMIT, " knocks are waiting already")),
-        }
+        Ok(Some(Job {
+            event: Event::Open,
+            lease,
+            rule: rule.name.clone(),
+            key: knock.key.clone(),
+            commands: request.actions,
+            timeout_ms: rule.action_timeout_ms,
+        }))
     }
 
     /// Queues the reverts of the leases that are due.
     fn close_due(&mut self, now_ms: u64) {
-        while let Some((id, lease)) = self.leases.next_due(now_ms) {
+        let superseded = self.ledger.leases.drop_superseded();
+        if superseded > 0 {
+            let what = " leases that could not be closed are left to newer ones";
+            say!(self.log, Warn, superseded, what);
+            self.ledger.store(now_ms, &mut self.log);
+        }
+        while let Some((id, lease)) = self.ledger.leases.next_due(now_ms) {
             say!(
                 self.log,
                 Info,
@@ -394,17 +377,11 @@ impl Dispatch {
     fn closed(&mut self, id: LeaseId, finished: &Finished, now_ms: u64) {
         let head = text!("rule ", Quoted(&finished.job.rule), ": ");
         let key = &finished.job.key;
-        match self.leases.closed(id, finished.succeeded, now_ms) {
+        match self.ledger.leases.closed(id, finished.succeeded, now_ms) {
             Closed::Done => say!(self.log, Info, head, "closed for ", key),
-            Closed::Superseded => {
-                say!(
-                    self.log,
-                    Warn,
-                    head,
-                    "not closed for ",
-                    key,
-                    ": open again by now"
-                );
+            Closed::Retry(_) if self.life == Life::Stopping => {
+                say!(self.log, Warn, head, "not closed for ", key);
+                return;
             }
             Closed::Retry(delay_ms) => {
                 let seconds = delay_ms / 1000;
@@ -426,68 +403,6 @@ impl Dispatch {
                 return;
             }
         }
-        self.store(now_ms);
-    }
-
-    /// Writes the record; if that fails, says so once and sets the time for another try.
-    fn store(&mut self, now_ms: u64) {
-        match self.save(&self.leases) {
-            Ok(()) => self.unsaved.succeed(),
-            Err(reason) => {
-                if self.unsaved.failures() == 0 {
-                    say!(
-                        self.log,
-                        Error,
-                        "record of leases: ",
-                        reason,
-                        "; trying again"
-                    );
-                }
-                self.unsaved.fail(now_ms);
-            }
-        }
-    }
-
-    fn save(&self, leases: &Leases) -> core::result::Result<(), Vec<u8>> {
-        let Some(record) = &self.record else {
-            return Err(text!("the record on disk is unusable"));
-        };
-        let saved = record.save(leases);
-        saved.map_err(|errno| text!("cannot write ", Quoted(record.path()), ": ", errno))
-    }
-}
-
-/// What the last run has left on disk.
-fn recover(record: Record, log: &mut Log) -> (Leases, Option<Record>) {
-    let reason = match record.load() {
-        Found::Leases(leases) => {
-            let count = leases.iter().count();
-            if count > 0 {
-                say!(log, Info, "going on with ", count, " recorded leases");
-            }
-            return (leases, Some(record));
-        }
-        Found::Unusable(reason) => reason,
-    };
-    let path = Quoted(record.path());
-    match record.set_aside() {
-        Ok(name) => {
-            say!(
-                log,
-                Error,
-                "record ",
-                path,
-                " is unusable, now ",
-                Quoted(name),
-                ": ",
-                reason
-            );
-            (Leases::default(), Some(record))
-        }
-        Err(errno) => {
-            say!(log, Error, "record ", path, " is unusable: ", reason);
-            say!(log, Error, "record ", path, " cannot be set aside: ", errno);
-            (Leases::default(), None)
-        }
+        self.ledger.store(now_ms, &mut self.log);
     }
 }

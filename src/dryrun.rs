@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
 use crate::lease::Leases;
 use crate::log::Level;
-use crate::request::{Admission, Request, first_unspent};
+use crate::request::{Request, first_unspent};
 use crate::rule::Rule;
 use crate::source::lines::LineBuffer;
 use crate::sys::fd::{Fd, Poll, STDERR, STDIN, STDOUT, poll};
@@ -233,26 +233,31 @@ impl Play {
 
     fn knock(&mut self, place: &Place, rule: &Rule, knock: &Knock, now_ms: u64) {
         self.event(place, "knock ", &rule.name, &knock.key, &"");
-        if rule.one_time {
-            self.leases.spend(&rule.name, rule.steps(knock.sequence));
-            self.spent.push(knock.rule);
+        let request = match Request::new(rule, knock) {
+            Ok(request) => request,
+            Err(reason) => return put!(&mut self.out, place, "  refused: ", reason, "\n"),
+        };
+        if request.renew(rule, &mut self.leases, now_ms) {
+            self.event(place, "renew ", &rule.name, &knock.key, &"");
+            return self.spend(rule, knock);
         }
-        let entered = Request::new(rule, knock).and_then(|request| {
-            let entered = request.enter(rule, &mut self.leases, self.max_leases, now_ms)?;
-            Ok((entered, request))
-        });
-        match entered {
-            Err(reason) => put!(&mut self.out, place, "  refused: ", reason, "\n"),
-            Ok((Admission::Renewed, _)) => {
-                self.event(place, "renew ", &rule.name, &knock.key, &"");
-            }
-            Ok((Admission::Opened(lease), request)) => {
+        match request.open(rule, &mut self.leases, self.max_leases, now_ms) {
+            Err(reason) => return put!(&mut self.out, place, "  refused: ", reason, "\n"),
+            Ok(lease) => {
                 self.close_due(place, now_ms);
                 if lease.is_some() {
                     self.event(place, "open ", &rule.name, &knock.key, &"");
                 }
                 put_commands(place, &request.actions, &mut self.out);
             }
+        }
+        self.spend(rule, knock);
+    }
+
+    fn spend(&mut self, rule: &Rule, knock: &Knock) {
+        if rule.one_time {
+            self.leases.spend(&rule.name, rule.steps(knock.sequence));
+            self.spent.push(knock.rule);
         }
     }
 

@@ -6,9 +6,9 @@
 //!   whole (see `record`) before anything that depends on it happens, and it is read back from there; so
 //!   every state it can be in must be one that a restart can go on from. After a crash nobody knows how
 //!   far commands have come, so a lease read back is simply open until its deadline.
-//! * A lease leaves the state when its revert has succeeded, and for no other reason but one: a newer
-//!   lease of the same rule promises to run exactly the same commands later. To run them now would close
-//!   what the newer one has opened.
+//! * A lease leaves the state when its revert has succeeded, and for no other reason but one: its revert
+//!   has failed, and by now a newer lease of the same rule promises to run exactly the same commands
+//!   later. To run them sooner would close what the newer one has opened.
 
 use crate::backoff::Backoff;
 use crate::json::{self, Kind, Value, put_json_string};
@@ -60,6 +60,8 @@ struct Entry {
     id: LeaseId,
     phase: Phase,
     backoff: Backoff,
+    /// Its deadline was moved since the record was written.
+    renewed: bool,
     lease: Lease,
 }
 
@@ -77,8 +79,6 @@ struct Spent {
 pub enum Closed {
     /// The lease is gone.
     Done,
-    /// It was left to a newer lease with the same commands.
-    Superseded,
     /// It will be tried again after this many milliseconds.
     Retry(u64),
     /// It has failed too often.
@@ -90,6 +90,8 @@ pub enum Closed {
 pub struct Leases {
     entries: Vec<Entry>,
     spent: Vec<Spent>,
+    /// The record was lost, and with it what is spent: then everything is.
+    spent_unknown: bool,
     last_id: u64,
 }
 
@@ -104,9 +106,18 @@ impl Leases {
         self.entries.is_empty()
     }
 
-    /// Whether there is nothing to remember.
-    pub fn is_blank(&self) -> bool {
-        self.entries.is_empty() && self.spent.is_empty()
+    /// What to go on with when the record is lost: nothing is known to be open, and no one-time sequence
+    /// is known not to be spent.
+    pub fn after_loss() -> Leases {
+        Leases {
+            spent_unknown: true,
+            ..Leases::default()
+        }
+    }
+
+    /// Whether it is unknown which sequences are spent.
+    pub fn is_spent_unknown(&self) -> bool {
+        self.spent_unknown
     }
 
     /// How many leases of a rule there are.
@@ -117,13 +128,27 @@ impl Leases {
 
     /// Moves the deadline of the open lease of `rule` and `key`; false if there is none.
     pub fn renew(&mut self, rule: &str, key: &str, deadline_ms: u64) -> bool {
-        for Entry { phase, lease, .. } in &mut self.entries {
-            if *phase == Phase::Open && lease.rule == rule && lease.key == key {
+        for entry in &mut self.entries {
+            let lease = &mut entry.lease;
+            if entry.phase == Phase::Open && lease.rule == rule && lease.key == key {
                 lease.deadline_ms = deadline_ms;
+                entry.renewed = true;
                 return true;
             }
         }
         false
+    }
+
+    /// Whether a deadline was moved since [`Leases::take_renewed`].
+    pub fn has_renewed(&self) -> bool {
+        self.entries.iter().any(|entry| entry.renewed)
+    }
+
+    /// The leases whose deadline was moved since this was last asked.
+    pub fn take_renewed(&mut self) -> impl Iterator<Item = &Lease> {
+        let renewed = |entry: &mut &mut Entry| core::mem::take(&mut entry.renewed);
+        let entries = self.entries.iter_mut();
+        entries.filter_map(move |mut entry| renewed(&mut entry).then_some(&entry.lease))
     }
 
     /// Adds a lease.
@@ -134,6 +159,7 @@ impl Leases {
             id,
             phase: Phase::Open,
             backoff: Backoff::default(),
+            renewed: false,
             lease,
         });
         id
@@ -158,7 +184,8 @@ impl Leases {
         for entry in &mut self.entries {
             entry.lease.deadline_ms = entry.lease.deadline_ms.min(now_ms);
             if entry.phase != Phase::Closing {
-                entry.phase = Phase::Open;
+                entry.phase = Phase::Failed;
+                entry.backoff.begin();
             }
         }
     }
@@ -181,12 +208,14 @@ impl Leases {
         let Some(index) = self.entries.iter().position(|entry| entry.id == id) else {
             return Closed::Done;
         };
-        if succeeded || self.is_superseded(index) {
-            self.entries.remove(index);
-            return match succeeded {
-                true => Closed::Done,
-                false => Closed::Superseded,
-            };
+        if succeeded {
+            let Entry { lease, .. } = self.entries.remove(index);
+            // Others that the same commands were to close are closed by them, too.
+            self.entries.retain(|other| {
+                let has_failed = matches!(other.phase, Phase::Failed | Phase::GivenUp);
+                !(has_failed && other.lease.is_closed_like(&lease))
+            });
+            return Closed::Done;
         }
         // OK because position found it.
         let entry = &mut self.entries[index];
@@ -203,24 +232,30 @@ impl Leases {
         }
     }
 
-    /// Whether another lease of the same rule, open now, will run the same commands later.
-    fn is_superseded(&self, index: usize) -> bool {
-        let Some(old) = self.entries.get(index) else {
-            return false;
-        };
-        self.entries.iter().any(|new| {
-            new.id != old.id
-                && new.phase == Phase::Open
-                && new.lease.rule == old.lease.rule
-                && new.lease.revert == old.lease.revert
-        })
+    /// Takes out what could not be closed and what a newer lease of the same rule, open now, will close
+    /// with the same commands; returns how many.
+    pub fn drop_superseded(&mut self) -> usize {
+        let before = self.entries.len();
+        let open = |entry: &&Entry| entry.phase == Phase::Open;
+        let open: Vec<Lease> = self
+            .entries
+            .iter()
+            .filter(open)
+            .map(|e| e.lease.clone())
+            .collect();
+        self.entries.retain(|old| {
+            let has_failed = matches!(old.phase, Phase::Failed | Phase::GivenUp);
+            !(has_failed && open.iter().any(|new| new.is_closed_like(&old.lease)))
+        });
+        before - self.entries.len()
     }
 
     /// Whether a one-time sequence has been used.
     pub fn is_spent<'s>(&self, rule: &str, steps: impl Iterator<Item = &'s str> + Clone) -> bool {
-        self.spent.iter().any(|spent| {
-            spent.rule == rule && spent.steps.iter().map(String::as_str).eq(steps.clone())
-        })
+        self.spent_unknown
+            || self.spent.iter().any(|spent| {
+                spent.rule == rule && spent.steps.iter().map(String::as_str).eq(steps.clone())
+            })
     }
 
     /// Notes that a one-time sequence has been used.
@@ -238,7 +273,7 @@ impl Leases {
     ///  "action_timeout_ms":…,"revert":[["…",…],…]},…],"spent":[{"rule":"…","steps":["…",…]},…]}
     /// ```
     ///
-    /// `boot` names the boot whose clock the times are of.
+    /// with `"spent_unknown":true` at its end where that is so. `boot` names the boot whose clock the times are of.
     pub fn put_json(&self, boot: &str, out: &mut Vec<u8>) {
         put!(out, "{\"version\":1,\"boot\":", Json(boot), ",\"leases\":[");
         put_list(&self.entries, out, |entry, out| {
@@ -267,18 +302,22 @@ impl Leases {
             put_strings(&spent.steps, out);
             put!(out, "}");
         });
-        put!(out, "]}\n");
+        put!(out, "]");
+        if self.spent_unknown {
+            put!(out, ",\"spent_unknown\":true");
+        }
+        put!(out, "}\n");
     }
 
-    /// Reads a record back. With another `boot` than the record's, every lease is due at once. The error
-    /// says what is wrong with it.
-    pub fn from_json(document: &[u8], boot: &str) -> Result<Leases, Vec<u8>> {
+    /// Reads a record back at the time `now_ms`. With another `boot` than the record's, every lease is due
+    /// at once. The error says what is wrong with it.
+    pub fn from_json(document: &[u8], boot: &str, now_ms: u64) -> Result<Leases, Vec<u8>> {
         let value =
             json::parse(document).map_err(|error| text!(error.message, " at byte ", error.at))?;
-        Leases::from_value(&value, boot).ok_or_else(|| text!("not a record of leases"))
+        Leases::from_value(&value, boot, now_ms).ok_or_else(|| text!("not a record of leases"))
     }
 
-    fn from_value(value: &Value, boot: &str) -> Option<Leases> {
+    fn from_value(value: &Value, boot: &str, now_ms: u64) -> Option<Leases> {
         if number(value, "version")? != 1 {
             return None;
         }
@@ -300,8 +339,14 @@ impl Leases {
                 lease.opened_ms = 0;
                 lease.deadline_ms = 0;
             }
+            let is_overdue = lease.deadline_ms <= now_ms;
             leases.open(lease);
+            if is_overdue && let Some(entry) = leases.entries.last_mut() {
+                // Its revert may have been tried already.
+                entry.phase = Phase::Failed;
+            }
         }
+        leases.spent_unknown = value.member("spent_unknown").is_some();
         for item in list(value, "spent")? {
             leases.spent.push(Spent {
                 rule: string(item, "rule")?.into(),
@@ -312,11 +357,18 @@ impl Leases {
     }
 }
 
+impl Lease {
+    /// Whether the commands that close it are those of `other`.
+    fn is_closed_like(&self, other: &Lease) -> bool {
+        self.rule == other.rule && self.revert == other.revert
+    }
+}
+
 impl Entry {
     fn due_ms(&self) -> Option<u64> {
         match self.phase {
             Phase::Open => Some(self.lease.deadline_ms),
-            Phase::Failed => self.backoff.at_ms(),
+            Phase::Failed => Some(self.backoff.at_ms().unwrap_or(0)),
             Phase::Closing | Phase::GivenUp => None,
         }
     }

@@ -18,7 +18,7 @@
 //!    Patterns are matched by [`regex`], whose time is linear in the line, always.
 //! 3. [`request`] fills the captured values into the rule's commands ([`template`]: a value can never
 //!    add a word or choose what is run). For a rule with a timeout it opens or renews a [`lease`].
-//! 4. [`dispatch`] keeps the [`record`] of leases on disk ahead of what happens, and queues the commands
+//! 4. [`dispatch`] has the [`ledger`] write what is opened to the [`record`] on disk, and queues the commands
 //!    as a job; when a lease ends, it queues those that close again.
 //! 5. [`runner`] runs one child at a time, each with a deadline, and logs what they print ([`log`]).
 //! 6. [`daemon`] is the loop that does all of this and sleeps in between. [`dryrun`] is the other user of
@@ -61,6 +61,7 @@ pub mod cli;
 pub mod daemon;
 pub mod dispatch;
 pub mod dryrun;
+pub mod ledger;
 pub mod listing;
 pub mod load;
 pub mod record;

@@ -8,7 +8,7 @@
 //!   are datagrams to `/dev/log` in the form of RFC 3164 without its time stamp, which every syslog
 //!   daemon adds itself; if `/dev/log` is not there, they go to standard error.
 
-use crate::sys::{fd, process};
+use crate::sys::{Errno, fd, process};
 use crate::text::{Put, put_escaped};
 use alloc::vec::Vec;
 
@@ -58,16 +58,21 @@ pub struct Log {
     level: Level,
     target: Target,
     socket: Option<fd::Fd>,
+    /// Standard error, if it is a terminal: opened anew, because there may be room for less than a message,
+    /// and what we share with others must not be made non-blocking.
+    terminal: Option<fd::Fd>,
     lost: u64,
 }
 
 impl Log {
     /// A log that shows messages up to `level`.
     pub fn new(target: Target, level: Level) -> Log {
+        let reopen = || fd::Fd::open_to_write(c"/proc/self/fd/2").ok();
         Log {
             level,
             target,
             socket: None,
+            terminal: fd::STDERR.is_terminal().then(reopen).flatten(),
             lost: 0,
         }
     }
@@ -92,20 +97,27 @@ impl Log {
         if self.target == Target::Syslog && self.write_syslog(severity, message) {
             return;
         }
-        if !fd::STDERR.is_writable() {
-            self.lost = self.lost.saturating_add(1);
-            return;
-        }
         if self.lost > 0 {
-            write_stderr(&text!(
-                LEVELS[1].0,
-                "log: ",
-                self.lost,
-                " messages were lost"
-            ));
+            let lost = text!(LEVELS[1].0, "log: ", self.lost, " messages were lost");
+            if !self.write_stderr(lost) {
+                self.lost = self.lost.saturating_add(1);
+                return;
+            }
             self.lost = 0;
         }
-        write_stderr(&text!(mark, Escaped(message)));
+        if !self.write_stderr(text!(mark, Escaped(message))) {
+            self.lost = self.lost.saturating_add(1);
+        }
+    }
+
+    /// Writes a line to standard error; false if there is no room for it now.
+    fn write_stderr(&self, mut line: Vec<u8>) -> bool {
+        line.truncate(MESSAGE_LIMIT);
+        line.push(b'\n');
+        let shared = fd::STDERR;
+        let fd = self.terminal.as_ref().unwrap_or(&shared);
+        // Any other error: nobody is left to be told.
+        fd.is_writable() && fd.write_all(&line) != Err(Errno::EAGAIN)
     }
 
     fn write_syslog(&mut self, severity: u32, message: &[u8]) -> bool {
@@ -133,14 +145,6 @@ impl Log {
     }
 }
 
-/// Writes `text` and a newline to standard error. Nobody is left to be told when that fails.
-fn write_stderr(text: &[u8]) {
-    let mut line = text.to_vec();
-    line.truncate(MESSAGE_LIMIT);
-    line.push(b'\n');
-    let _ = fd::STDERR.write_all(&line);
-}
-
 struct Escaped<'a>(&'a [u8]);
 
 impl Put for Escaped<'_> {
@@ -160,36 +164,51 @@ macro_rules! say {
     };
 }
 
-/// Between two warnings of one kind, in milliseconds.
+/// How long a throttle counts, in milliseconds.
 const THROTTLE_MS: u64 = 10_000;
 
-/// Keeps a warning that strangers can provoke from filling the log: one in ten seconds, and with it how
-/// many were left out.
-#[derive(Default)]
+/// Keeps a message that strangers can provoke from filling the log: so many in ten seconds, and with the
+/// next one how many were left out.
 pub struct Throttle {
-    quiet_until_ms: u64,
+    burst: u32,
+    passed: u32,
+    counts_until_ms: u64,
     left_out: u64,
 }
 
 impl Throttle {
-    /// Whether to warn now; then says how many warnings were left out before.
+    /// Lets `burst` messages pass in ten seconds.
+    pub fn new(burst: u32) -> Throttle {
+        Throttle {
+            burst,
+            passed: 0,
+            counts_until_ms: 0,
+            left_out: 0,
+        }
+    }
+
+    /// Whether to say something now; then tells how many messages were left out before.
     pub fn pass(&mut self, now_ms: u64) -> Option<LeftOut> {
-        if now_ms < self.quiet_until_ms {
+        if now_ms >= self.counts_until_ms {
+            self.counts_until_ms = now_ms.saturating_add(THROTTLE_MS);
+            self.passed = 0;
+        }
+        if self.passed >= self.burst {
             self.left_out = self.left_out.saturating_add(1);
             return None;
         }
-        self.quiet_until_ms = now_ms.saturating_add(THROTTLE_MS);
+        self.passed += 1;
         Some(LeftOut(core::mem::take(&mut self.left_out)))
     }
 }
 
-/// How many warnings of this kind were left out; nothing if none.
+/// How many messages of this kind were left out; nothing if none.
 pub struct LeftOut(u64);
 
 impl Put for LeftOut {
     fn put(&self, out: &mut Vec<u8>) {
         if self.0 > 0 {
-            put!(out, " (", self.0, " such warnings left out)");
+            put!(out, " (", self.0, " such messages left out)");
         }
     }
 }
@@ -200,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_warnings_becomes_one_in_ten_seconds_that_counts_the_others() {
-        let mut throttle = Throttle::default();
+        let mut throttle = Throttle::new(1);
         let mut shown = Vec::new();
         for now_ms in (0..25_000).step_by(1000) {
             if let Some(left_out) = throttle.pass(now_ms) {

@@ -5,6 +5,8 @@
 //! * It says which commands root will run, so nobody else may have a hand in it: mode 0600, the
 //!   temporary file is made anew and never opened through a link, and on reading a link, another owner or
 //!   a file that others can write is as bad as damage.
+//! * Two daemons with one record would each forget what the other has opened: whoever uses it holds a lock
+//!   on the file of its name with `.lock` behind, for as long as it lives.
 //! * A record that cannot be read is renamed, not overwritten: it may be the only thing that still knows
 //!   what is open.
 
@@ -23,6 +25,8 @@ pub struct Record {
     path: CString,
     temporary: CString,
     folder: CString,
+    lock_path: CString,
+    lock: Option<Fd>,
     boot: String,
 }
 
@@ -47,6 +51,8 @@ impl Record {
             path: c_path(path)?,
             temporary: c_path(&text!(path, ".new"))?,
             folder: c_path(folder)?,
+            lock_path: c_path(&text!(path, ".lock"))?,
+            lock: None,
             boot: boot_id().unwrap_or_default(),
         })
     }
@@ -54,6 +60,16 @@ impl Record {
     /// Its path.
     pub fn path(&self) -> &[u8] {
         self.path.to_bytes()
+    }
+
+    /// Makes the record ours alone. `EAGAIN` if another process uses it.
+    pub fn lock(&mut self) -> Result<()> {
+        if self.lock.is_none() {
+            let fd = Fd::open_lock(&self.lock_path)?;
+            fd.lock()?;
+            self.lock = Some(fd);
+        }
+        Ok(())
     }
 
     /// Reads the record.
@@ -64,9 +80,9 @@ impl Record {
             Err(errno) => return Found::Unusable(text!(errno)),
         };
         let Some(document) = document else {
-            return Found::Unusable(text!("not a file that only we can write"));
+            return Found::Unusable(text!("not a file of sensible size that only we can write"));
         };
-        match Leases::from_json(&document, &self.boot) {
+        match Leases::from_json(&document, &self.boot, clock::boot_time_ms()) {
             Ok(leases) => Found::Leases(leases),
             Err(reason) => Found::Unusable(reason),
         }
@@ -89,10 +105,15 @@ impl Record {
         Ok(name)
     }
 
-    /// Replaces the record.
-    pub fn save(&self, leases: &Leases) -> Result<()> {
+    /// Replaces the record. Fails with `EAGAIN` if another process uses it, with `EFBIG` if there is more
+    /// to remember than would be read back.
+    pub fn save(&mut self, leases: &Leases) -> Result<()> {
+        self.lock()?;
         let mut document = Vec::new();
         leases.put_json(&self.boot, &mut document);
+        if document.len() > FILE_LIMIT {
+            return Err(Errno::EFBIG);
+        }
         let replaced = self.write_temporary(&document).and_then(|()| {
             rename(&self.temporary, &self.path)?;
             Fd::open(&self.folder)?.sync()

@@ -6,7 +6,7 @@
 
 use crate::engine::Knock;
 use crate::lease::{Lease, LeaseId, Leases};
-use crate::rule::Rule;
+use crate::rule::{LeaseTerms, Rule};
 use crate::template::{Template, Values};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -22,15 +22,6 @@ pub struct Request {
     key: String,
     /// What to run when the lease ends.
     revert: Vec<Vec<String>>,
-}
-
-/// What became of a request.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// Its actions are to be run; with the lease they open, if the rule has a timeout.
-    Opened(Option<LeaseId>),
-    /// There is such a lease already. Its deadline has been moved.
-    Renewed,
 }
 
 impl Request {
@@ -61,37 +52,39 @@ impl Request {
         })
     }
 
-    /// Enters the request into `leases`, of which a rule may have `max_leases`. With an exclusive lease,
-    /// the others of the rule become due. The error says why it is refused.
-    pub fn enter(
+    /// Moves the deadline of the lease that the key has; false if it has none.
+    pub fn renew(&self, rule: &Rule, leases: &mut Leases, now_ms: u64) -> bool {
+        let deadline_ms = |terms: &LeaseTerms| now_ms.saturating_add(terms.timeout_ms);
+        let renew = |deadline_ms| leases.renew(&rule.name, &self.key, deadline_ms);
+        rule.lease.as_ref().map(deadline_ms).is_some_and(renew)
+    }
+
+    /// Opens a lease in `leases`, of which a rule may have `max_leases`; none if the rule has no timeout.
+    /// With an exclusive lease, the others of the rule become due. The error says why it is refused.
+    pub fn open(
         &self,
         rule: &Rule,
         leases: &mut Leases,
         max_leases: usize,
         now_ms: u64,
-    ) -> Result<Admission, Vec<u8>> {
+    ) -> Result<Option<LeaseId>, Vec<u8>> {
         let Some(terms) = &rule.lease else {
-            return Ok(Admission::Opened(None));
+            return Ok(None);
         };
-        let deadline_ms = now_ms.saturating_add(terms.timeout_ms);
-        if leases.renew(&rule.name, &self.key, deadline_ms) {
-            return Ok(Admission::Renewed);
-        }
         if leases.count(&rule.name) >= max_leases {
             return Err(text!("the rule has ", max_leases, " leases already"));
         }
         if terms.exclusive {
             leases.expire_rule(&rule.name, now_ms);
         }
-        let id = leases.open(Lease {
+        Ok(Some(leases.open(Lease {
             rule: rule.name.clone(),
             key: self.key.clone(),
             opened_ms: now_ms,
-            deadline_ms,
+            deadline_ms: now_ms.saturating_add(terms.timeout_ms),
             revert: self.revert.clone(),
             action_timeout_ms: rule.action_timeout_ms,
-        });
-        Ok(Admission::Opened(Some(id)))
+        })))
     }
 }
 

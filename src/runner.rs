@@ -123,9 +123,19 @@ impl Runner {
         self.queue.len() < QUEUE_LIMIT
     }
 
-    /// Queues a job. For one that opens, ask [`Runner::has_room`] first.
+    /// Queues a job. For one that opens, ask [`Runner::has_room`] first. One that closes does not wait for
+    /// what other rules want to open, only for its own rule's jobs and for others that close.
     pub fn submit(&mut self, job: Job) {
-        self.queue.push_back(job);
+        let stays_before = |other: &Job| other.event == Event::Close || other.rule == job.rule;
+        let place = match job.event {
+            Event::Open => self.queue.len(),
+            Event::Close => self
+                .queue
+                .iter()
+                .rposition(stays_before)
+                .map_or(0, |last| last + 1),
+        };
+        self.queue.insert(place, job);
     }
 
     /// Jobs that have not been started.

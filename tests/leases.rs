@@ -117,7 +117,7 @@ fn what_cannot_be_recorded_is_not_opened() {
     let config = config(r#""log", "state": "missing/state""#, &rules);
     let mut daemon = Daemon::start(&dir, &config);
     dir.append("log", knock("alice"));
-    let message = daemon.wait_for("knock refused");
+    let message = daemon.wait_for("refused: ");
     assert!(message.starts_with("[ERROR]"), "{message}");
     assert!(message.contains("No such file or directory"), "{message}");
     // As soon as it can be recorded, it is opened.
@@ -139,7 +139,7 @@ fn a_full_disk_refuses_the_knock_and_does_not_end_the_daemon() {
     let mut daemon = Daemon::spawn(&mut dir.command_after(&[], "ulimit -f 0", &arguments));
     daemon.wait_until_watching();
     dir.append("log", knock("alice"));
-    let message = daemon.wait_for("knock refused");
+    let message = daemon.wait_for("refused: ");
     assert!(message.contains("File too large"), "{message}");
     assert!(!dir.path("state").exists() && !dir.path("state.new").exists());
     daemon.signal("TERM");
@@ -369,7 +369,7 @@ fn a_full_queue_refuses_knocks_and_never_a_revert() {
     // One is running, 256 wait, one is too many.
     let knocks: String = (0..258).map(|n| knock(&format!("b{n}"))).collect();
     dir.append("log", knocks);
-    daemon.wait_for("[ERROR] rule \"slow\": knock refused: 256 knocks are waiting already");
+    daemon.wait_for("refused: 256 knocks are waiting already");
     daemon.wait_for("closing for alice");
     dir.write("go", "");
     drop(dir.writer("wait"));
@@ -406,11 +406,92 @@ fn a_key_that_is_not_text_opens_no_lease() {
     let commands = r#""actions": ["echo opened"], "revert": ["true"]"#;
     let mut daemon = start(&dir, &format!(r#""timeout": 60, {commands}"#));
     dir.append("log", b"\xff one\n\xff two\n\xff three\n");
-    let message = daemon.wait_for("knock refused");
+    let message = daemon.wait_for("refused: ");
     assert!(
         message.contains("{key} is not printable UTF-8"),
         "{message}"
     );
     dir.append("log", knock("alice"));
     daemon.wait_for("output: opened");
+}
+
+#[test]
+fn a_retried_revert_does_not_close_what_the_same_key_has_opened_again() {
+    let dir = TempDir::new();
+    let revert = r#""revert": ["sh -c 'echo closing; test -e allowed'"]"#;
+    let actions = r#""actions": ["echo opened {key}"]"#;
+    let mut daemon = start(&dir, &format!(r#""timeout": 2, {actions}, {revert}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: closing");
+    daemon.wait_for("not closed for alice, trying again in 1 s");
+    let opened = Instant::now();
+    dir.append("log", knock("alice"));
+    daemon.wait_for("opened for alice");
+    dir.write("allowed", "");
+    daemon.wait_for("1 leases that could not be closed are left to newer ones");
+    daemon.wait_for("output: closing");
+    assert!(
+        opened.elapsed() >= Duration::from_millis(1900),
+        "{:?}",
+        opened.elapsed()
+    );
+    daemon.wait_for("closed for alice");
+    wait_until_nothing_is_recorded(&dir);
+}
+
+#[test]
+fn two_daemons_never_share_a_record() {
+    let dir = TempDir::new();
+    let mut first = start(&dir, &format!(r#""timeout": 60, {ACTIONS}"#));
+    let (status, _, errors) = outcome(&dir.run(&["-c", common::CONFIG]));
+    assert_eq!(status, Some(1));
+    assert!(
+        errors.contains("[ERROR] record \"state\": another process uses it"),
+        "{errors}"
+    );
+    dir.append("log", knock("alice"));
+    first.wait_for("output: opened alice");
+    first.signal("TERM");
+    first.expect_exit(0);
+}
+
+#[test]
+fn a_flood_of_knocks_delays_no_deadline_and_writes_no_more_than_it_must() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 1, {ACTIONS}"#));
+    let flood = knock("alice").repeat(20_000);
+    dir.append("log", &flood);
+    dir.append("log", knock("bob"));
+    let written = Instant::now();
+    daemon.wait_for("output: opened bob");
+    daemon.wait_for("output: closed bob");
+    assert!(
+        written.elapsed() >= Duration::from_millis(1000),
+        "{:?}",
+        written.elapsed()
+    );
+    // One message for all renewals of a turn, not one for each.
+    assert!(
+        daemon.count("renewed for alice") < 2000,
+        "{}",
+        daemon.count("renewed for alice")
+    );
+    dir.append("log", &flood);
+    let stopping = Instant::now();
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+    assert!(
+        stopping.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        stopping.elapsed()
+    );
+}
+
+/// The record is written after the message that says so.
+fn wait_until_nothing_is_recorded(dir: &TempDir) {
+    let limit = Instant::now() + common::PATIENCE;
+    while !dir.read("state").contains(r#""leases":[]"#) {
+        assert!(Instant::now() < limit, "{}", dir.read("state"));
+        std::thread::yield_now();
+    }
 }

@@ -99,7 +99,7 @@ fn what_cannot_be_recorded_as_spent_opens_nothing() {
     let config = one_time(TWO, ECHO).replace("\"state\": \"state\"", "\"state\": \"no/state\"");
     let mut daemon = Daemon::start(&dir, &config);
     dir.append("log", "alice a\nalice b\n");
-    daemon.wait_for("[ERROR] rule \"door\": knock refused: cannot write \"no/state\"");
+    daemon.wait_for("[ERROR] rule \"door\": knock by alice refused: cannot write \"no/state\"");
     dir.mkdir("no");
     dir.append("log", "alice a\nalice b\n");
     daemon.wait_without("opened", "knock by alice");
@@ -123,4 +123,29 @@ fn the_check_says_how_many_are_left() {
         "{}",
         check()
     );
+}
+
+#[test]
+fn after_a_damaged_record_nothing_opens_until_somebody_decides() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, TWO);
+    dir.append("log", "alice a\nalice b\n");
+    daemon.wait_for("output: opened");
+    drop(daemon);
+    dir.write("state", "damaged");
+    // Also not after another restart, which finds no damage any more.
+    for _ in 0..2 {
+        let mut daemon = start(&dir, TWO);
+        assert_eq!(
+            daemon.count("which one-time sequences are spent is unknown"),
+            1
+        );
+        dir.append("log", "eve a\neve b\neve c\n");
+        daemon.signal("USR1");
+        daemon.wait_without("knock by", "state: queue");
+    }
+    dir.remove("state");
+    let mut daemon = start(&dir, TWO);
+    dir.append("log", "alice a\nalice b\n");
+    daemon.wait_for("output: opened");
 }

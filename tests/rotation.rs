@@ -244,3 +244,28 @@ fn random_rotations_lose_no_line_and_repeat_none() {
 fn random_rotations_looked_at_on_a_timer_lose_no_line_and_repeat_none() {
     rotate_at_random(20, r#""poll": 0.1,"#);
 }
+
+#[test]
+fn a_file_system_that_is_mounted_over_the_directory_is_noticed() {
+    let unshare = ["unshare", "--user", "--map-root-user", "--mount"];
+    if !common::works("unshare", &["--user", "--map-root-user", "--mount", "true"]) {
+        return common::skipped("no namespaces of our own");
+    }
+    let dir = TempDir::new();
+    dir.mkdir("stick");
+    dir.write("stick/log", "");
+    dir.fifo("go");
+    dir.configure(&config(
+        r#""stick/log""#,
+        &[rule("x", r#""actions": ["true"]"#)],
+    ));
+    // Mounts when told to; the mount is seen in the namespace only.
+    let mount = "(read -r _ < go; mount -t tmpfs none stick; echo first > stick/log) &";
+    let arguments = ["-T", "-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&unshare, mount, &arguments));
+    daemon.wait_until_watching();
+    dir.append("stick/log", "before\n");
+    daemon.expect_lines(&["before"]);
+    dir.append("go", "go\n");
+    daemon.expect_lines(&["first"]);
+}

@@ -202,6 +202,63 @@ fn a_command_that_cannot_be_started_is_reported_once_and_tried_again() {
     assert_eq!(daemon.count("[ERROR]"), 1);
 }
 
+/// Clock ticks of processor time the daemon has used.
+fn processor_ticks(daemon: &Daemon) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn a_command_that_was_restarted_or_has_closed_its_errors_leaves_the_daemon_idle() {
+    let dir = TempDir::new();
+    let once = r#""command": ["sh", "-c", "exec 2>&-; test -e again && sleep 1000; touch again"]"#;
+    let mut daemon = Daemon::start_with(&dir, &sources(once), &["-d"]);
+    daemon.wait_for("command \"sh\": exit status");
+    daemon.wait_for("command \"sh\": started");
+    let before = processor_ticks(&daemon);
+    // The interval is what is measured.
+    std::thread::sleep(Duration::from_secs(2));
+    let used = processor_ticks(&daemon) - before;
+    assert!(used < 20, "{used} ticks in two seconds");
+}
+
+#[test]
+fn a_failing_command_is_not_started_more_often_because_something_else_happens() {
+    let dir = TempDir::new();
+    let members =
+        r#""poll": 0.1, "file": "log", "command": ["sh", "-c", "echo x >> starts; exit 1"]"#;
+    let mut daemon = Daemon::start(&dir, &sources(members));
+    daemon.wait_for("exit status 1");
+    std::thread::sleep(Duration::from_millis(2500));
+    // At once, after one second, and after two more.
+    assert!(dir.read("starts").len() <= 2 * 3, "{}", dir.read("starts"));
+}
+
+#[test]
+fn a_source_and_a_command_of_the_same_name_are_two_things() {
+    let dir = TempDir::new();
+    dir.write(
+        "./same",
+        "#!/bin/sh\nprintf 'alice one\\nalice two\\nalice three\\n'; exec sleep 60\n",
+    );
+    dir.chmod("same", 0o755);
+    let mut daemon = Daemon::start(&dir, &sources(r#""file": "./same""#));
+    dir.configure(&sources(r#""command": "./same""#));
+    daemon.signal("HUP");
+    daemon.wait_for("output: done alice");
+}
+
+#[test]
+fn standard_input_that_cannot_be_read_ends_the_program() {
+    let dir = TempDir::new();
+    dir.configure(&sources(r#""file": "-""#));
+    for redirection in ["exec <&-", "exec < ."] {
+        let mut command = dir.command_after(&[], redirection, &["-c", common::CONFIG]);
+        Daemon::spawn(&mut command).expect_exit(0);
+    }
+}
+
 #[test]
 fn a_command_and_all_it_started_end_with_the_daemon_and_with_a_reload() {
     let dir = TempDir::new();

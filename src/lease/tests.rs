@@ -93,15 +93,52 @@ fn a_failed_revert_that_would_close_a_newer_lease_is_left_to_that_one() {
     let mut leases = Leases::default();
     let old = leases.open(lease("r", "a", 10));
     assert!(leases.next_due(10).is_some());
-    leases.open(lease("r", "a", 100));
-    assert_eq!(leases.closed(old, false, 11), Closed::Superseded);
-    assert_eq!(leases.deadline_ms(), Some(100));
-
-    let mut leases = Leases::default();
-    let old = leases.open(lease("r", "a", 10));
-    assert!(leases.next_due(10).is_some());
+    assert_eq!(leases.closed(old, false, 10), Closed::Retry(1000));
+    assert_eq!(leases.drop_superseded(), 0);
     leases.open(lease("r", "b", 100));
-    assert_eq!(leases.closed(old, false, 11), Closed::Retry(1000));
+    leases.open(lease("q", "a", 100));
+    assert_eq!(leases.drop_superseded(), 0);
+    leases.open(lease("r", "a", 5000));
+    assert_eq!(leases.drop_superseded(), 1);
+    assert_eq!(keys_due(&mut leases, 1010), ["b", "a"]);
+    assert_eq!(leases.deadline_ms(), Some(5000));
+}
+
+#[test]
+fn an_overdue_lease_of_a_record_does_not_close_a_newer_one() {
+    let mut leases = Leases::default();
+    leases.open(lease("r", "a", 10));
+    leases.open(lease("r", "a", 5000));
+    let mut out = Vec::new();
+    leases.put_json("boot", &mut out);
+    let mut back = Leases::from_json(&out, "boot", 20).unwrap();
+    assert_eq!(back.drop_superseded(), 1);
+    assert_eq!(back.deadline_ms(), Some(5000));
+    // After another boot nothing is open, and everything is closed.
+    let mut back = Leases::from_json(&out, "other", 20).unwrap();
+    assert_eq!(back.drop_superseded(), 0);
+    assert_eq!(keys_due(&mut back, 20).len(), 2);
+}
+
+#[test]
+fn one_success_closes_all_that_the_same_commands_close() {
+    let mut leases = Leases::default();
+    let old = leases.open(lease("r", "a", 0));
+    assert!(leases.next_due(0).is_some());
+    leases.closed(old, false, 0);
+    let new = leases.open(lease("r", "a", 1));
+    assert!(leases.next_due(1).is_some());
+    assert_eq!(leases.closed(new, true, 2), Closed::Done);
+    assert!(leases.is_empty());
+}
+
+#[test]
+fn after_a_lost_record_every_sequence_counts_as_spent_for_good() {
+    let leases = Leases::after_loss();
+    let mut out = Vec::new();
+    leases.put_json("boot", &mut out);
+    let back = Leases::from_json(&out, "boot", 0).unwrap();
+    assert!(back.is_spent("r", ["a"].into_iter()) && back.is_spent_unknown());
 }
 
 #[test]
@@ -138,7 +175,7 @@ fn leases_of(leases: &Leases) -> Vec<Lease> {
 #[test]
 fn a_record_is_read_back_as_it_was_written() {
     let (leases, out) = record();
-    let back = Leases::from_json(&out, "boot-1").unwrap();
+    let back = Leases::from_json(&out, "boot-1", 0).unwrap();
     assert_eq!(leases_of(&back), leases_of(&leases));
     assert_eq!(back.spent, leases.spent);
 }
@@ -147,7 +184,7 @@ fn a_record_is_read_back_as_it_was_written() {
 fn after_another_boot_everything_is_due_at_once() {
     let (_, out) = record();
     for boot in ["boot-2", ""] {
-        let mut back = Leases::from_json(&out, boot).unwrap();
+        let mut back = Leases::from_json(&out, boot, 0).unwrap();
         assert_eq!(keys_due(&mut back, 0).len(), 2);
         assert_eq!(back.spent.len(), 1);
     }
@@ -157,13 +194,16 @@ fn after_another_boot_everything_is_due_at_once() {
 fn no_cut_or_changed_record_makes_the_reader_panic() {
     let (_, out) = record();
     for end in 0..out.len() - 1 {
-        assert!(Leases::from_json(&out[..end], "boot-1").is_err(), "{end}");
+        assert!(
+            Leases::from_json(&out[..end], "boot-1", 0).is_err(),
+            "{end}"
+        );
     }
     for at in 0..out.len() {
         for byte in [0, b'"', b'{', b']', b',', b'9', 0xff] {
             let mut changed = out.clone();
             changed[at] = byte;
-            let _ = Leases::from_json(&changed, "boot-1");
+            let _ = Leases::from_json(&changed, "boot-1", 0);
         }
     }
 }

@@ -66,6 +66,11 @@ impl Access {
         self.backoff
     }
 
+    /// Notes that a try has begun of which more will be heard.
+    pub fn begin(&mut self) {
+        self.backoff.begin();
+    }
+
     /// Notes that there is no obstacle.
     pub fn succeed(&mut self) {
         self.obstacle = None;

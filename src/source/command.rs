@@ -1,15 +1,15 @@
 //! A command whose standard output is the log: `logread -f`.
 //!
-//! * It runs in a process group of its own, which is ended with us, when a reload drops it, and when the
-//!   command itself ends: `SIGTERM`, two seconds later `SIGKILL`. Every child is waited for.
+//! * It runs in a process group of its own, which is ended with us, when a reload drops it, and when it has
+//!   closed its output: `SIGTERM`, two seconds later `SIGKILL`. Every child is waited for.
 //! * When it ends it is started again after 1 s, doubling to 60 s; having lived for 60 s makes it start
 //!   over with 1 s. What it had written is read first, and an unfinished last line is a line.
-//! * What it writes to standard error is logged, line by line.
+//! * What it writes to standard error is logged, line by line, up to `ERROR_LINES` in ten seconds.
 //! * There is one message when it begins to fail, and none for every try.
 
 use super::lines::{Line, LineBuffer};
 use crate::backoff::Backoff;
-use crate::log::Log;
+use crate::log::{Log, Throttle};
 use crate::sys::fd::{Fd, Poll};
 use crate::sys::process::{Child, Exit, Streams, spawn};
 use crate::sys::{Errno, Result};
@@ -23,15 +23,25 @@ const LIFE_MS: u64 = 60_000;
 /// Between `SIGTERM` and `SIGKILL`, in milliseconds.
 const GRACE_MS: u64 = 2000;
 
-/// Reads of standard error at a time.
+/// How long a command may live on after it has closed its output, in milliseconds.
+const LAST_WORDS_MS: u64 = 1000;
+
+/// Reads of standard error at a time; a pipe holds no more than 64 KiB.
 const ERROR_READS: usize = 4;
+
+/// Lines of standard error that are logged in ten seconds.
+const ERROR_LINES: u32 = 50;
 
 /// A command that is running, or whose output has not been read to its end.
 struct Running {
     /// None when it has been waited for.
     child: Option<Child>,
-    output: Fd,
-    error: Fd,
+    /// None when it has been closed.
+    output: Option<Fd>,
+    /// None when it has been closed.
+    error: Option<Fd>,
+    /// When to end the command, which has closed its output.
+    end_at_ms: Option<u64>,
     errors: LineBuffer,
     started_ms: u64,
 }
@@ -48,6 +58,7 @@ pub struct CommandSource {
     running: Option<Running>,
     lines: LineBuffer,
     backoff: Backoff,
+    throttle: Throttle,
     null: Fd,
 }
 
@@ -59,15 +70,19 @@ impl CommandSource {
             running: None,
             lines: LineBuffer::new(0),
             backoff: Backoff::default(),
+            throttle: Throttle::new(ERROR_LINES),
             null: Fd::open(c"/dev/null")?,
         };
         source.start(now_ms, log);
         Ok(source)
     }
 
-    /// When to call [`CommandSource::start`] again.
-    pub fn backoff(&self) -> Backoff {
-        self.backoff
+    /// When to call [`CommandSource::start`] and [`CommandSource::read`] even though nothing has happened.
+    pub fn wake_at_ms(&self) -> Option<u64> {
+        match &self.running {
+            Some(running) => running.end_at_ms,
+            None => self.backoff.at_ms(),
+        }
     }
 
     /// Whether it is running.
@@ -78,8 +93,17 @@ impl CommandSource {
     /// The descriptors to wait for.
     pub fn add_polls(&self, polls: &mut Vec<Poll>) {
         if let Some(running) = &self.running {
-            polls.extend([&running.output, &running.error].map(Poll::reading));
+            let open = running.output.iter().chain(&running.error);
+            polls.extend(open.map(Poll::reading));
         }
+    }
+
+    /// Whether it is this command.
+    pub fn is(&self, words: &[String]) -> bool {
+        self.words
+            .iter()
+            .map(Vec::as_slice)
+            .eq(words.iter().map(|word| word.as_bytes()))
     }
 
     fn name(&self) -> Quoted<&[u8]> {
@@ -91,6 +115,7 @@ impl CommandSource {
         if self.running.is_some() {
             return;
         }
+        self.backoff.begin();
         match run(&self.words, &self.null, now_ms) {
             Ok(running) => {
                 say!(log, Debug, "command ", self.name(), ": started");
@@ -116,23 +141,42 @@ impl CommandSource {
     /// Reads what fits into the buffer, for [`CommandSource::next_line`]. Returns whether there may be
     /// more. A command that has closed its output is through: its child is returned, to be ended.
     pub fn read(&mut self, now_ms: u64, log: &mut Log) -> (bool, Option<Leaving>) {
-        self.read_errors(log);
+        self.read_errors(now_ms, log);
         let Some(running) = &mut self.running else {
             return (false, None);
         };
-        match running.output.read(self.lines.room()) {
+        let is_over = running.child.is_none()
+            || running
+                .end_at_ms
+                .is_some_and(|end_at_ms| end_at_ms <= now_ms);
+        let read = match &running.output {
+            Some(output) => output.read(self.lines.room()),
+            None => Ok(0),
+        };
+        match read {
             Ok(count @ 1..) => {
                 self.lines.add(count);
                 (true, None)
             }
-            Err(Errno::EAGAIN) if running.child.is_some() => (false, None),
+            Err(Errno::EAGAIN) if !is_over => (false, None),
             // The end; or what is left open by somebody it has left behind, and nothing in it.
-            Ok(_) | Err(_) => (true, self.end(now_ms, log)),
+            Ok(_) | Err(_) if is_over => (true, self.end(now_ms, log)),
+            // Its own end should follow, and with it its status.
+            Ok(_) | Err(_) => {
+                running.output = None;
+                let end_at_ms = now_ms.saturating_add(LAST_WORDS_MS);
+                running.end_at_ms.get_or_insert(end_at_ms);
+                (false, None)
+            }
         }
     }
 
     fn end(&mut self, now_ms: u64, log: &mut Log) -> Option<Leaving> {
         self.lines.finish();
+        for _ in 0..ERROR_READS {
+            self.read_errors(now_ms, log);
+        }
+        self.finish_errors(now_ms, log);
         let running = self.running.take()?;
         if now_ms.saturating_sub(running.started_ms) >= LIFE_MS {
             self.backoff.succeed();
@@ -150,18 +194,39 @@ impl CommandSource {
         running.child.map(|child| Leaving::new(child, now_ms))
     }
 
-    fn read_errors(&mut self, log: &mut Log) {
+    /// Reads standard error once.
+    fn read_errors(&mut self, now_ms: u64, log: &mut Log) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        let Some(error) = &running.error else {
+            return;
+        };
+        match error.read(running.errors.room()) {
+            Ok(count @ 1..) => running.errors.add(count),
+            Err(Errno::EAGAIN) => return,
+            Ok(_) | Err(_) => return self.finish_errors(now_ms, log),
+        }
+        self.log_errors(now_ms, log);
+    }
+
+    /// What was written without a newline is a line, and nothing more is read.
+    fn finish_errors(&mut self, now_ms: u64, log: &mut Log) {
+        if let Some(running) = &mut self.running {
+            running.error = None;
+            running.errors.finish();
+        }
+        self.log_errors(now_ms, log);
+    }
+
+    fn log_errors(&mut self, now_ms: u64, log: &mut Log) {
         let name = Quoted(self.words.first().map_or(&b""[..], Vec::as_slice));
         let Some(running) = &mut self.running else {
             return;
         };
-        for _ in 0..ERROR_READS {
-            match running.error.read(running.errors.room()) {
-                Ok(count @ 1..) => running.errors.add(count),
-                Ok(_) | Err(_) => break,
-            }
-            while let Some(line) = running.errors.next_line() {
-                say!(log, Warn, "command ", name, ": ", line.bytes);
+        while let Some(line) = running.errors.next_line() {
+            if let Some(left_out) = self.throttle.pass(now_ms) {
+                say!(log, Warn, "command ", name, ": ", line.bytes, left_out);
             }
         }
     }
@@ -208,8 +273,9 @@ fn run(words: &[Vec<u8>], null: &Fd, now_ms: u64) -> Result<Running> {
     };
     Ok(Running {
         child: Some(spawn(words, &[], &streams)?),
-        output,
-        error,
+        output: Some(output),
+        error: Some(error),
+        end_at_ms: None,
         errors: LineBuffer::new(0),
         started_ms: now_ms,
     })

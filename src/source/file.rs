@@ -173,7 +173,7 @@ impl FileSource {
 
     /// Reads what fits into the buffer, for [`FileSource::next_line`]. Returns whether there may be more;
     /// when there is not, the next write or rotation will tell.
-    pub fn read(&mut self, watcher: &mut Watcher, log: &mut Log) -> bool {
+    pub fn read(&mut self, watcher: &mut Watcher, now_ms: u64, log: &mut Log) -> bool {
         // Before the old file is read: whoever has written to the new one has finished with the old.
         let replaced = self.is_replaced();
         let Some(file) = self.files.front_mut() else {
@@ -187,7 +187,12 @@ impl FileSource {
                 true
             }
             Err(errno) => {
-                say!(log, Error, self.access.name(), ": ", errno);
+                // Opened anew, it goes on where it was.
+                self.passed_over = Some((file.id, file.offset));
+                self.pop_front(watcher);
+                let is_open = self.is_open();
+                self.access
+                    .fail(Obstacle::System(errno), is_open, now_ms, log);
                 false
             }
         }

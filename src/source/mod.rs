@@ -15,7 +15,6 @@ pub mod lines;
 mod stream;
 mod watch;
 
-use crate::backoff::Backoff;
 use crate::log::Log;
 use crate::sys::Result;
 use crate::sys::fd::{FileKind, Poll, c_path, status};
@@ -53,6 +52,8 @@ struct Entry {
     source: Source,
     /// There may be something to read.
     ready: bool,
+    /// There may be lines that were read and not yet taken.
+    undrained: bool,
     /// That a line was cut has been said.
     cut_told: bool,
 }
@@ -97,14 +98,20 @@ impl Sources {
         // Before any file is opened, so that none can be replaced unseen.
         self.watcher.watch_paths(paths(wanted.files), log);
         for name in wanted.files {
-            self.adopt(name.clone(), &mut former, log, |watcher, log| {
-                open_path(name, Begin::AtEnd, watcher, now_ms, log)
-            });
+            let known = former.iter().position(|entry| entry.is_path(name));
+            let source = match known {
+                Some(index) => Ok(former.swap_remove(index).source),
+                None => open_path(name, Begin::AtEnd, &mut self.watcher, now_ms, log),
+            };
+            self.add(name.clone(), source, log);
         }
         if let Some(words) = wanted.command {
-            self.adopt(command_name(words), &mut former, log, |_, log| {
-                CommandSource::new(words, now_ms, log).map(Source::Command)
-            });
+            let known = former.iter().position(|entry| entry.is_command(words));
+            let source = match known {
+                Some(index) => Ok(former.swap_remove(index).source),
+                None => CommandSource::new(words, now_ms, log).map(Source::Command),
+            };
+            self.add(words.join(" "), source, log);
         }
         for entry in former {
             match entry.source {
@@ -116,25 +123,14 @@ impl Sources {
         self.look_at_ms = now_ms;
     }
 
-    /// Takes the source `name` over from `former`, or opens it.
-    fn adopt(
-        &mut self,
-        name: String,
-        former: &mut Vec<Entry>,
-        log: &mut Log,
-        open: impl FnOnce(&mut Watcher, &mut Log) -> Result<Source>,
-    ) {
-        let known = former.iter().position(|entry| entry.name == name);
-        let source = match known {
-            Some(index) => Ok(former.swap_remove(index).source),
-            None => open(&mut self.watcher, log),
-        };
+    fn add(&mut self, name: String, source: Result<Source>, log: &mut Log) {
         match source {
             Ok(source) => self.entries.push(Entry {
                 name,
                 // What was written to a file before its watch was set is found by looking. For anything
                 // else there is poll; to read standard input unasked could block.
                 ready: matches!(source, Source::File(_)),
+                undrained: false,
                 source,
                 cut_told: false,
             }),
@@ -146,7 +142,7 @@ impl Sources {
     pub fn add_polls(&mut self, polls: &mut Vec<Poll>) {
         self.polled.clear();
         let first = polls.len();
-        polls.extend(self.watcher.fd().map(Poll::reading));
+        self.watcher.add_polls(polls);
         self.polled.resize(polls.len() - first, None);
         for (index, entry) in self.entries.iter().enumerate() {
             match &entry.source {
@@ -160,6 +156,7 @@ impl Sources {
 
     /// Notes which of the descriptors that [`Sources::add_polls`] added are ready.
     pub fn note_ready(&mut self, polls: &[Poll]) {
+        self.watcher.note_ready(polls);
         for (poll, index) in polls.iter().zip(&self.polled) {
             if let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) {
                 entry.ready |= poll.is_ready();
@@ -169,13 +166,31 @@ impl Sources {
 
     /// When to call [`Sources::look`] even though no descriptor is ready.
     pub fn deadline_ms(&self) -> Option<u64> {
-        if self.entries.iter().any(|entry| entry.ready) {
+        if self
+            .entries
+            .iter()
+            .any(|entry| entry.ready || entry.undrained)
+        {
             return Some(0);
         }
-        let retries = self.entries.iter().filter_map(|e| e.backoff().at_ms());
-        let kills = self.leaving.iter().filter_map(Leaving::deadline_ms);
+        let retries = self.entries.iter().filter_map(Entry::wake_at_ms);
         let interval = self.watcher.interval_ms().map(|_| self.look_at_ms);
-        retries.chain(kills).chain(interval).min()
+        retries.chain(interval).min()
+    }
+
+    /// When to call [`Sources::push_leaving`].
+    pub fn leaving_deadline_ms(&self) -> Option<u64> {
+        self.leaving.iter().filter_map(Leaving::deadline_ms).min()
+    }
+
+    /// Pushes commands that are over their time on their way out.
+    pub fn push_leaving(&mut self, now_ms: u64) {
+        self.leaving.iter_mut().for_each(|child| child.push(now_ms));
+    }
+
+    /// Whether a command is still on its way out.
+    pub fn has_leaving(&self) -> bool {
+        !self.leaving.is_empty()
     }
 
     /// Finds out which files have something to read and which paths lead somewhere else than before.
@@ -201,14 +216,14 @@ impl Sources {
             self.watcher.watch_paths(paths, log);
         }
         for entry in &mut self.entries {
-            let is_due = entry.backoff().is_due(now_ms);
-            if news.paths || is_due {
+            let is_due = entry.wake_at_ms().is_some_and(|at_ms| at_ms <= now_ms);
+            let is_command = matches!(entry.source, Source::Command(_));
+            if is_due || news.paths && !is_command {
                 entry.check(&mut self.watcher, now_ms, log);
             }
             let is_file = matches!(entry.source, Source::File(_));
             entry.ready |= is_due || is_file && (news.content || news.paths);
         }
-        self.leaving.iter_mut().for_each(|child| child.push(now_ms));
     }
 
     /// How many sources there are, for [`Sources::read`].
@@ -218,16 +233,21 @@ impl Sources {
 
     /// Whether to read the source `index` again in its turn, of which `reads` have been.
     pub fn is_ready(&self, index: usize, reads: usize) -> bool {
-        reads < READS && self.entries.get(index).is_some_and(|entry| entry.ready)
+        let is_ready = |entry: &Entry| entry.ready || entry.undrained;
+        reads < READS && self.entries.get(index).is_some_and(is_ready)
     }
 
-    /// Reads from the source `index`, for [`Sources::next_line`].
+    /// Reads from the source `index`, for [`Sources::next_line`]; not before the lines that were read before
+    /// have all been taken.
     pub fn read(&mut self, index: usize, now_ms: u64, log: &mut Log) {
         let Some(entry) = self.entries.get_mut(index) else {
             return;
         };
+        if core::mem::replace(&mut entry.undrained, true) {
+            return;
+        }
         entry.ready = match &mut entry.source {
-            Source::File(file) => file.read(&mut self.watcher, log),
+            Source::File(file) => file.read(&mut self.watcher, now_ms, log),
             Source::Stream(stream) => stream.read(now_ms, log),
             Source::Command(command) => {
                 let (more, leaving) = command.read(now_ms, log);
@@ -240,7 +260,10 @@ impl Sources {
     /// The next line of what was read from the source `index`, and the source's name.
     pub fn next_line(&mut self, index: usize, log: &mut Log) -> Option<(&str, &[u8])> {
         let entry = self.entries.get_mut(index)?;
-        let line = entry.source.next_line()?;
+        let Some(line) = entry.source.next_line() else {
+            entry.undrained = false;
+            return None;
+        };
         if line.cut && !entry.cut_told {
             entry.cut_told = true;
             let what = text!(": a line is longer than ", LINE_LIMIT, " bytes");
@@ -268,7 +291,7 @@ impl Sources {
     /// Whether standard input was a source and has come to its end.
     pub fn has_ended(&self) -> bool {
         let has_ended = |entry: &Entry| match &entry.source {
-            Source::Stream(stream) => stream.has_ended() && !entry.ready,
+            Source::Stream(stream) => stream.has_ended() && !entry.undrained,
             _ => false,
         };
         self.entries.iter().any(has_ended)
@@ -302,11 +325,20 @@ impl Sources {
 }
 
 impl Entry {
-    fn backoff(&self) -> Backoff {
+    fn is_path(&self, name: &str) -> bool {
+        !matches!(self.source, Source::Command(_)) && self.name == name
+    }
+
+    fn is_command(&self, words: &[String]) -> bool {
+        matches!(&self.source, Source::Command(command) if command.is(words))
+    }
+
+    /// When to look at it even though nothing has happened.
+    fn wake_at_ms(&self) -> Option<u64> {
         match &self.source {
-            Source::File(file) => file.access().backoff(),
-            Source::Stream(stream) => stream.access().backoff(),
-            Source::Command(command) => command.backoff(),
+            Source::File(file) => file.access().backoff().at_ms(),
+            Source::Stream(stream) => stream.access().backoff().at_ms(),
+            Source::Command(command) => command.wake_at_ms(),
         }
     }
 
@@ -366,9 +398,4 @@ fn open_path(
         Some(true) => StreamSource::new(name, now_ms, log).map(Source::Stream),
         _ => FileSource::new(name, begin, watcher, now_ms, log).map(Source::File),
     }
-}
-
-/// A command's name among the sources: no path has a NUL in it.
-fn command_name(words: &[String]) -> String {
-    words.join(" ")
 }

@@ -119,7 +119,8 @@ impl StreamSource {
             return;
         }
         match self.open_if_new() {
-            Ok(()) => self.access.succeed(),
+            // Success is what can be read, not what can be opened.
+            Ok(()) => self.access.begin(),
             Err(obstacle) => self.access.fail(obstacle, self.is_open(), now_ms, log),
         }
     }
@@ -160,7 +161,11 @@ impl StreamSource {
             return false;
         };
         let is_stdin = opened.id.is_none();
-        match self.form.read(&opened.fd, log) {
+        let read = self.form.read(&opened.fd, log);
+        if matches!(read, Ok(Read::More | Read::Nothing)) {
+            self.access.succeed();
+        }
+        match read {
             // Standard input may block: only poll knows whether there is more.
             Ok(Read::More) => !is_stdin,
             Ok(Read::Nothing) => false,
@@ -170,6 +175,11 @@ impl StreamSource {
             }
             Ok(Read::End) => {
                 self.restart(now_ms, log);
+                false
+            }
+            Err(errno) if is_stdin => {
+                say!(log, Error, "standard input: ", errno);
+                self.has_ended = true;
                 false
             }
             Err(errno) => {

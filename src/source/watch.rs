@@ -7,12 +7,15 @@
 //! appears. Watches are set from the root down, each before the next component is looked at, so nothing
 //! can slip in between.
 //!
+//! A file system that is mounted over a directory makes no name appear. The kernel tells of it through
+//! `/proc/self/mountinfo`.
+//!
 //! When inotify is refused (the user's limit of instances or watches), [`Watcher::interval_ms`] says how
 //! often to look instead. So it does when a directory may be entered but not read, which is enough to
 //! open a log in it and not enough to be told of its rotation.
 
 use crate::log::Log;
-use crate::sys::fd::{Fd, c_path, read_link};
+use crate::sys::fd::{Fd, Poll, c_path, read_link};
 use crate::sys::inotify::{Event, Inotify, Watch, events};
 use crate::sys::{Errno, Result};
 use alloc::vec::Vec;
@@ -47,6 +50,9 @@ pub struct Watcher {
     blind: bool,
     /// One for each followed file: a file that is followed by two names is in here twice.
     files: Vec<Watch>,
+    /// Tells when file systems are mounted or unmounted.
+    mounts: Option<Fd>,
+    mounts_changed: bool,
     configured_ms: Option<u64>,
     interval_ms: Option<u64>,
 }
@@ -59,6 +65,8 @@ impl Watcher {
             expected: Vec::new(),
             blind: false,
             files: Vec::new(),
+            mounts: Fd::open(c"/proc/self/mountinfo").ok(),
+            mounts_changed: false,
             configured_ms: poll_ms,
             interval_ms: poll_ms,
         };
@@ -81,9 +89,16 @@ impl Watcher {
         self.configured_ms
     }
 
-    /// The descriptor to poll for reading.
-    pub fn fd(&self) -> Option<&Fd> {
-        self.inotify.as_ref().map(Inotify::fd)
+    /// Adds the descriptors to wait for.
+    pub fn add_polls(&self, polls: &mut Vec<Poll>) {
+        polls.extend(self.mounts.as_ref().map(Poll::exceptional));
+        polls.extend(self.inotify.as_ref().map(Inotify::fd).map(Poll::reading));
+    }
+
+    /// Notes which of the descriptors that [`Watcher::add_polls`] added are ready.
+    pub fn note_ready(&mut self, polls: &[Poll]) {
+        let first = polls.first().filter(|_| self.mounts.is_some());
+        self.mounts_changed |= first.is_some_and(Poll::is_ready);
     }
 
     fn fall_back(&mut self, errno: Errno, log: &mut Log) {
@@ -102,7 +117,11 @@ impl Watcher {
 
     /// Reads what has happened.
     pub fn news(&mut self) -> News {
-        let mut news = News::default();
+        let changed = core::mem::take(&mut self.mounts_changed);
+        let mut news = News {
+            content: changed,
+            paths: changed,
+        };
         let Some(inotify) = &self.inotify else {
             return news;
         };
@@ -203,7 +222,9 @@ fn expect(
                 name: name.to_vec(),
             }),
             Err(Errno::EACCES) => whole = false,
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(whole),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => {
+                return Ok(whole);
+            }
             Err(errno) => return Err(errno),
         }
         let here = text!(directory, "/", name);

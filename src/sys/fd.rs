@@ -120,6 +120,19 @@ impl Fd {
         check(|| unsafe { ffi::open(path.as_ptr(), flags, 0o600 as c_int) }).map(Fd)
     }
 
+    /// Opens or makes a file that only its owner may use, to be locked.
+    pub fn open_lock(path: &CStr) -> Result<Fd> {
+        let flags = ffi::O_RDWR | ffi::O_CLOEXEC | ffi::arch::O_CREAT | ffi::arch::O_NOFOLLOW;
+        // SAFETY: the path is NUL-terminated and borrowed for the call.
+        check(|| unsafe { ffi::open(path.as_ptr(), flags, 0o600 as c_int) }).map(Fd)
+    }
+
+    /// Locks the file until it is closed; `EAGAIN` if somebody else has it locked.
+    pub fn lock(&self) -> Result<()> {
+        // SAFETY: no memory is involved.
+        check(|| unsafe { ffi::flock(self.0, ffi::LOCK_EX | ffi::LOCK_NB) }).map(drop)
+    }
+
     /// A pipe: the end to read from, which never blocks, and the end to write to.
     pub fn pipe() -> Result<(Fd, Fd)> {
         let mut ends = [0; 2];
@@ -167,9 +180,12 @@ impl Fd {
         let mut bytes = Vec::new();
         let mut chunk = [0; 4096];
         while bytes.len() <= limit {
-            match self.read(&mut chunk)? {
-                0 => return Ok(Some(bytes)),
-                count => bytes.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+            match self.read(&mut chunk) {
+                Ok(0) => return Ok(Some(bytes)),
+                Ok(count) => bytes.extend_from_slice(chunk.get(..count).unwrap_or_default()),
+                // A FIFO, whose writer takes its time.
+                Err(Errno::EAGAIN) => poll(&mut [Poll::reading(self)], None)?,
+                Err(errno) => return Err(errno),
             }
         }
         Ok(None)
@@ -276,7 +292,7 @@ pub fn fill_standard_descriptors() {
         if entry.0.revents & ffi::POLLNVAL != 0 {
             // The kernel hands out the lowest free number, which is the one that is missing.
             // SAFETY: the path is NUL-terminated.
-            unsafe { ffi::open(c"/dev/null".as_ptr(), ffi::O_WRONLY) };
+            unsafe { ffi::open(c"/dev/null".as_ptr(), ffi::O_RDWR) };
         }
     }
 }
@@ -329,6 +345,12 @@ impl Poll {
     /// Waits until there is something to read, or nobody is left to write.
     pub fn reading(fd: &Fd) -> Poll {
         Poll::new(fd, ffi::POLLIN)
+    }
+
+    /// Waits for what the descriptor calls exceptional: for `/proc/self/mountinfo`, that file systems were
+    /// mounted or unmounted since the last [`poll`].
+    pub fn exceptional(fd: &Fd) -> Poll {
+        Poll::new(fd, ffi::POLLPRI)
     }
 
     fn writing(fd: &Fd) -> Poll {

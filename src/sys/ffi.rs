@@ -22,6 +22,7 @@ pub mod arch {
     pub const SIGXFSZ: c_int = 31;
     pub const SIG_BLOCK: c_int = 1;
     pub const ELOOP: c_int = 90;
+    pub const ENAMETOOLONG: c_int = 78;
 }
 
 #[cfg(not(any(target_arch = "mips", target_arch = "mips64")))]
@@ -41,12 +42,16 @@ pub mod arch {
     pub const SIGXFSZ: c_int = 25;
     pub const SIG_BLOCK: c_int = 0;
     pub const ELOOP: c_int = 40;
+    pub const ENAMETOOLONG: c_int = 36;
 }
 
 pub const O_RDONLY: c_int = 0;
 pub const O_WRONLY: c_int = 1;
+pub const O_RDWR: c_int = 2;
 pub const O_CLOEXEC: c_int = 0o2000000;
 pub const F_SETFL: c_int = 4;
+pub const LOCK_EX: c_int = 2;
+pub const LOCK_NB: c_int = 4;
 pub const SEEK_SET: c_int = 0;
 pub const SEEK_END: c_int = 2;
 
@@ -60,6 +65,7 @@ pub const S_IFDIR: u16 = 0o040000;
 pub const S_IFREG: u16 = 0o100000;
 
 pub const POLLIN: c_short = 0x1;
+pub const POLLPRI: c_short = 0x2;
 pub const POLLOUT: c_short = 0x4;
 pub const POLLNVAL: c_short = 0x20;
 
@@ -96,6 +102,7 @@ pub const CLOCK_BOOTTIME: c_int = 7;
 pub const ENOENT: c_int = 2;
 pub const EINTR: c_int = 4;
 pub const EAGAIN: c_int = 11;
+pub const EFBIG: c_int = 27;
 pub const EPIPE: c_int = 32;
 pub const ENOTDIR: c_int = 20;
 pub const EISDIR: c_int = 21;
@@ -211,6 +218,7 @@ unsafe extern "C" {
         mask: u32,
         status: *mut Statx,
     ) -> c_int;
+    pub fn flock(fd: c_int, operation: c_int) -> c_int;
     pub fn fsync(fd: c_int) -> c_int;
     pub fn rename(from: *const c_char, to: *const c_char) -> c_int;
     pub fn unlink(path: *const c_char) -> c_int;

@@ -42,6 +42,10 @@ impl Errno {
     pub const EINVAL: Errno = Errno(ffi::EINVAL);
     /// Nobody is left to read; for `/dev/kmsg`: records were overwritten before they were read.
     pub const EPIPE: Errno = Errno(ffi::EPIPE);
+    /// The path, or a part of it, is longer than the system allows.
+    pub const ENAMETOOLONG: Errno = Errno(ffi::arch::ENAMETOOLONG);
+    /// The file would be larger than is allowed.
+    pub const EFBIG: Errno = Errno(ffi::EFBIG);
     /// Too many symbolic links.
     pub const ELOOP: Errno = Errno(ffi::arch::ELOOP);
 

@@ -12,9 +12,11 @@
 //! one byte, so a character of a UTF-8 text may take several of them. Everything else is refused with the
 //! offset of the fault: see [`Error`].
 
+mod chain;
 mod compile;
 mod escape;
 mod exec;
+mod find;
 mod literal;
 mod parse;
 mod set;
@@ -26,6 +28,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use chain::{Chain, Walk};
 use compile::Program;
 pub use exec::Scratch;
 use exec::{Search, UNSET};
@@ -35,6 +38,7 @@ use literal::Shortcuts;
 pub struct Regex {
     pattern: String,
     program: Program,
+    chain: Option<Chain>,
     shortcuts: Shortcuts,
     group_count: usize,
     names: Vec<(String, usize)>,
@@ -59,6 +63,8 @@ impl Regex {
         Ok(Regex {
             pattern: String::from(pattern),
             program: compile::compile(&parsed.node, parsed.group_count)?,
+            // OK because the program was not too large.
+            chain: Chain::of(&parsed.node),
             shortcuts: Shortcuts::of(&parsed.node),
             group_count: parsed.group_count,
             names: parsed.names,
@@ -69,6 +75,7 @@ impl Regex {
     #[doc(hidden)]
     pub fn without_shortcuts(mut self) -> Regex {
         self.shortcuts = Shortcuts::none();
+        self.chain = None;
         self
     }
 
@@ -105,13 +112,21 @@ impl Regex {
     }
 
     fn search(&self, text: &[u8], scratch: &mut Scratch, slot_count: usize) -> bool {
-        self.shortcuts.admit(text)
-            && scratch.search(&Search {
-                program: &self.program,
-                shortcuts: &self.shortcuts,
-                text,
-                slot_count,
-            })
+        let search = Search {
+            program: &self.program,
+            shortcuts: &self.shortcuts,
+            text,
+            slot_count,
+        };
+        let walk = self
+            .chain
+            .as_ref()
+            .map(|chain| scratch.walk(chain, &search));
+        match walk {
+            Some(Walk::Match) => true,
+            Some(Walk::NoMatch) => false,
+            Some(Walk::GaveUp) | None => self.shortcuts.admit(text) && scratch.search(&search),
+        }
     }
 }
 

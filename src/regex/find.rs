@@ -1,0 +1,154 @@
+//! Where a literal stands in a text, from either end.
+//!
+//! Two bytes of the literal are compared at as many places at once as a machine word has bytes; only where both
+//! are right is the rest looked at. The two are the ones that logs are likely to have least of, so that on most lines
+//! nothing but those comparisons is done. No instruction set is named and no table is kept: this is as good on a MIPS
+//! router as anything its C library has.
+//!
+//! Guarantees time O(literal × text) with a literal of at most [`MAX_NEEDLE`] bytes.
+
+use alloc::vec::Vec;
+
+/// Longer literals are cut to this where it is enough to find their beginning.
+pub(super) const MAX_NEEDLE: usize = 32;
+
+const WORD: usize = size_of::<usize>();
+const LOW: usize = usize::MAX / 255;
+const HIGH: usize = LOW << 7;
+
+/// A literal to look for; never empty.
+pub(super) struct Needle {
+    bytes: Vec<u8>,
+    probes: [Probe; 2],
+}
+
+/// One byte of a needle.
+#[derive(Clone, Copy)]
+struct Probe {
+    index: usize,
+    /// The byte, in every place of a word.
+    word: usize,
+}
+
+impl Needle {
+    /// None for an empty literal.
+    pub fn new(bytes: &[u8]) -> Option<Needle> {
+        // Of equals the last and the first, for they tell most about each other.
+        let rare = rarest(bytes, usize::MAX)?;
+        let second = rarest(bytes, rare).unwrap_or(rare);
+        let probe = |index: usize| Probe {
+            index,
+            word: LOW * usize::from(bytes.get(index).copied().unwrap_or(0)),
+        };
+        Some(Needle {
+            probes: [probe(rare), probe(second)],
+            bytes: bytes.to_vec(),
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether it stands at `at`.
+    #[inline(always)]
+    pub fn is_at(&self, text: &[u8], at: usize) -> bool {
+        text.get(at..)
+            .is_some_and(|rest| rest.starts_with(&self.bytes))
+    }
+
+    /// The first place in `from..=to` where it stands.
+    pub fn first(&self, text: &[u8], from: usize, to: usize) -> Option<usize> {
+        let end = to.min(text.len().checked_sub(self.len())?) + 1;
+        let mut at = from;
+        while at + WORD <= end {
+            let mut places = self.places(text, at);
+            while places != 0 {
+                let place = at + places.trailing_zeros() as usize / 8;
+                if self.is_at(text, place) {
+                    return Some(place);
+                }
+                places &= places - 1;
+            }
+            at += WORD;
+        }
+        (at..end).find(|&place| self.is_at(text, place))
+    }
+
+    /// The last place in `from..=to` where it stands.
+    pub fn last(&self, text: &[u8], from: usize, to: usize) -> Option<usize> {
+        let mut end = to.min(text.len().checked_sub(self.len())?) + 1;
+        while from + WORD <= end {
+            end -= WORD;
+            let mut places = self.places(text, end);
+            while places != 0 {
+                let bit = usize::BITS - 1 - places.leading_zeros();
+                let place = end + bit as usize / 8;
+                if self.is_at(text, place) {
+                    return Some(place);
+                }
+                places ^= 1 << bit;
+            }
+        }
+        (from..end).rev().find(|&place| self.is_at(text, place))
+    }
+
+    /// The top bit of each byte whose place from `at` on has both probed bytes right, and perhaps of others.
+    #[inline(always)]
+    fn places(&self, text: &[u8], at: usize) -> usize {
+        let [first, second] = self.probes;
+        zeros(load(text, at + first.index) ^ first.word)
+            & zeros(load(text, at + second.index) ^ second.word)
+    }
+}
+
+/// The first place of a byte.
+pub(super) fn find_byte(byte: u8, text: &[u8]) -> Option<usize> {
+    let wanted = LOW * usize::from(byte);
+    let mut at = 0;
+    while at + WORD <= text.len() {
+        let places = zeros(load(text, at) ^ wanted);
+        if places != 0 {
+            // The lowest is right, only those above it may be wrong.
+            return Some(at + places.trailing_zeros() as usize / 8);
+        }
+        at += WORD;
+    }
+    let index = text.get(at..)?.iter().position(|&found| found == byte)?;
+    Some(at + index)
+}
+
+/// The top bit of each byte that is zero, and perhaps of some above the lowest of those.
+#[inline(always)]
+fn zeros(word: usize) -> usize {
+    word.wrapping_sub(LOW) & !word & HIGH
+}
+
+/// The word at `at`, its first byte lowest.
+#[inline(always)]
+fn load(text: &[u8], at: usize) -> usize {
+    let bytes = text.get(at..).and_then(|rest| rest.first_chunk::<WORD>());
+    bytes.map_or(0, |bytes| usize::from_le_bytes(*bytes))
+}
+
+/// The index of the byte that logs have least of, but not `except`.
+fn rarest(bytes: &[u8], except: usize) -> Option<usize> {
+    let indices = bytes.iter().enumerate().rev();
+    let (index, _) = indices
+        .filter(|(index, _)| *index != except)
+        .max_by_key(|(_, byte)| rarity(**byte))?;
+    Some(index)
+}
+
+/// How much a byte tells, by rough classes: words and blanks fill every line, capitals and numbers single a line out.
+pub(super) fn rarity(byte: u8) -> u32 {
+    match byte {
+        b' ' => 0,
+        b'a'..=b'z' | b'=' | b'.' | b':' => 1,
+        _ => 2,
+    }
+}

@@ -8,7 +8,7 @@
 //! `--trace` feed itself. Only the syslog tag of this very process counts as ours, and only in the place
 //! of a tag: text that a stranger put further back in a line cannot hide that line.
 
-use crate::regex::Scratch;
+use crate::regex::{Marks, Scratch, Sieve};
 use crate::rule::Rule;
 use crate::tracker::{Change, Terms, Tracker};
 use alloc::vec::Vec;
@@ -66,6 +66,8 @@ pub struct Counters {
 
 struct Entry {
     rule: Rule,
+    /// Index of the first rule that has the same filter.
+    same_filter: usize,
     tracker: Tracker,
     /// The sequence that counts; none when every one-time sequence is spent.
     current: Option<usize>,
@@ -89,22 +91,39 @@ pub struct Engine {
     scratch: Scratch,
     outcomes: Vec<Outcome>,
     own_tag: Option<Vec<u8>>,
+    /// Literals of the filters: a line without any of them concerns no rule.
+    filters: Sieve,
+    /// Literals of all patterns: one pass over a line tells which of them need not be tried.
+    patterns: Sieve,
+    /// What the filters found in the line, as far as they were asked.
+    keys: Vec<Option<Range<usize>>>,
 }
 
 impl Engine {
     /// An engine in which no key has come anywhere.
     pub fn new(rules: Vec<Rule>, setup: &Setup) -> Engine {
-        let entry = |rule: Rule| Entry {
-            tracker: Tracker::new(terms(&rule, 0), setup.max_keys, setup.seed),
-            current: Some(0),
-            counters: Counters::default(),
-            rule,
-        };
+        let filters = Sieve::new(rules.iter().map(|rule| &rule.filter));
+        let patterns = Sieve::new(rules.iter().flat_map(Rule::regexes));
+        let mut entries: Vec<Entry> = Vec::new();
+        for rule in rules {
+            let filter = rule.filter.pattern();
+            let same = |entry: &Entry| entry.rule.filter.pattern() == filter;
+            entries.push(Entry {
+                tracker: Tracker::new(terms(&rule, 0), setup.max_keys, setup.seed),
+                same_filter: entries.iter().position(same).unwrap_or(entries.len()),
+                current: Some(0),
+                counters: Counters::default(),
+                rule,
+            });
+        }
         Engine {
-            entries: rules.into_iter().map(entry).collect(),
+            entries,
             scratch: Scratch::new(),
             outcomes: Vec::new(),
             own_tag: setup.own_id.map(|id| text!("logknockd[", id, "]:")),
+            filters,
+            patterns,
+            keys: Vec::new(),
         }
     }
 
@@ -163,6 +182,12 @@ impl Engine {
         words.find(|word| word.ends_with(b":")) == Some(own_tag)
     }
 
+    /// A place in `text`, which may be many lines: those that end before it concern no rule. None if that is
+    /// all of them. It is far quicker than asking [`Engine::line`] about each.
+    pub fn concern(&self, text: &[u8]) -> Option<usize> {
+        self.filters.next(text)
+    }
+
     /// What `line`, which came at `now_ms`, means to each rule whose filter it passes.
     pub fn line(
         &mut self,
@@ -170,20 +195,41 @@ impl Engine {
         now_ms: u64,
     ) -> impl Iterator<Item = (&Rule, Outcome)> + use<'_> {
         self.outcomes.clear();
+        self.keys.clear();
+        let seen = self.patterns.marks(line);
         for index in 0..self.entries.len() {
-            // OK because index is below the length.
-            let Some(key) = self.entries[index].rule.key(line, &mut self.scratch) else {
+            let key = self.key(index, line, seen);
+            self.keys.push(key.clone());
+            let Some(key) = key else {
                 continue;
             };
+            // OK because index is below the length.
+            let entry = &mut self.entries[index];
+            if entry.rule.ignores(line, seen, &mut self.scratch) {
+                continue;
+            }
             if self.is_own(line) {
                 break;
             }
-            let outcome = self.entries[index].outcome(index, line, key, now_ms, &mut self.scratch);
+            let entry = &mut self.entries[index];
+            let outcome = entry.outcome(index, line, key, seen, now_ms, &mut self.scratch);
             self.outcomes.extend(outcome);
         }
         let entries = &self.entries;
         let with_rule = |outcome: Outcome| (&entries[outcome.rule].rule, outcome);
         self.outcomes.drain(..).map(with_rule)
+    }
+
+    /// What the filter of a rule finds in a line; those of the rules before it have been asked.
+    fn key(&mut self, index: usize, line: &[u8], seen: Marks) -> Option<Range<usize>> {
+        let entry = self.entries.get(index)?;
+        if let Some(key) = self.keys.get(entry.same_filter) {
+            return key.clone();
+        }
+        if !entry.rule.filter.may_match(seen) {
+            return None;
+        }
+        entry.rule.key(line, &mut self.scratch)
     }
 }
 
@@ -193,6 +239,7 @@ impl Entry {
         index: usize,
         line: &[u8],
         range: Range<usize>,
+        seen: Marks,
         now_ms: u64,
         scratch: &mut Scratch,
     ) -> Option<Outcome> {
@@ -201,7 +248,7 @@ impl Entry {
         let meaning = if key.len() > KEY_LIMIT {
             Meaning::KeyTooLong
         } else {
-            self.advance(index, line, key, now_ms, scratch)?
+            self.advance(index, line, key, seen, now_ms, scratch)?
         };
         Some(Outcome {
             rule: index,
@@ -215,12 +262,19 @@ impl Entry {
         index: usize,
         line: &[u8],
         key: &[u8],
+        seen: Marks,
         now_ms: u64,
         scratch: &mut Scratch,
     ) -> Option<Meaning> {
         let current = self.current?;
         let sequence = self.rule.sequences.get(current)?;
-        let matched = sequence.matched(line, self.tracker.awaited(key), scratch);
+        let matched = match sequence.possible(seen) {
+            0 => 0,
+            possible => {
+                let tried = possible & self.tracker.awaited(key);
+                sequence.matched(line, tried, scratch)
+            }
+        };
         let change = self.tracker.advance(key, matched, now_ms);
         self.counters.evicted += u64::from(change.evicted);
         if !change.complete {

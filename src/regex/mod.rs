@@ -20,6 +20,7 @@ mod find;
 mod literal;
 mod parse;
 mod set;
+mod sieve;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -33,6 +34,7 @@ use compile::Program;
 pub use exec::Scratch;
 use exec::{Search, UNSET};
 use literal::Shortcuts;
+pub use sieve::{Marks, Sieve};
 
 /// A pattern ready to match. One that exists has bounded cost.
 pub struct Regex {
@@ -40,6 +42,8 @@ pub struct Regex {
     program: Program,
     chain: Option<Chain>,
     shortcuts: Shortcuts,
+    /// What a [`Sieve`] must have seen in a text that matches.
+    mark: Marks,
     group_count: usize,
     names: Vec<(String, usize)>,
 }
@@ -60,12 +64,14 @@ impl Regex {
     /// What Python rejects, what linear time rules out, and what is too large or too deep.
     pub fn new(pattern: &str) -> Result<Regex, Error> {
         let parsed = parse::parse(pattern)?;
+        let shortcuts = Shortcuts::of(&parsed.node);
         Ok(Regex {
             pattern: String::from(pattern),
             program: compile::compile(&parsed.node, parsed.group_count)?,
             // OK because the program was not too large.
             chain: Chain::of(&parsed.node),
-            shortcuts: Shortcuts::of(&parsed.node),
+            mark: sieve::mark(shortcuts.telling()),
+            shortcuts,
             group_count: parsed.group_count,
             names: parsed.names,
         })
@@ -76,6 +82,7 @@ impl Regex {
     pub fn without_shortcuts(mut self) -> Regex {
         self.shortcuts = Shortcuts::none();
         self.chain = None;
+        self.mark = 0;
         self
     }
 
@@ -95,6 +102,12 @@ impl Regex {
         names
             .find(|(known, _)| known == name)
             .map(|(_, group)| *group)
+    }
+
+    /// False if a text in which a [`Sieve`] for this pattern has seen these literals has no match.
+    #[inline]
+    pub fn may_match(&self, seen: Marks) -> bool {
+        seen & self.mark == self.mark
     }
 
     /// Whether there is a match anywhere in `text`: cheaper than [`Regex::captures`].

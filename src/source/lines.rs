@@ -69,6 +69,25 @@ impl LineBuffer {
         self.filled.end = self.filled.end.saturating_add(count).min(self.bytes.len());
     }
 
+    /// Drops the complete lines that end before the place `find` gives, or all if it gives none, and returns how
+    /// many they were.
+    pub fn skip_lines(&mut self, find: impl FnOnce(&[u8]) -> Option<usize>) -> u64 {
+        let rest = self.bytes.get(self.filled.clone()).unwrap_or_default();
+        if self.skipping {
+            return 0;
+        }
+        let end = find(rest).unwrap_or(rest.len());
+        let mut skipped = rest.get(..end).unwrap_or_default();
+        let mut count = 0;
+        while let Some(offset) = find_byte(skipped, b'\n') {
+            skipped = skipped.get(offset + 1..).unwrap_or_default();
+            count += 1;
+        }
+        self.filled.start += end - skipped.len();
+        self.searched = self.searched.max(self.filled.start);
+        count
+    }
+
     /// The next complete or cut line.
     pub fn next_line(&mut self) -> Option<Line<'_>> {
         loop {

@@ -248,10 +248,8 @@ impl<'t> Walker<'t> {
                         .then_some(at + 1)
                 }
                 Link::Look(look) => holds(*look, self.text, at).then_some(at),
-                Link::Save(slot) => {
-                    if let Some(place) = self.slots.get_mut(usize::from(*slot)) {
-                        *place = at;
-                    }
+                Link::Save(_) => {
+                    self.save(link, at);
                     Some(at)
                 }
                 Link::Run(run) => {
@@ -314,15 +312,17 @@ impl<'t> Walker<'t> {
             let Some(Link::Run(run)) = self.chain.links.get(link) else {
                 return None;
             };
-            let literal = match self.chain.links.get(run.literal.unwrap_or(usize::MAX)) {
-                Some(Link::Literal(needle)) => Some(needle),
-                _ => None,
-            };
+            let literal = run
+                .literal
+                .and_then(|literal| match self.chain.links.get(literal)? {
+                    Link::Literal(needle) => Some((literal, needle)),
+                    _ => None,
+                });
             let end = match (literal, run.greedy) {
                 (None, true) => Some(high),
                 (None, false) => Some(low),
-                (Some(needle), true) => needle.last(self.text, low, high),
-                (Some(needle), false) => needle.first(self.text, low, high),
+                (Some((_, needle)), true) => needle.last(self.text, low, high),
+                (Some((_, needle)), false) => needle.first(self.text, low, high),
             };
             let passed = match (end, run.greedy) {
                 (None, _) => high - low,
@@ -337,9 +337,23 @@ impl<'t> Walker<'t> {
                 choice.low += passed + 1;
             }
             self.spend(1 + passed / size_of::<usize>())?;
-            if let Some(end) = end {
-                return Some((link + 1, end));
+            match (end, literal) {
+                (None, _) => {}
+                (Some(end), None) => return Some((link + 1, end)),
+                (Some(end), Some((literal, needle))) => {
+                    // Nothing but ends of groups stands between the run and its literal.
+                    (link + 1..literal).for_each(|between| self.save(between, end));
+                    return Some((literal + 1, end + needle.len()));
+                }
             }
+        }
+    }
+
+    fn save(&mut self, link: usize, at: usize) {
+        if let Some(Link::Save(slot)) = self.chain.links.get(link)
+            && let Some(place) = self.slots.get_mut(usize::from(*slot))
+        {
+            *place = at;
         }
     }
 

@@ -64,9 +64,11 @@ impl Needle {
     /// The first place in `from..=to` where it stands.
     pub fn first(&self, text: &[u8], from: usize, to: usize) -> Option<usize> {
         let end = to.min(text.len().checked_sub(self.len())?) + 1;
+        let (first, second) = self.probed(text, from, end)?;
+        let (first, second) = (first.as_chunks().0, second.as_chunks().0);
         let mut at = from;
-        while at + WORD <= end {
-            let mut places = self.places(text, at);
+        for (first, second) in first.iter().zip(second) {
+            let mut places = self.places(*first, *second);
             while places != 0 {
                 let place = at + places.trailing_zeros() as usize / 8;
                 if self.is_at(text, place) {
@@ -82,9 +84,11 @@ impl Needle {
     /// The last place in `from..=to` where it stands.
     pub fn last(&self, text: &[u8], from: usize, to: usize) -> Option<usize> {
         let mut end = to.min(text.len().checked_sub(self.len())?) + 1;
-        while from + WORD <= end {
+        let (first, second) = self.probed(text, from, end)?;
+        let (first, second) = (first.as_rchunks().1, second.as_rchunks().1);
+        for (first, second) in first.iter().zip(second).rev() {
             end -= WORD;
-            let mut places = self.places(text, end);
+            let mut places = self.places(*first, *second);
             while places != 0 {
                 let bit = usize::BITS - 1 - places.leading_zeros();
                 let place = end + bit as usize / 8;
@@ -97,42 +101,43 @@ impl Needle {
         (from..end).rev().find(|&place| self.is_at(text, place))
     }
 
-    /// The top bit of each byte whose place from `at` on has both probed bytes right, and perhaps of others.
+    /// What stands where the probed bytes would, were the literal in one of the places `from..end`.
+    fn probed<'t>(&self, text: &'t [u8], from: usize, end: usize) -> Option<(&'t [u8], &'t [u8])> {
+        let [first, second] = self.probes.map(|probe| probe.index);
+        Some((
+            text.get(from + first..end + first)?,
+            text.get(from + second..end + second)?,
+        ))
+    }
+
+    /// The top bit of each byte whose place has both probed bytes right, and perhaps of others.
     #[inline(always)]
-    fn places(&self, text: &[u8], at: usize) -> usize {
-        let [first, second] = self.probes;
-        zeros(load(text, at + first.index) ^ first.word)
-            & zeros(load(text, at + second.index) ^ second.word)
+    fn places(&self, first: [u8; WORD], second: [u8; WORD]) -> usize {
+        let [probe, other] = self.probes;
+        zeros(usize::from_le_bytes(first) ^ probe.word)
+            & zeros(usize::from_le_bytes(second) ^ other.word)
     }
 }
 
 /// The first place of a byte.
 pub(super) fn find_byte(byte: u8, text: &[u8]) -> Option<usize> {
     let wanted = LOW * usize::from(byte);
-    let mut at = 0;
-    while at + WORD <= text.len() {
-        let places = zeros(load(text, at) ^ wanted);
+    let (words, rest) = text.as_chunks::<WORD>();
+    for (index, word) in words.iter().enumerate() {
+        let places = zeros(usize::from_le_bytes(*word) ^ wanted);
         if places != 0 {
             // The lowest is right, only those above it may be wrong.
-            return Some(at + places.trailing_zeros() as usize / 8);
+            return Some(index * WORD + places.trailing_zeros() as usize / 8);
         }
-        at += WORD;
     }
-    let index = text.get(at..)?.iter().position(|&found| found == byte)?;
-    Some(at + index)
+    let index = rest.iter().position(|&found| found == byte)?;
+    Some(text.len() - rest.len() + index)
 }
 
 /// The top bit of each byte that is zero, and perhaps of some above the lowest of those.
 #[inline(always)]
 fn zeros(word: usize) -> usize {
     word.wrapping_sub(LOW) & !word & HIGH
-}
-
-/// The word at `at`, its first byte lowest.
-#[inline(always)]
-fn load(text: &[u8], at: usize) -> usize {
-    let bytes = text.get(at..).and_then(|rest| rest.first_chunk::<WORD>());
-    bytes.map_or(0, |bytes| usize::from_le_bytes(*bytes))
 }
 
 /// The index of the byte that logs have least of, but not `except`.

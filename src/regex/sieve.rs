@@ -1,41 +1,52 @@
 //! Which of many patterns a text may match, in one pass over the text.
 //!
-//! Guarantees only a necessary condition, like [`super::literal`]: what is sieved out has no match. Every pattern gives
-//! the literal that tells most of those it cannot match without. The pass goes through the text in strides of almost
-//! the shortest literal's length (the method of Wu and Manber): two bytes that stand in no literal rule out all places
-//! up to them. So most bytes are never looked at, and the number of patterns hardly matters.
+//! Guarantees only a necessary condition, like `literal`: what is sieved out has no match. Of every pattern the literal
+//! is taken that tells most among those it cannot match without.
 //!
-//! A [`Sieve`] says where the next such literal stands, or which stand in a line, as [`Marks`].
+//! The one idea: in a literal of at least nine bytes stand eight pairs of neighbours, so one of them begins at a place
+//! that eight divides. It is enough to look up the pair at every eighth place in a table; the literals are compared
+//! where the table knows the pair. So most of the text is never looked at, and the number of patterns hardly matters.
+//! With shorter literals it is every fourth place.
 
 use alloc::boxed::Box;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Regex;
-use super::find::MAX_NEEDLE;
 
-/// Shorter literals are not worth the small strides they would ask for.
-const MIN_LITERAL: usize = 4;
+const LONG_STRIDE: usize = 8;
+const SHORT_STRIDE: usize = 4;
+/// Shorter literals are not sought.
+const MIN_LITERAL: usize = SHORT_STRIDE + 1;
 /// More are not sought: comparing with each of them would take too long where they resemble the text.
 const MAX_LITERALS: usize = 64;
+/// Entries of the table; pairs share them.
 const PAIRS: usize = 4096;
 
-/// Literals of patterns, one bit for each. Two may share a bit, which makes the sieve coarser, not wrong.
+/// Which literals have been seen, one bit for each. Two may share a bit, which makes the sieve coarser, not wrong.
 pub type Marks = u64;
 
 /// The telling literals of many patterns.
 pub struct Sieve {
-    literals: Vec<(Box<[u8]>, Marks)>,
-    /// How far the next literal's first bytes may at least be, by the last two bytes of their window.
-    skips: Box<[u8; PAIRS]>,
-    /// Length of the window, that is, of the shortest literal.
-    window: usize,
+    literals: Vec<Literal>,
+    /// At which of its first places a literal has the pair, one bit for each place; zero for most pairs.
+    places: Box<[u8]>,
+    /// Whether all literals are long enough for the long stride.
+    long: bool,
     /// Marks of the literals that are not sought.
     unsought: Marks,
-    /// Any place might be where a match stands: a pattern has no literal, or one that is not sought.
+    /// Any line might match: a pattern has no literal, or one that is not sought.
     blind: bool,
 }
 
-/// The mark of a pattern's telling literal; none if it has none.
+struct Literal {
+    /// The first bytes once more, to compare them at once.
+    head: [u8; SHORT_STRIDE],
+    bytes: Box<[u8]>,
+    mark: Marks,
+}
+
+/// The mark of a literal; none if it is not worth seeking.
 pub(super) fn mark(literal: &[u8]) -> Marks {
     if literal.len() < MIN_LITERAL {
         return 0;
@@ -49,33 +60,49 @@ impl Sieve {
     pub fn new<'r>(patterns: impl Iterator<Item = &'r Regex>) -> Sieve {
         let mut sieve = Sieve {
             literals: Vec::new(),
-            skips: Box::new([0; PAIRS]),
-            window: MAX_NEEDLE,
+            places: vec![0; PAIRS].into(),
+            long: true,
             unsought: 0,
             blind: false,
         };
         for pattern in patterns {
-            let literal = pattern.shortcuts.telling();
-            if sieve.literals.iter().any(|(known, _)| **known == *literal) {
-                continue;
-            }
-            if pattern.mark == 0 || sieve.literals.len() >= MAX_LITERALS {
-                sieve.unsought |= pattern.mark;
-                sieve.blind = true;
-            } else {
-                sieve.window = sieve.window.min(literal.len());
-                sieve.literals.push((literal.into(), pattern.mark));
-            }
+            sieve.add(pattern.shortcuts.telling(), pattern.mark);
         }
-        // OK because a window has at least two bytes, and at most as many as fit a byte.
-        sieve.skips.fill((sieve.window - 1) as u8);
-        for (literal, _) in &sieve.literals {
-            for (index, pair) in literal.windows(2).take(sieve.window - 1).enumerate() {
-                let skip = &mut sieve.skips[slot([pair[0], pair[1]])];
-                *skip = (*skip).min((sieve.window - 2 - index) as u8);
+        let stride = if sieve.long {
+            LONG_STRIDE
+        } else {
+            SHORT_STRIDE
+        };
+        for literal in &sieve.literals {
+            for (index, pair) in literal.bytes.windows(2).take(stride).enumerate() {
+                if let [first, second] = *pair
+                    && let Some(places) = sieve.places.get_mut(slot([first, second]))
+                {
+                    *places |= 1 << index;
+                }
             }
         }
         sieve
+    }
+
+    fn add(&mut self, bytes: &[u8], mark: Marks) {
+        if self.literals.iter().any(|known| *known.bytes == *bytes) {
+            return;
+        }
+        match bytes.first_chunk() {
+            Some(head) if mark != 0 && self.literals.len() < MAX_LITERALS => {
+                self.long &= bytes.len() > LONG_STRIDE;
+                self.literals.push(Literal {
+                    head: *head,
+                    bytes: bytes.into(),
+                    mark,
+                });
+            }
+            _ => {
+                self.unsought |= mark;
+                self.blind = true;
+            }
+        }
     }
 
     /// The first place where a literal stands; a line that ends before it matches none of the patterns.
@@ -97,37 +124,60 @@ impl Sieve {
         marks
     }
 
-    /// The next place from `at` on where a literal stands, and the marks of those that do.
+    /// The first place not before `at` where literals stand, and their marks.
     fn find(&self, text: &[u8], at: usize) -> Option<(usize, Marks)> {
-        let longest = self.window - 1;
-        let mut last = at + longest;
-        loop {
-            let mut skip;
-            // Most of the time is spent in this loop: one table look-up for each stride.
-            loop {
-                let pair = text.get(last - 1..)?.first_chunk::<2>()?;
-                skip = usize::from(self.skips[slot(*pair)]);
-                if skip < longest {
-                    break;
-                }
-                last += longest;
-            }
-            if skip == 0 {
-                let place = last - longest;
-                let marks = self.marks_at(text.get(place..)?);
-                if marks != 0 {
-                    return Some((place, marks));
-                }
-                skip = 1;
-            }
-            last += skip;
+        match self.long {
+            true => self.find_by::<LONG_STRIDE, { 3 * LONG_STRIDE + 2 }>(text, at),
+            false => self.find_by::<SHORT_STRIDE, { 3 * SHORT_STRIDE + 2 }>(text, at),
         }
     }
 
+    /// `BLOCK` is four pairs and what is between them.
+    fn find_by<const STRIDE: usize, const BLOCK: usize>(
+        &self,
+        text: &[u8],
+        at: usize,
+    ) -> Option<(usize, Marks)> {
+        let table = self.places.first_chunk::<PAIRS>()?;
+        let mut pair_at = at + STRIDE - 1;
+        loop {
+            // Lines that concern nobody spend their time here. The places are constants for the sake of speed.
+            while let Some(block) = text.get(pair_at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
+                let known = table[slot([block[0], block[1]])]
+                    | table[slot([block[STRIDE], block[STRIDE + 1]])]
+                    | table[slot([block[2 * STRIDE], block[2 * STRIDE + 1]])]
+                    | table[slot([block[3 * STRIDE], block[3 * STRIDE + 1]])];
+                if known != 0 {
+                    break;
+                }
+                pair_at += 4 * STRIDE;
+            }
+            for _ in 0..4 {
+                let pair = text.get(pair_at..)?.first_chunk()?;
+                let mut places = table[slot(*pair)];
+                while places != 0 {
+                    // The highest first: that literal begins first.
+                    let place = places.ilog2();
+                    let begin = pair_at - place as usize;
+                    let marks = self.marks_at(text.get(begin..)?);
+                    if marks != 0 && begin >= at {
+                        return Some((begin, marks));
+                    }
+                    places ^= 1 << place;
+                }
+                pair_at += STRIDE;
+            }
+        }
+    }
+
+    /// The marks of the literals that `text` begins with.
     fn marks_at(&self, text: &[u8]) -> Marks {
+        let Some(head) = text.first_chunk() else {
+            return 0;
+        };
         let here = self.literals.iter();
-        let here = here.filter(|(literal, _)| text.starts_with(literal));
-        here.fold(0, |marks, (_, mark)| marks | mark)
+        here.filter(|literal| literal.head == *head && text.starts_with(&literal.bytes))
+            .fold(0, |marks, literal| marks | literal.mark)
     }
 }
 

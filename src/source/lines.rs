@@ -54,7 +54,7 @@ impl LineBuffer {
     /// Room to read into, never empty once [`LineBuffer::next_line`] has said that it has no more.
     pub fn room(&mut self) -> &mut [u8] {
         if self.bytes.is_empty() {
-            self.bytes.resize(self.bytes.capacity(), 0);
+            self.bytes = alloc::vec![0; self.bytes.capacity()];
         }
         if self.filled.start > 0 {
             self.bytes.copy_within(self.filled.clone(), 0);

@@ -3,10 +3,10 @@
 //! Guarantees only a necessary condition, like `literal`: what is sieved out has no match. Of every pattern the literal
 //! is taken that tells most among those it cannot match without.
 //!
-//! The one idea: in a literal of at least nine bytes stand eight pairs of neighbours, so one of them begins at a place
-//! that eight divides. It is enough to look up the pair at every eighth place in a table; the literals are compared
-//! where the table knows the pair. So most of the text is never looked at, and the number of patterns hardly matters.
-//! With shorter literals it is every fourth place.
+//! The one idea: in the last nine bytes of a literal stand six runs of four, so one of them begins at a place that
+//! six divides. It is enough to look up the four bytes at every sixth place in a table; the literals are compared
+//! where the table knows them. So most of the text is never looked at, and the number of patterns hardly matters. With
+//! shorter literals it is every fourth or second place.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -14,14 +14,15 @@ use alloc::vec::Vec;
 
 use super::Regex;
 
-const LONG_STRIDE: usize = 8;
-const SHORT_STRIDE: usize = 4;
+/// Bytes that are looked up together.
+const GRAM: usize = 4;
 /// Shorter literals are not sought.
-const MIN_LITERAL: usize = SHORT_STRIDE + 1;
+const MIN_LITERAL: usize = GRAM + 1;
 /// More are not sought: comparing with each of them would take too long where they resemble the text.
 const MAX_LITERALS: usize = 64;
-/// Entries of the table; pairs share them.
-const PAIRS: usize = 4096;
+/// Entries of the table, as a power of two.
+const SLOT_BITS: u32 = 12;
+const SLOTS: usize = 1 << SLOT_BITS;
 
 /// Which literals have been seen, one bit for each. Two may share a bit, which makes the sieve coarser, not wrong.
 pub type Marks = u64;
@@ -29,10 +30,10 @@ pub type Marks = u64;
 /// The telling literals of many patterns.
 pub struct Sieve {
     literals: Vec<Literal>,
-    /// At which of its first places a literal has the pair, one bit for each place; zero for most pairs.
-    places: Box<[u8]>,
-    /// Whether all literals are long enough for the long stride.
-    long: bool,
+    /// For each gram, how far behind the place where a tail begins it stands, one bit for each distance; zero for most.
+    distances: Box<[u8]>,
+    /// Every how many bytes a gram is looked up: 6, 4 or 2.
+    stride: usize,
     /// Marks of the literals that are not sought.
     unsought: Marks,
     /// Any line might match: a pattern has no literal, or one that is not sought.
@@ -40,9 +41,10 @@ pub struct Sieve {
 }
 
 struct Literal {
-    /// The first bytes once more, to compare them at once.
-    head: [u8; SHORT_STRIDE],
     bytes: Box<[u8]>,
+    /// Where the part begins whose grams are in the table, and its first gram.
+    tail: usize,
+    head: [u8; GRAM],
     mark: Marks,
 }
 
@@ -60,25 +62,27 @@ impl Sieve {
     pub fn new<'r>(patterns: impl Iterator<Item = &'r Regex>) -> Sieve {
         let mut sieve = Sieve {
             literals: Vec::new(),
-            places: vec![0; PAIRS].into(),
-            long: true,
+            distances: vec![0; SLOTS].into(),
+            stride: 6,
             unsought: 0,
             blind: false,
         };
         for pattern in patterns {
             sieve.add(pattern.shortcuts.telling(), pattern.mark);
         }
-        let stride = if sieve.long {
-            LONG_STRIDE
-        } else {
-            SHORT_STRIDE
-        };
-        for literal in &sieve.literals {
-            for (index, pair) in literal.bytes.windows(2).take(stride).enumerate() {
-                if let [first, second] = *pair
-                    && let Some(places) = sieve.places.get_mut(slot([first, second]))
-                {
-                    *places |= 1 << index;
+        for literal in &mut sieve.literals {
+            // OK because no literal is so short that a stride would leave one out.
+            literal.tail = literal.bytes.len() - (sieve.stride + GRAM - 1);
+            let grams = literal.bytes.windows(GRAM).skip(literal.tail);
+            for (distance, gram) in grams.enumerate() {
+                let Some(gram) = gram.first_chunk() else {
+                    break;
+                };
+                if distance == 0 {
+                    literal.head = *gram;
+                }
+                if let Some(distances) = sieve.distances.get_mut(slot(*gram)) {
+                    *distances |= 1 << distance;
                 }
             }
         }
@@ -89,23 +93,25 @@ impl Sieve {
         if self.literals.iter().any(|known| *known.bytes == *bytes) {
             return;
         }
-        match bytes.first_chunk() {
-            Some(head) if mark != 0 && self.literals.len() < MAX_LITERALS => {
-                self.long &= bytes.len() > LONG_STRIDE;
-                self.literals.push(Literal {
-                    head: *head,
-                    bytes: bytes.into(),
-                    mark,
-                });
-            }
-            _ => {
-                self.unsought |= mark;
-                self.blind = true;
-            }
+        if mark == 0 || self.literals.len() >= MAX_LITERALS {
+            self.unsought |= mark;
+            self.blind = true;
+            return;
         }
+        self.stride = match bytes.len() {
+            0..7 => 2,
+            7..9 => self.stride.min(4),
+            _ => self.stride,
+        };
+        self.literals.push(Literal {
+            bytes: bytes.into(),
+            tail: 0,
+            head: [0; GRAM],
+            mark,
+        });
     }
 
-    /// The first place where a literal stands; a line that ends before it matches none of the patterns.
+    /// A place in the first literal there is; a line that ends before it matches none of the patterns.
     pub fn next(&self, text: &[u8]) -> Option<usize> {
         if self.blind {
             return Some(0);
@@ -124,65 +130,72 @@ impl Sieve {
         marks
     }
 
-    /// The first place not before `at` where literals stand, and their marks.
+    /// The first place not before `at` where tails of literals begin, and their marks.
     fn find(&self, text: &[u8], at: usize) -> Option<(usize, Marks)> {
-        match self.long {
-            true => self.find_by::<LONG_STRIDE, { 3 * LONG_STRIDE + 2 }>(text, at),
-            false => self.find_by::<SHORT_STRIDE, { 3 * SHORT_STRIDE + 2 }>(text, at),
+        match self.stride {
+            6 => self.find_by::<6, { 3 * 6 + GRAM }>(text, at),
+            4 => self.find_by::<4, { 3 * 4 + GRAM }>(text, at),
+            _ => self.find_by::<2, { 3 * 2 + GRAM }>(text, at),
         }
     }
 
-    /// `BLOCK` is four pairs and what is between them.
+    /// `BLOCK` is four grams and what is between them.
     fn find_by<const STRIDE: usize, const BLOCK: usize>(
         &self,
         text: &[u8],
         at: usize,
     ) -> Option<(usize, Marks)> {
-        let table = self.places.first_chunk::<PAIRS>()?;
-        let mut pair_at = at + STRIDE - 1;
+        let distances = self.distances.first_chunk::<SLOTS>()?;
+        let mut gram_at = at + STRIDE - 1;
         loop {
-            // Lines that concern nobody spend their time here. The places are constants for the sake of speed.
-            while let Some(block) = text.get(pair_at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
-                let known = table[slot([block[0], block[1]])]
-                    | table[slot([block[STRIDE], block[STRIDE + 1]])]
-                    | table[slot([block[2 * STRIDE], block[2 * STRIDE + 1]])]
-                    | table[slot([block[3 * STRIDE], block[3 * STRIDE + 1]])];
-                if known != 0 {
+            // Lines that concern nobody spend their time here, so the places are constants.
+            while let Some(block) = text.get(gram_at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
+                let look_up = |at: usize| {
+                    distances[slot([block[at], block[at + 1], block[at + 2], block[at + 3]])]
+                };
+                if look_up(0) | look_up(STRIDE) | look_up(2 * STRIDE) | look_up(3 * STRIDE) != 0 {
                     break;
                 }
-                pair_at += 4 * STRIDE;
+                gram_at += 4 * STRIDE;
             }
             for _ in 0..4 {
-                let pair = text.get(pair_at..)?.first_chunk()?;
-                let mut places = table[slot(*pair)];
-                while places != 0 {
-                    // The highest first: that literal begins first.
-                    let place = places.ilog2();
-                    let begin = pair_at - place as usize;
-                    let marks = self.marks_at(text.get(begin..)?);
-                    if marks != 0 && begin >= at {
-                        return Some((begin, marks));
+                let gram = text.get(gram_at..)?.first_chunk()?;
+                let mut distances = distances[slot(*gram)];
+                while distances != 0 {
+                    // The greatest first: that tail begins first.
+                    let distance = distances.ilog2();
+                    // OK because the distance is less than the stride.
+                    let place = gram_at - distance as usize;
+                    let marks = self.marks_at(text, place);
+                    if marks != 0 {
+                        return Some((place, marks));
                     }
-                    places ^= 1 << place;
+                    distances ^= 1 << distance;
                 }
-                pair_at += STRIDE;
+                gram_at += STRIDE;
             }
         }
     }
 
-    /// The marks of the literals that `text` begins with.
-    fn marks_at(&self, text: &[u8]) -> Marks {
-        let Some(head) = text.first_chunk() else {
+    /// The marks of the literals whose tails begin here.
+    fn marks_at(&self, text: &[u8], tail: usize) -> Marks {
+        let Some(head) = text.get(tail..).and_then(<[u8]>::first_chunk) else {
             return 0;
         };
-        let here = self.literals.iter();
-        here.filter(|literal| literal.head == *head && text.starts_with(&literal.bytes))
-            .fold(0, |marks, literal| marks | literal.mark)
+        let stands = |literal: &&Literal| {
+            let begin = tail.checked_sub(literal.tail);
+            literal.head == *head
+                && begin
+                    .and_then(|begin| text.get(begin..))
+                    .is_some_and(|text| text.starts_with(&literal.bytes))
+        };
+        let here = self.literals.iter().filter(stands);
+        here.fold(0, |marks, literal| marks | literal.mark)
     }
 }
 
+/// The entry of a gram in the table; grams share entries.
 #[inline(always)]
-fn slot(pair: [u8; 2]) -> usize {
-    let pair = usize::from(u16::from_le_bytes(pair));
-    (pair ^ pair >> 4) % PAIRS
+fn slot(gram: [u8; GRAM]) -> usize {
+    (u32::from_le_bytes(gram).wrapping_mul(0x9e37_79b1) >> (u32::BITS - SLOT_BITS)) as usize
 }

@@ -371,12 +371,14 @@ impl Tracker {
     }
 }
 
+#[inline(always)]
 fn sip_word(state: &mut [u32; 4], word: u32) {
     state[3] ^= word;
     sip_round(state);
     state[0] ^= word;
 }
 
+#[inline(always)]
 fn sip_round([a, b, c, d]: &mut [u32; 4]) {
     *a = a.wrapping_add(*b);
     *b = b.rotate_left(5) ^ *a;

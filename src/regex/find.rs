@@ -57,65 +57,96 @@ impl Needle {
     /// Whether it stands at `at`.
     #[inline(always)]
     pub fn is_at(&self, text: &[u8], at: usize) -> bool {
-        text.get(at..)
-            .is_some_and(|rest| rest.starts_with(&self.bytes))
+        let [probe, _] = self.probes;
+        // The byte that is likely to be wrong first: a call costs more.
+        text.get(at + probe.index).copied() == self.bytes.get(probe.index).copied()
+            && text
+                .get(at..)
+                .is_some_and(|rest| rest.starts_with(&self.bytes))
     }
 
     /// The first place in `from..=to` where it stands.
     pub fn first(&self, text: &[u8], from: usize, to: usize) -> Option<usize> {
         let end = to.min(text.len().checked_sub(self.len())?) + 1;
-        let (first, second) = self.probed(text, from, end)?;
-        let (first, second) = (first.as_chunks().0, second.as_chunks().0);
         let mut at = from;
-        for (first, second) in first.iter().zip(second) {
-            let mut places = self.places(*first, *second);
+        while let Some((word, mut places)) = self.next_places(text, at, end) {
             while places != 0 {
-                let place = at + places.trailing_zeros() as usize / 8;
+                let place = word + places.trailing_zeros() as usize / 8;
                 if self.is_at(text, place) {
                     return Some(place);
                 }
                 places &= places - 1;
             }
-            at += WORD;
+            at = word + WORD;
         }
+        at = end - end.saturating_sub(at) % WORD;
         (at..end).find(|&place| self.is_at(text, place))
     }
 
     /// The last place in `from..=to` where it stands.
     pub fn last(&self, text: &[u8], from: usize, to: usize) -> Option<usize> {
         let mut end = to.min(text.len().checked_sub(self.len())?) + 1;
-        let (first, second) = self.probed(text, from, end)?;
-        let (first, second) = (first.as_rchunks().1, second.as_rchunks().1);
-        for (first, second) in first.iter().zip(second).rev() {
-            end -= WORD;
-            let mut places = self.places(*first, *second);
+        while let Some((word, mut places)) = self.previous_places(text, from, end) {
             while places != 0 {
                 let bit = usize::BITS - 1 - places.leading_zeros();
-                let place = end + bit as usize / 8;
+                let place = word + bit as usize / 8;
                 if self.is_at(text, place) {
                     return Some(place);
                 }
                 places ^= 1 << bit;
             }
+            end = word;
         }
+        end = from + end.saturating_sub(from) % WORD;
         (from..end).rev().find(|&place| self.is_at(text, place))
     }
 
+    /// The first of the whole words of places in `from..end` that has a likely one. Apart from what is done with it,
+    /// because everything the loop needs fits the registers then.
+    #[inline(never)]
+    fn next_places(&self, text: &[u8], from: usize, end: usize) -> Option<(usize, usize)> {
+        let (first, second) = self.probed(text, from, end)?;
+        let words = first.as_chunks().0.iter().zip(second.as_chunks().0);
+        for (index, (first, second)) in words.enumerate() {
+            let places = self.places(*first, *second);
+            if places != 0 {
+                return Some((from + index * WORD, places));
+            }
+        }
+        None
+    }
+
+    /// The same from the end.
+    #[inline(never)]
+    fn previous_places(&self, text: &[u8], from: usize, end: usize) -> Option<(usize, usize)> {
+        let (first, second) = self.probed(text, from, end)?;
+        let words = first.as_rchunks().1.iter().zip(second.as_rchunks().1);
+        for (index, (first, second)) in words.rev().enumerate() {
+            let places = self.places(*first, *second);
+            if places != 0 {
+                return Some((end - (index + 1) * WORD, places));
+            }
+        }
+        None
+    }
+
     /// What stands where the probed bytes would, were the literal in one of the places `from..end`.
+    #[inline(always)]
     fn probed<'t>(&self, text: &'t [u8], from: usize, end: usize) -> Option<(&'t [u8], &'t [u8])> {
-        let [first, second] = self.probes.map(|probe| probe.index);
+        let [Probe { index: first, .. }, Probe { index: second, .. }] = self.probes;
         Some((
             text.get(from + first..end + first)?,
             text.get(from + second..end + second)?,
         ))
     }
 
-    /// The top bit of each byte whose place has both probed bytes right, and perhaps of others.
+    /// The top bit of each byte whose place has both probed bytes right, and perhaps of some behind such a place.
     #[inline(always)]
     fn places(&self, first: [u8; WORD], second: [u8; WORD]) -> usize {
         let [probe, other] = self.probes;
-        zeros(usize::from_le_bytes(first) ^ probe.word)
-            & zeros(usize::from_le_bytes(second) ^ other.word)
+        let first = usize::from_le_bytes(first) ^ probe.word;
+        let second = usize::from_le_bytes(second) ^ other.word;
+        zeros(first | second)
     }
 }
 

@@ -42,9 +42,10 @@ pub struct Sieve {
 
 struct Literal {
     bytes: Box<[u8]>,
-    /// Where the part begins whose grams are in the table, and its first gram.
+    /// Where the part begins whose grams are in the table.
     tail: usize,
-    head: [u8; GRAM],
+    /// The last gram, which tells literals apart that begin alike.
+    end: [u8; GRAM],
     mark: Marks,
 }
 
@@ -78,9 +79,7 @@ impl Sieve {
                 let Some(gram) = gram.first_chunk() else {
                     break;
                 };
-                if distance == 0 {
-                    literal.head = *gram;
-                }
+                literal.end = *gram;
                 if let Some(distances) = sieve.distances.get_mut(slot(*gram)) {
                     *distances |= 1 << distance;
                 }
@@ -106,7 +105,7 @@ impl Sieve {
         self.literals.push(Literal {
             bytes: bytes.into(),
             tail: 0,
-            head: [0; GRAM],
+            end: [0; GRAM],
             mark,
         });
     }
@@ -179,12 +178,13 @@ impl Sieve {
 
     /// The marks of the literals whose tails begin here.
     fn marks_at(&self, text: &[u8], tail: usize) -> Marks {
-        let Some(head) = text.get(tail..).and_then(<[u8]>::first_chunk) else {
+        let end = text.get(tail + self.stride - 1..);
+        let Some(end) = end.and_then(<[u8]>::first_chunk) else {
             return 0;
         };
         let stands = |literal: &&Literal| {
             let begin = tail.checked_sub(literal.tail);
-            literal.head == *head
+            literal.end == *end
                 && begin
                     .and_then(|begin| text.get(begin..))
                     .is_some_and(|text| text.starts_with(&literal.bytes))

@@ -319,6 +319,9 @@ impl<'t> Walker<'t> {
                     _ => None,
                 });
             let end = match (literal, run.greedy) {
+                (Some((_, needle)), _) if low == high => {
+                    needle.is_at(self.text, low).then_some(low)
+                }
                 (None, true) => Some(high),
                 (None, false) => Some(low),
                 (Some((_, needle)), true) => needle.last(self.text, low, high),

@@ -278,7 +278,7 @@ impl Dispatch {
     pub fn outcome(&mut self, rule: &Rule, line: &[u8], outcome: Outcome, now_ms: u64) {
         let name = Quoted(&rule.name);
         match outcome.meaning {
-            Meaning::Knock(knock) => self.knock(rule, knock, now_ms),
+            Meaning::Knock(knock) => self.knock(rule, *knock, now_ms),
             Meaning::Progress(change) => {
                 let key = line.get(outcome.key).unwrap_or_default();
                 say!(self.log, Debug, "rule ", name, ": ", key, " ", change);

@@ -10,7 +10,8 @@
 
 use crate::regex::{Marks, Scratch, Sieve};
 use crate::rule::Rule;
-use crate::tracker::{Change, Terms, Tracker};
+use crate::tracker::{Change, Key, Terms, Tracker};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -39,7 +40,7 @@ pub enum Meaning {
     /// It moved its key's progress, forwards or back.
     Progress(Change),
     /// It completed the sequence.
-    Knock(Knock),
+    Knock(Box<Knock>),
 }
 
 /// One rule's view of one line.
@@ -91,6 +92,7 @@ pub struct Engine {
     scratch: Scratch,
     outcomes: Vec<Outcome>,
     own_tag: Option<Vec<u8>>,
+    seed: u64,
     /// Literals of the filters: a line without any of them concerns no rule.
     filters: Sieve,
     /// Literals of all patterns: one pass over a line tells which of them need not be tried.
@@ -109,7 +111,7 @@ impl Engine {
             let filter = rule.filter.pattern();
             let same = |entry: &Entry| entry.rule.filter.pattern() == filter;
             entries.push(Entry {
-                tracker: Tracker::new(terms(&rule, 0), setup.max_keys, setup.seed),
+                tracker: Tracker::new(terms(&rule, 0), setup.max_keys),
                 same_filter: entries.iter().position(same).unwrap_or(entries.len()),
                 current: Some(0),
                 counters: Counters::default(),
@@ -121,6 +123,7 @@ impl Engine {
             scratch: Scratch::new(),
             outcomes: Vec::new(),
             own_tag: setup.own_id.map(|id| text!("logknockd[", id, "]:")),
+            seed: setup.seed,
             filters,
             patterns,
             keys: Vec::new(),
@@ -130,6 +133,8 @@ impl Engine {
     /// Takes over from `old` the progress and the counters of every rule whose name and matching part
     /// are the same here.
     pub fn inherit(&mut self, old: Engine) {
+        // The progress is filed under hashes made with it.
+        self.seed = old.seed;
         for former in old.entries {
             let heir = self.entries.iter_mut().find(|entry| {
                 entry.rule.matches_as(&former.rule)
@@ -197,23 +202,38 @@ impl Engine {
         self.outcomes.clear();
         self.keys.clear();
         let seen = self.patterns.marks(line);
+        let mut latest: Option<Key> = None;
         for index in 0..self.entries.len() {
             let key = self.key(index, line, seen);
             self.keys.push(key.clone());
-            let Some(key) = key else {
+            let Some(range) = key else {
                 continue;
             };
+            if self.is_own(line) {
+                break;
+            }
             // OK because index is below the length.
             let entry = &mut self.entries[index];
             if entry.rule.ignores(line, seen, &mut self.scratch) {
                 continue;
             }
-            if self.is_own(line) {
-                break;
+            let bytes = line.get(range.clone()).unwrap_or_default();
+            let known = latest.filter(|key| key.bytes() == bytes);
+            let key = known.unwrap_or_else(|| Key::new(bytes, self.seed));
+            latest = Some(key);
+            let passed = Passed {
+                line,
+                seen,
+                key,
+                now_ms,
+            };
+            if let Some(meaning) = entry.meaning(index, &passed, &mut self.scratch) {
+                self.outcomes.push(Outcome {
+                    rule: index,
+                    key: range,
+                    meaning,
+                });
             }
-            let entry = &mut self.entries[index];
-            let outcome = entry.outcome(index, line, key, seen, now_ms, &mut self.scratch);
-            self.outcomes.extend(outcome);
         }
         let entries = &self.entries;
         let with_rule = |outcome: Outcome| (&entries[outcome.rule].rule, outcome);
@@ -233,60 +253,41 @@ impl Engine {
     }
 }
 
-impl Entry {
-    fn outcome(
-        &mut self,
-        index: usize,
-        line: &[u8],
-        range: Range<usize>,
-        seen: Marks,
-        now_ms: u64,
-        scratch: &mut Scratch,
-    ) -> Option<Outcome> {
-        self.counters.filtered += 1;
-        let key = line.get(range.clone())?;
-        let meaning = if key.len() > KEY_LIMIT {
-            Meaning::KeyTooLong
-        } else {
-            self.advance(index, line, key, seen, now_ms, scratch)?
-        };
-        Some(Outcome {
-            rule: index,
-            key: range,
-            meaning,
-        })
-    }
+/// A line that passed the filter of a rule.
+struct Passed<'l> {
+    line: &'l [u8],
+    seen: Marks,
+    key: Key<'l>,
+    now_ms: u64,
+}
 
-    fn advance(
-        &mut self,
-        index: usize,
-        line: &[u8],
-        key: &[u8],
-        seen: Marks,
-        now_ms: u64,
-        scratch: &mut Scratch,
-    ) -> Option<Meaning> {
+impl Entry {
+    fn meaning(&mut self, index: usize, passed: &Passed, scratch: &mut Scratch) -> Option<Meaning> {
+        self.counters.filtered += 1;
+        if passed.key.bytes().len() > KEY_LIMIT {
+            return Some(Meaning::KeyTooLong);
+        }
         let current = self.current?;
         let sequence = self.rule.sequences.get(current)?;
-        let matched = match sequence.possible(seen) {
+        let matched = match sequence.possible(passed.seen) {
             0 => 0,
             possible => {
-                let tried = possible & self.tracker.awaited(key);
-                sequence.matched(line, tried, scratch)
+                let tried = possible & self.tracker.awaited(passed.key);
+                sequence.matched(passed.line, tried, scratch)
             }
         };
-        let change = self.tracker.advance(key, matched, now_ms);
+        let change = self.tracker.advance(passed.key, matched, passed.now_ms);
         self.counters.evicted += u64::from(change.evicted);
         if !change.complete {
             return Some(Meaning::Progress(change));
         }
         self.counters.knocks += 1;
-        Some(Meaning::Knock(Knock {
+        Some(Meaning::Knock(Box::new(Knock {
             rule: index,
             sequence: current,
-            key: key.to_vec(),
-            groups: sequence.groups(line, scratch),
-        }))
+            key: passed.key.bytes().to_vec(),
+            groups: sequence.groups(passed.line, scratch),
+        })))
     }
 }
 

@@ -106,16 +106,26 @@ impl Rule {
 impl Sequence {
     /// The steps that a line may match in which these literals have been seen.
     pub fn possible(&self, seen: Marks) -> Steps {
-        let bits = self.steps.iter().zip(bits());
-        bits.filter(|(step, _)| step.may_match(seen))
-            .fold(0, |steps, (_, bit)| steps | bit)
+        let (mut possible, mut bit) = (0, 1);
+        for step in &self.steps {
+            if step.may_match(seen) {
+                possible |= bit;
+            }
+            bit <<= 1;
+        }
+        possible
     }
 
     /// Which of the steps `awaited` the line matches. Those not awaited are not tried.
     pub fn matched(&self, line: &[u8], awaited: Steps, scratch: &mut Scratch) -> Steps {
-        let bits = self.steps.iter().zip(bits());
-        bits.filter(|(step, bit)| awaited & bit != 0 && step.is_match(line, scratch))
-            .fold(0, |steps, (_, bit)| steps | bit)
+        let (mut matched, mut bit) = (0, 1);
+        for step in &self.steps {
+            if awaited & bit != 0 && step.is_match(line, scratch) {
+                matched |= bit;
+            }
+            bit <<= 1;
+        }
+        matched
     }
 
     /// The groups of the last step's match in `line`; one that took no part is empty.
@@ -132,9 +142,4 @@ impl Sequence {
         };
         (1..=step.group_count()).map(group).collect()
     }
-}
-
-/// The bit of each step.
-fn bits() -> impl Iterator<Item = Steps> {
-    (0..Steps::BITS).map(|index| 1 << index)
 }

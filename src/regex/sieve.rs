@@ -132,46 +132,52 @@ impl Sieve {
     /// The first place not before `at` where tails of literals begin, and their marks.
     fn find(&self, text: &[u8], at: usize) -> Option<(usize, Marks)> {
         match self.stride {
-            6 => self.find_by::<6, { 3 * 6 + GRAM }>(text, at),
-            4 => self.find_by::<4, { 3 * 4 + GRAM }>(text, at),
-            _ => self.find_by::<2, { 3 * 2 + GRAM }>(text, at),
+            6 => self.find_by::<6, { 6 * 7 + GRAM }>(text, at),
+            4 => self.find_by::<4, { 4 * 7 + GRAM }>(text, at),
+            _ => self.find_by::<2, { 2 * 7 + GRAM }>(text, at),
         }
     }
 
-    /// `BLOCK` is four grams and what is between them.
+    /// `BLOCK` is eight grams and what is between them.
     fn find_by<const STRIDE: usize, const BLOCK: usize>(
         &self,
         text: &[u8],
         at: usize,
     ) -> Option<(usize, Marks)> {
         let distances = self.distances.first_chunk::<SLOTS>()?;
-        let mut gram_at = at + STRIDE - 1;
+        let mut rest = text.get(at + STRIDE - 1..)?;
         loop {
             // Lines that concern nobody spend their time here, so the places are constants.
-            while let Some(block) = text.get(gram_at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
-                let look_up = |at: usize| {
+            while let Some(block) = rest.first_chunk::<BLOCK>() {
+                let look_up = |index: usize| {
+                    let at = index * STRIDE;
                     distances[slot([block[at], block[at + 1], block[at + 2], block[at + 3]])]
                 };
-                if look_up(0) | look_up(STRIDE) | look_up(2 * STRIDE) | look_up(3 * STRIDE) != 0 {
+                let first = look_up(0) | look_up(1) | look_up(2) | look_up(3);
+                let second = look_up(4) | look_up(5) | look_up(6) | look_up(7);
+                if first != 0 {
                     break;
                 }
-                gram_at += 4 * STRIDE;
+                rest = rest.get(4 * STRIDE..).unwrap_or_default();
+                if second != 0 {
+                    break;
+                }
+                rest = rest.get(4 * STRIDE..).unwrap_or_default();
             }
             for _ in 0..4 {
-                let gram = text.get(gram_at..)?.first_chunk()?;
-                let mut distances = distances[slot(*gram)];
+                let mut distances = distances[slot(*rest.first_chunk()?)];
                 while distances != 0 {
                     // The greatest first: that tail begins first.
                     let distance = distances.ilog2();
                     // OK because the distance is less than the stride.
-                    let place = gram_at - distance as usize;
+                    let place = text.len() - rest.len() - distance as usize;
                     let marks = self.marks_at(text, place);
                     if marks != 0 {
                         return Some((place, marks));
                     }
                     distances ^= 1 << distance;
                 }
-                gram_at += STRIDE;
+                rest = rest.get(STRIDE..)?;
             }
         }
     }

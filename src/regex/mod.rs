@@ -77,13 +77,19 @@ impl Regex {
         })
     }
 
-    /// The same without shortcuts, so that tests can compare the two.
+    /// The same by running the program for every pattern, so that tests can compare the two.
+    #[doc(hidden)]
+    pub fn without_chain(mut self) -> Regex {
+        self.chain = None;
+        self
+    }
+
+    /// The same by running the program on every text, too.
     #[doc(hidden)]
     pub fn without_shortcuts(mut self) -> Regex {
         self.shortcuts = Shortcuts::none();
-        self.chain = None;
         self.mark = 0;
-        self
+        self.without_chain()
     }
 
     /// The text this was compiled from.

@@ -215,4 +215,36 @@ mod tests {
         let expected: Vec<String> = (0..9000).map(|n: u32| n.to_string()).collect();
         assert_eq!(lines(&[&text]), expected);
     }
+    #[test]
+    fn lines_are_skipped_up_to_the_place_found_and_counted() {
+        let mut buffer = LineBuffer::new(0);
+        let text = b"one\ntwo\nthree\nfour";
+        buffer.room()[..text.len()].copy_from_slice(text);
+        buffer.add(text.len());
+        assert_eq!(buffer.skip_lines(|_| Some(5)), 1);
+        assert_eq!(buffer.skip_lines(|_| Some(0)), 0);
+        assert_eq!(buffer.next_line().map(|line| line.bytes), Some(&b"two"[..]));
+        assert_eq!(buffer.skip_lines(|_| None), 1);
+        assert_eq!(buffer.next_line(), None);
+        buffer.finish();
+        assert_eq!(
+            buffer.next_line().map(|line| line.bytes),
+            Some(&b"four"[..])
+        );
+        assert_eq!(buffer.skip_lines(|_| None), 0);
+    }
+
+    #[test]
+    fn the_rest_of_a_cut_line_is_not_skipped_as_a_line() {
+        let mut buffer = LineBuffer::new(0);
+        let room = buffer.room();
+        room.fill(b'x');
+        let count = room.len();
+        buffer.add(count);
+        assert!(buffer.next_line().is_some_and(|line| line.cut));
+        buffer.room()[..6].copy_from_slice(b"x\nend\n");
+        buffer.add(6);
+        assert_eq!(buffer.skip_lines(|_| None), 0);
+        assert_eq!(buffer.next_line().map(|line| line.bytes), Some(&b"end"[..]));
+    }
 }

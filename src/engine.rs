@@ -104,8 +104,8 @@ pub struct Engine {
 impl Engine {
     /// An engine in which no key has come anywhere.
     pub fn new(rules: Vec<Rule>, setup: &Setup) -> Engine {
-        let filters = Sieve::new(rules.iter().map(|rule| &rule.filter));
-        let patterns = Sieve::new(rules.iter().flat_map(Rule::regexes));
+        let filters = Sieve::new(&mut rules.iter().map(|rule| &rule.filter));
+        let patterns = Sieve::new(&mut rules.iter().flat_map(Rule::regexes));
         let mut entries: Vec<Entry> = Vec::new();
         for rule in rules {
             let filter = rule.filter.pattern();

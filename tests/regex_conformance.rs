@@ -46,7 +46,7 @@ fn fault(row: &Row, scratch: &mut Scratch) -> Option<String> {
     let expected: Spans = spans(row.python);
     let program = Regex::new(pattern).ok()?.without_chain();
     let plain = Regex::new(pattern).ok()?.without_shortcuts();
-    let seen = Sieve::new([&regex].into_iter()).marks(&row.text);
+    let seen = Sieve::new(&mut [&regex].into_iter()).marks(&row.text);
     if expected.is_some() && !regex.may_match(seen) {
         return Some(format!("{pattern:?}: sieved out"));
     }

@@ -98,7 +98,7 @@ fn all_ways(pattern: &str) -> Option<Ways> {
     let program = Regex::new(pattern).ok()?.without_chain();
     let plain = Regex::new(pattern).ok()?.without_shortcuts();
     Some(Ways {
-        sieve: Sieve::new([&fast].into_iter()),
+        sieve: Sieve::new(&mut [&fast].into_iter()),
         regexes: [fast, program, plain],
     })
 }

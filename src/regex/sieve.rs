@@ -6,9 +6,8 @@
 //! The one idea: in the last nine bytes of a literal stand six runs of four, so one of them begins at a place that
 //! six divides. It is enough to look up the four bytes at every sixth place in a table; the literals are compared
 //! where the table knows them. So most of the text is never looked at, and the number of patterns hardly matters. With
-//! shorter literals it is every fourth or second place.
+//! shorter literals it is every third place.
 
-use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -16,8 +15,11 @@ use super::Regex;
 
 /// Bytes that are looked up together.
 const GRAM: usize = 4;
+/// Strides: the long one where all literals are long enough for it.
+const LONG: usize = 6;
+const SHORT: usize = 3;
 /// Shorter literals are not sought.
-const MIN_LITERAL: usize = GRAM + 1;
+const MIN_LITERAL: usize = SHORT + GRAM - 1;
 /// More are not sought: comparing with each of them would take too long where they resemble the text.
 const MAX_LITERALS: usize = 64;
 /// Entries of the table, as a power of two.
@@ -31,8 +33,8 @@ pub type Marks = u64;
 pub struct Sieve {
     literals: Vec<Literal>,
     /// For each gram, how far behind the place where a tail begins it stands, one bit for each distance; zero for most.
-    distances: Box<[u8]>,
-    /// Every how many bytes a gram is looked up: 6, 4 or 2.
+    distances: Vec<u8>,
+    /// Every how many bytes a gram is looked up.
     stride: usize,
     /// Marks of the literals that are not sought.
     unsought: Marks,
@@ -41,7 +43,7 @@ pub struct Sieve {
 }
 
 struct Literal {
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     /// Where the part begins whose grams are in the table.
     tail: usize,
     /// The last gram, which tells literals apart that begin alike.
@@ -60,11 +62,11 @@ pub(super) fn mark(literal: &[u8]) -> Marks {
 
 impl Sieve {
     /// A sieve for these patterns.
-    pub fn new<'r>(patterns: impl Iterator<Item = &'r Regex>) -> Sieve {
+    pub fn new<'r>(patterns: &mut dyn Iterator<Item = &'r Regex>) -> Sieve {
         let mut sieve = Sieve {
             literals: Vec::new(),
-            distances: vec![0; SLOTS].into(),
-            stride: 6,
+            distances: vec![0; SLOTS],
+            stride: LONG,
             unsought: 0,
             blind: false,
         };
@@ -89,7 +91,7 @@ impl Sieve {
     }
 
     fn add(&mut self, bytes: &[u8], mark: Marks) {
-        if self.literals.iter().any(|known| *known.bytes == *bytes) {
+        if self.literals.iter().any(|known| known.bytes == bytes) {
             return;
         }
         if mark == 0 || self.literals.len() >= MAX_LITERALS {
@@ -97,13 +99,11 @@ impl Sieve {
             self.blind = true;
             return;
         }
-        self.stride = match bytes.len() {
-            0..7 => 2,
-            7..9 => self.stride.min(4),
-            _ => self.stride,
-        };
+        if bytes.len() < LONG + GRAM - 1 {
+            self.stride = SHORT;
+        }
         self.literals.push(Literal {
-            bytes: bytes.into(),
+            bytes: bytes.to_vec(),
             tail: 0,
             end: [0; GRAM],
             mark,
@@ -132,9 +132,8 @@ impl Sieve {
     /// The first place not before `at` where tails of literals begin, and their marks.
     fn find(&self, text: &[u8], at: usize) -> Option<(usize, Marks)> {
         match self.stride {
-            6 => self.find_by::<6, { 6 * 7 + GRAM }>(text, at),
-            4 => self.find_by::<4, { 4 * 7 + GRAM }>(text, at),
-            _ => self.find_by::<2, { 2 * 7 + GRAM }>(text, at),
+            LONG => self.find_by::<LONG, { LONG * 7 + GRAM }>(text, at),
+            _ => self.find_by::<SHORT, { SHORT * 7 + GRAM }>(text, at),
         }
     }
 

@@ -255,7 +255,7 @@ fn a_sieve_lets_every_match_through_and_little_else() {
     let short = [long[0], long[1], "x=1234", " DPT=22"];
     for patterns in [&long[..1], &long[..], &short[..], &short[1..2]] {
         let regexes: Vec<Regex> = patterns.iter().map(|pattern| compiled(pattern)).collect();
-        let sieve = Sieve::new(regexes.iter());
+        let sieve = Sieve::new(&mut regexes.iter());
         for literal in [
             " PROTO=UDP",
             "Bad password ",
@@ -285,7 +285,7 @@ fn a_sieve_lets_every_match_through_and_little_else() {
 fn a_sieve_that_cannot_know_stops_everywhere() {
     let many = |count: u32| (0..count).map(|number| compiled(&format!("literal {number}:")));
     for patterns in [vec![compiled(r"(\S+) x")], many(100).collect()] {
-        let sieve = Sieve::new(patterns.iter());
+        let sieve = Sieve::new(&mut patterns.iter());
         assert_eq!(sieve.next(b"nothing"), Some(0));
         let line = b"here is literal 99: and literal 3:";
         let seen = sieve.marks(line);

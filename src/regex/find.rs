@@ -55,7 +55,7 @@ impl Needle {
     }
 
     /// Whether it stands at `at`.
-    #[inline(always)]
+    #[inline(never)]
     pub fn is_at(&self, text: &[u8], at: usize) -> bool {
         let [probe, _] = self.probes;
         // The byte that is likely to be wrong first: a call costs more.

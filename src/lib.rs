@@ -13,7 +13,8 @@
 //! 2. [`engine`] takes a line and the time it came. Each [`rule`] asks its filter whether the line
 //!    concerns it and whose it is (the *key*), and its steps which of them the line matches; a
 //!    [`tracker`] keeps each key's progress in bounded memory. A completed sequence is a *knock*.
-//!    Patterns are matched by [`regex`], whose time is linear in the line, always.
+//!    Patterns are matched by [`regex`], whose time is linear in the line, always; most lines concern no
+//!    rule and are sieved out before a pattern is tried ([`regex::Sieve`]).
 //! 3. [`dispatch`] fills the captured values into the rule's commands ([`template`]: a value can never
 //!    add a word or choose what is run) and queues them as a job.
 //! 4. [`runner`] runs one child at a time, each with a deadline, and logs what they print ([`log`]).

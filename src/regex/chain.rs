@@ -17,7 +17,7 @@ use super::literal::Shortcuts;
 use super::set::Set;
 use super::tree::{Look, Node, Repeat};
 
-/// Steps for every byte of the text, and for one that is short.
+/// Steps for every byte of the text, and for one that is short. A byte that is searched through is a step.
 const STEPS_PER_BYTE: usize = 32;
 const STEPS_AT_LEAST: usize = 512;
 
@@ -286,7 +286,7 @@ impl<'t> Walker<'t> {
                 if before != *byte || at < from || at > end {
                     let length = find_byte(*byte, rest).unwrap_or(rest.len());
                     self.until = (at, at + length, *byte);
-                    self.steps = self.steps.saturating_sub(length / size_of::<usize>());
+                    self.steps = self.steps.saturating_sub(length);
                 }
                 self.until.1
             }
@@ -339,7 +339,7 @@ impl<'t> Walker<'t> {
             } else {
                 choice.low += passed + 1;
             }
-            self.spend(1 + passed / size_of::<usize>())?;
+            self.spend(1 + passed)?;
             match (end, literal) {
                 (None, _) => {}
                 (Some(end), None) => return Some((link + 1, end)),

@@ -97,8 +97,9 @@ fn all_ways(pattern: &str) -> Option<Ways> {
     let fast = Regex::new(pattern).ok()?;
     let program = Regex::new(pattern).ok()?.without_chain();
     let plain = Regex::new(pattern).ok()?.without_shortcuts();
+    let sieve = Sieve::new(&mut [&fast].into_iter());
     Some(Ways {
-        sieve: Sieve::new(&mut [&fast].into_iter()),
+        sieve,
         regexes: [fast, program, plain],
     })
 }

@@ -62,7 +62,7 @@ pub(super) fn mark(literal: &[u8]) -> Marks {
 
 impl Sieve {
     /// A sieve for these patterns.
-    pub fn new<'r>(patterns: &mut dyn Iterator<Item = &'r Regex>) -> Sieve {
+    pub fn new(patterns: &mut dyn Iterator<Item = &Regex>) -> Sieve {
         let mut sieve = Sieve {
             literals: Vec::new(),
             distances: vec![0; SLOTS],

@@ -240,7 +240,7 @@ impl Dispatch {
     ) {
         let name = Quoted(&rule.name);
         match outcome.meaning {
-            Meaning::Knock(knock) => self.knock(rule, knock, now_ms),
+            Meaning::Knock(knock) => self.knock(rule, *knock, now_ms),
             Meaning::Progress(change) => {
                 let key = line.get(outcome.key).unwrap_or_default();
                 let source = Quoted(source);

@@ -102,7 +102,14 @@ impl Replay {
                 0 => buffer.finish(),
                 count => buffer.add(count),
             }
-            while let Some(line) = buffer.next_line() {
+            loop {
+                // Where time limits count, the time of every line does.
+                if self.clock.is_none() {
+                    self.lines += buffer.skip_lines(|text| self.engine.concern(text));
+                }
+                let Some(line) = buffer.next_line() else {
+                    break;
+                };
                 self.lines += 1;
                 self.line(&prefix, self.lines - first, line.bytes);
             }

@@ -8,9 +8,10 @@
 //! `--trace` feed itself. Only the syslog tag of this very process counts as ours, and only in the place
 //! of a tag: text that a stranger put further back in a line cannot hide that line.
 
-use crate::regex::Scratch;
+use crate::regex::{Marks, Scratch, Sieve};
 use crate::rule::Rule;
-use crate::tracker::{Change, Terms, Tracker};
+use crate::tracker::{Change, Key, Terms, Tracker};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -39,7 +40,7 @@ pub enum Meaning {
     /// It moved its key's progress, forwards or back.
     Progress(Change),
     /// It completed the sequence.
-    Knock(Knock),
+    Knock(Box<Knock>),
 }
 
 /// One rule's view of one line.
@@ -66,6 +67,8 @@ pub struct Counters {
 
 struct Entry {
     rule: Rule,
+    /// Index of the first rule that has the same filter.
+    same_filter: usize,
     tracker: Tracker,
     /// The sequence that counts; none when every one-time sequence is spent.
     current: Option<usize>,
@@ -89,28 +92,49 @@ pub struct Engine {
     scratch: Scratch,
     outcomes: Vec<Outcome>,
     own_tag: Option<Vec<u8>>,
+    seed: u64,
+    /// Literals of the filters: a line without any of them concerns no rule.
+    filters: Sieve,
+    /// Literals of all patterns: one pass over a line tells which of them need not be tried.
+    patterns: Sieve,
+    /// What the filters found in the line, as far as they were asked.
+    keys: Vec<Option<Range<usize>>>,
 }
 
 impl Engine {
     /// An engine in which no key has come anywhere.
     pub fn new(rules: Vec<Rule>, setup: &Setup) -> Engine {
-        let entry = |rule: Rule| Entry {
-            tracker: Tracker::new(terms(&rule, 0), setup.max_keys, setup.seed),
-            current: Some(0),
-            counters: Counters::default(),
-            rule,
-        };
+        let filters = Sieve::new(&mut rules.iter().map(|rule| &rule.filter));
+        let patterns = Sieve::new(&mut rules.iter().flat_map(Rule::regexes));
+        let mut entries: Vec<Entry> = Vec::new();
+        for rule in rules {
+            let filter = rule.filter.pattern();
+            let same = |entry: &Entry| entry.rule.filter.pattern() == filter;
+            entries.push(Entry {
+                tracker: Tracker::new(terms(&rule, 0), setup.max_keys),
+                same_filter: entries.iter().position(same).unwrap_or(entries.len()),
+                current: Some(0),
+                counters: Counters::default(),
+                rule,
+            });
+        }
         Engine {
-            entries: rules.into_iter().map(entry).collect(),
+            entries,
             scratch: Scratch::new(),
             outcomes: Vec::new(),
             own_tag: setup.own_id.map(|id| text!("logknockd[", id, "]:")),
+            seed: setup.seed,
+            filters,
+            patterns,
+            keys: Vec::new(),
         }
     }
 
     /// Takes over from `old` the progress and the counters of every rule whose name and matching part
     /// are the same here.
     pub fn inherit(&mut self, old: Engine) {
+        // The progress is filed under hashes made with it.
+        self.seed = old.seed;
         for former in old.entries {
             let heir = self
                 .entries
@@ -165,6 +189,12 @@ impl Engine {
         words.find(|word| word.ends_with(b":")) == Some(own_tag)
     }
 
+    /// A place in `text`, which may be many lines: those that end before it concern no rule. None if that is
+    /// all of them. It is far quicker than asking [`Engine::line`] about each.
+    pub fn concern(&self, text: &[u8]) -> Option<usize> {
+        self.filters.next(text)
+    }
+
     /// What `line`, which came at `now_ms`, means to each rule whose filter it passes.
     pub fn line(
         &mut self,
@@ -172,69 +202,94 @@ impl Engine {
         now_ms: u64,
     ) -> impl Iterator<Item = (&Rule, Outcome)> + use<'_> {
         self.outcomes.clear();
+        self.keys.clear();
+        let seen = self.patterns.marks(line);
+        let mut latest: Option<Key> = None;
         for index in 0..self.entries.len() {
-            // OK because index is below the length.
-            let Some(key) = self.entries[index].rule.key(line, &mut self.scratch) else {
+            let key = self.key(index, line, seen);
+            self.keys.push(key.clone());
+            let Some(range) = key else {
                 continue;
             };
             if self.is_own(line) {
                 break;
             }
-            let outcome = self.entries[index].outcome(index, line, key, now_ms, &mut self.scratch);
-            self.outcomes.extend(outcome);
+            // OK because index is below the length.
+            let entry = &mut self.entries[index];
+            if entry.rule.ignores(line, seen, &mut self.scratch) {
+                continue;
+            }
+            let bytes = line.get(range.clone()).unwrap_or_default();
+            let known = latest.filter(|key| key.bytes() == bytes);
+            let key = known.unwrap_or_else(|| Key::new(bytes, self.seed));
+            latest = Some(key);
+            let passed = Passed {
+                line,
+                seen,
+                key,
+                now_ms,
+            };
+            if let Some(meaning) = entry.meaning(index, &passed, &mut self.scratch) {
+                self.outcomes.push(Outcome {
+                    rule: index,
+                    key: range,
+                    meaning,
+                });
+            }
         }
         let entries = &self.entries;
         let with_rule = |outcome: Outcome| (&entries[outcome.rule].rule, outcome);
         self.outcomes.drain(..).map(with_rule)
     }
+
+    /// What the filter of a rule finds in a line; those of the rules before it have been asked.
+    fn key(&mut self, index: usize, line: &[u8], seen: Marks) -> Option<Range<usize>> {
+        let entry = self.entries.get(index)?;
+        if let Some(key) = self.keys.get(entry.same_filter) {
+            return key.clone();
+        }
+        if !entry.rule.filter.may_match(seen) {
+            return None;
+        }
+        entry.rule.key(line, &mut self.scratch)
+    }
+}
+
+/// A line that passed the filter of a rule.
+struct Passed<'l> {
+    line: &'l [u8],
+    seen: Marks,
+    key: Key<'l>,
+    now_ms: u64,
 }
 
 impl Entry {
-    fn outcome(
-        &mut self,
-        index: usize,
-        line: &[u8],
-        range: Range<usize>,
-        now_ms: u64,
-        scratch: &mut Scratch,
-    ) -> Option<Outcome> {
+    fn meaning(&mut self, index: usize, passed: &Passed, scratch: &mut Scratch) -> Option<Meaning> {
         self.counters.filtered += 1;
-        let key = line.get(range.clone())?;
-        let meaning = if key.len() > KEY_LIMIT {
-            Meaning::KeyTooLong
-        } else {
-            self.advance(index, line, key, now_ms, scratch)?
-        };
-        Some(Outcome {
-            rule: index,
-            key: range,
-            meaning,
-        })
-    }
-
-    fn advance(
-        &mut self,
-        index: usize,
-        line: &[u8],
-        key: &[u8],
-        now_ms: u64,
-        scratch: &mut Scratch,
-    ) -> Option<Meaning> {
+        if passed.key.bytes().len() > KEY_LIMIT {
+            return Some(Meaning::KeyTooLong);
+        }
         let current = self.current?;
         let sequence = self.rule.sequences.get(current)?;
-        let matched = sequence.matched(line, self.tracker.awaited(key), scratch);
-        let change = self.tracker.advance(key, matched, now_ms);
+        let matched = match sequence.possible(passed.seen) {
+            0 => 0,
+            possible => {
+                let tried = possible & self.tracker.awaited(passed.key);
+                sequence.matched(passed.line, tried, scratch)
+            }
+        };
+        let change = self.tracker.advance(passed.key, matched, passed.now_ms);
         self.counters.evicted += u64::from(change.evicted);
         if !change.complete {
             return Some(Meaning::Progress(change));
         }
         self.counters.knocks += 1;
-        Some(Meaning::Knock(Knock {
+        Some(Meaning::Knock(Box::new(Knock {
             rule: index,
             sequence: current,
-            key: key.to_vec(),
-            groups: sequence.groups(line, scratch),
-        }))
+            key: passed.key.bytes().to_vec(),
+            groups: sequence.groups(passed.line, scratch),
+        })))
     }
 }
 

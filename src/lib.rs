@@ -15,7 +15,8 @@
 //! 2. [`engine`] takes a line and the time it came. Each [`rule`] asks its filter whether the line
 //!    concerns it and whose it is (the *key*), and its steps which of them the line matches; a
 //!    [`tracker`] keeps each key's progress in bounded memory. A completed sequence is a *knock*.
-//!    Patterns are matched by [`regex`], whose time is linear in the line, always.
+//!    Patterns are matched by [`regex`], whose time is linear in the line, always; most lines concern no
+//!    rule and are sieved out before a pattern is tried ([`regex::Sieve`]).
 //! 3. [`request`] fills the captured values into the rule's commands ([`template`]: a value can never
 //!    add a word or choose what is run). For a rule with a timeout it opens or renews a [`lease`].
 //! 4. [`dispatch`] has the [`ledger`] write what is opened to the [`record`] on disk, and queues the commands

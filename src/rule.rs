@@ -4,7 +4,7 @@
 //! every placeholder of a command names a group of the step that fills it, and what must come together
 //! (a timeout and the commands that close again) is one value. Only `config` builds rules.
 
-use crate::regex::{Regex, Scratch};
+use crate::regex::{Marks, Regex, Scratch};
 use crate::template::Template;
 use crate::tracker::Steps;
 use alloc::string::String;
@@ -48,15 +48,17 @@ pub struct LeaseTerms {
 }
 
 impl Rule {
-    /// Where the key of `line` stands, if the line concerns this rule. A filter whose first group took
+    /// Where the key of `line` stands, if the line passes the filter. A filter whose first group took
     /// no part in the match gives an empty key.
     pub fn key(&self, line: &[u8], scratch: &mut Scratch) -> Option<Range<usize>> {
-        let key = self.filter.captures(line, scratch)?.get(1).unwrap_or(0..0);
-        let is_ignored = |ignore: &Regex| ignore.is_match(line, scratch);
-        if self.ignore.as_ref().is_some_and(is_ignored) {
-            return None;
-        }
-        Some(key)
+        Some(self.filter.captures(line, scratch)?.get(1).unwrap_or(0..0))
+    }
+
+    /// Whether a line that passes the filter is to be passed over. What is known of it are the
+    /// literals `seen` in it.
+    pub fn ignores(&self, line: &[u8], seen: Marks, scratch: &mut Scratch) -> bool {
+        let ignore = self.ignore.as_ref();
+        ignore.is_some_and(|ignore| ignore.may_match(seen) && ignore.is_match(line, scratch))
     }
 
     /// The number of steps of a sequence, 1 to 32.
@@ -84,12 +86,16 @@ impl Rule {
                 == (other.within_ms, other.repeats, other.one_time)
     }
 
-    fn patterns(&self) -> impl Iterator<Item = &str> {
+    /// All its patterns: filter, `ignore`, and the steps of each sequence.
+    pub fn regexes(&self) -> impl Iterator<Item = &Regex> {
         let steps = self.sequences.iter().flat_map(|sequence| &sequence.steps);
-        let all = core::iter::once(&self.filter)
+        core::iter::once(&self.filter)
             .chain(&self.ignore)
-            .chain(steps);
-        all.map(Regex::pattern)
+            .chain(steps)
+    }
+
+    fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.regexes().map(Regex::pattern)
     }
 
     fn lengths(&self) -> impl Iterator<Item = usize> {
@@ -98,14 +104,26 @@ impl Rule {
 }
 
 impl Sequence {
+    /// The steps that a line may match in which these literals have been seen.
+    pub fn possible(&self, seen: Marks) -> Steps {
+        let (mut possible, mut bit) = (0, 1);
+        for step in &self.steps {
+            if step.may_match(seen) {
+                possible |= bit;
+            }
+            bit <<= 1;
+        }
+        possible
+    }
+
     /// Which of the steps `awaited` the line matches. Those not awaited are not tried.
     pub fn matched(&self, line: &[u8], awaited: Steps, scratch: &mut Scratch) -> Steps {
-        let mut matched = 0;
-        for (index, step) in self.steps.iter().enumerate() {
-            let bit = 1 << index;
+        let (mut matched, mut bit) = (0, 1);
+        for step in &self.steps {
             if awaited & bit != 0 && step.is_match(line, scratch) {
                 matched |= bit;
             }
+            bit <<= 1;
         }
         matched
     }

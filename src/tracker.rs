@@ -61,6 +61,28 @@ impl Put for Change {
     }
 }
 
+/// A key as it is looked up: the trackers of all rules share the work of hashing it.
+#[derive(Clone, Copy)]
+pub struct Key<'k> {
+    bytes: &'k [u8],
+    hash: u32,
+}
+
+impl<'k> Key<'k> {
+    /// `seed` should be a secret, and is the same for all keys of a tracker.
+    pub fn new(bytes: &'k [u8], seed: u64) -> Key<'k> {
+        Key {
+            bytes,
+            hash: hash(bytes, seed),
+        }
+    }
+
+    /// The key itself.
+    pub fn bytes(&self) -> &'k [u8] {
+        self.bytes
+    }
+}
+
 /// "No slot": one more than the largest index, as at most 65535 keys are held.
 const NONE: u16 = u16::MAX;
 
@@ -82,7 +104,6 @@ struct Slot {
 pub struct Tracker {
     terms: Terms,
     max_keys: usize,
-    seed: u64,
     slots: Vec<Slot>,
     /// First slot of each chain; the length is a power of two.
     buckets: Vec<u16>,
@@ -93,12 +114,11 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// A tracker without keys. `max_keys` is at least 1 and at most 65535; `seed` should be a secret.
-    pub fn new(terms: Terms, max_keys: usize, seed: u64) -> Tracker {
+    /// A tracker without keys. `max_keys` is at least 1 and at most 65535.
+    pub fn new(terms: Terms, max_keys: usize) -> Tracker {
         Tracker {
             terms,
             max_keys: max_keys.clamp(1, usize::from(NONE)),
-            seed,
             slots: Vec::new(),
             buckets: Vec::new(),
             free: NONE,
@@ -132,8 +152,8 @@ impl Tracker {
     }
 
     /// The steps a line of `key` could match to any effect. All others need not be tried.
-    pub fn awaited(&self, key: &[u8]) -> Steps {
-        let progress = match self.find(key, self.hash(key)) {
+    pub fn awaited(&self, key: Key) -> Steps {
+        let progress = match self.find(key) {
             Some(index) => self.slots[usize::from(index)].progress,
             None => 0,
         };
@@ -147,19 +167,18 @@ impl Tracker {
     }
 
     /// Counts a line of `key` that matches the steps `matched`, at the time `now_ms`.
-    pub fn advance(&mut self, key: &[u8], matched: Steps, now_ms: u64) -> Change {
-        let hash = self.hash(key);
-        match self.find(key, hash) {
+    pub fn advance(&mut self, key: Key, matched: Steps, now_ms: u64) -> Change {
+        match self.find(key) {
             Some(index) => self.advance_slot(index, matched, now_ms),
-            None => self.begin(key, hash, matched, now_ms),
+            None => self.begin(key, matched, now_ms),
         }
     }
 
-    fn begin(&mut self, key: &[u8], hash: u32, matched: Steps, now_ms: u64) -> Change {
+    fn begin(&mut self, key: Key, matched: Steps, now_ms: u64) -> Change {
         let after = self.candidates(0) & matched;
         let complete = self.is_complete(after);
         let kept = self.kept(after);
-        let evicted = kept != 0 && self.insert(key, hash, kept, now_ms);
+        let evicted = kept != 0 && self.insert(key, kept, now_ms);
         Change {
             before: 0,
             after,
@@ -224,15 +243,15 @@ impl Tracker {
 
     /// Forgets every key and goes on under other terms.
     pub fn restart(&mut self, terms: Terms) {
-        *self = Tracker::new(terms, self.max_keys, self.seed);
+        *self = Tracker::new(terms, self.max_keys);
     }
 
-    fn find(&self, key: &[u8], hash: u32) -> Option<u16> {
-        let mut index = *self.buckets.get(self.bucket(hash))?;
+    fn find(&self, key: Key) -> Option<u16> {
+        let mut index = *self.buckets.get(self.bucket(key.hash))?;
         while index != NONE {
             // OK because chains and lists hold only indexes of slots, and slots are never taken away.
             let slot = &self.slots[usize::from(index)];
-            if slot.hash == hash && *slot.key == *key {
+            if slot.hash == key.hash && *slot.key == *key.bytes {
                 return Some(index);
             }
             index = slot.next_in_bucket;
@@ -246,7 +265,7 @@ impl Tracker {
     }
 
     /// Adds a key; true if another had to give way.
-    fn insert(&mut self, key: &[u8], hash: u32, progress: Steps, now_ms: u64) -> bool {
+    fn insert(&mut self, key: Key, progress: Steps, now_ms: u64) -> bool {
         let evicted = self.count >= self.max_keys;
         if evicted {
             self.remove(self.oldest);
@@ -259,10 +278,10 @@ impl Tracker {
             None => 0,
         };
         let slot = Slot {
-            key: key.into(),
+            key: key.bytes.into(),
             progress,
             started_ms: alloc::vec![now_ms; steps].into(),
-            hash,
+            hash: key.hash,
             next_in_bucket: NONE,
             newer: NONE,
             older: NONE,
@@ -356,35 +375,37 @@ impl Tracker {
             older => self.slots[usize::from(older)].newer = newer,
         }
     }
-
-    /// HalfSipHash-1-3 (Aumasson and Bernstein): short, quick on 32-bit processors, and without the seed
-    /// nobody can choose keys that fall into one bucket.
-    fn hash(&self, key: &[u8]) -> u32 {
-        let (low, high) = (self.seed as u32, (self.seed >> 32) as u32);
-        let mut state = [low, high, 0x6c79_6765 ^ low, 0x7465_6462 ^ high];
-        let mut chunks = key.chunks_exact(4);
-        for chunk in &mut chunks {
-            let mut word = [0; 4];
-            word.copy_from_slice(chunk);
-            sip_word(&mut state, u32::from_le_bytes(word));
-        }
-        let mut last = [0, 0, 0, key.len() as u8];
-        for (to, from) in last.iter_mut().zip(chunks.remainder()) {
-            *to = *from;
-        }
-        sip_word(&mut state, u32::from_le_bytes(last));
-        state[2] ^= 0xff;
-        (0..3).for_each(|_| sip_round(&mut state));
-        state[1] ^ state[3]
-    }
 }
 
+/// HalfSipHash-1-3 (Aumasson and Bernstein): short, quick on 32-bit processors, and without the seed
+/// nobody can choose keys that fall into one bucket.
+fn hash(key: &[u8], seed: u64) -> u32 {
+    let (low, high) = (seed as u32, (seed >> 32) as u32);
+    let mut state = [low, high, 0x6c79_6765 ^ low, 0x7465_6462 ^ high];
+    let mut chunks = key.chunks_exact(4);
+    for chunk in &mut chunks {
+        let mut word = [0; 4];
+        word.copy_from_slice(chunk);
+        sip_word(&mut state, u32::from_le_bytes(word));
+    }
+    let mut last = [0, 0, 0, key.len() as u8];
+    for (to, from) in last.iter_mut().zip(chunks.remainder()) {
+        *to = *from;
+    }
+    sip_word(&mut state, u32::from_le_bytes(last));
+    state[2] ^= 0xff;
+    (0..3).for_each(|_| sip_round(&mut state));
+    state[1] ^ state[3]
+}
+
+#[inline(always)]
 fn sip_word(state: &mut [u32; 4], word: u32) {
     state[3] ^= word;
     sip_round(state);
     state[0] ^= word;
 }
 
+#[inline(always)]
 fn sip_round([a, b, c, d]: &mut [u32; 4]) {
     *a = a.wrapping_add(*b);
     *b = b.rotate_left(5) ^ *a;

@@ -16,9 +16,11 @@ import sys
 import warnings
 
 TEXTS_PER_PATTERN = 6
+CHAINS = 0.3
 PATIENCE_SECONDS = 0.25
 QUANTIFIED_NESTING = 2
 LETTERS = "abAB"
+WORDS = ("ab", "ba", "=a", "a", " b", "SRC=", " SRC=", " ", "DPT=12", " DPT=123 ", "drop in: ", "1", "23", "\n")
 ODD = "01_ .-\n\n\t\x1c\x00\r"
 
 
@@ -105,6 +107,22 @@ class Patterns:
         )
 
 
+def chain(rng):
+    """A pattern of the kind that logs ask for: literals, and runs of single bytes between them."""
+    items = []
+    for _ in range(rng.choice([2, 3, 4, 5, 6])):
+        item = rng.choice([rng.choice(WORDS).replace("\n", r"\n"), rng.choice(
+            [".*", ".*", ".+", ".*?", ".", "[ab]+", "[^b]*", r"\d+", r"\d{1,3}", r"\S+", r"\w*?", "a*", "a+?", r"\b",
+             "a{2}", "(?:ab){2}", "(?s:.*)", "(?s:.+?)", r"\s*", "$", "^"])])
+        items.append(f"({item})" if rng.random() < 0.3 else item)
+    return "".join(items)
+
+
+def chain_texts(rng):
+    for _ in range(TEXTS_PER_PATTERN):
+        yield "".join(rng.choice(WORDS) for _ in range(rng.choice([1, 3, 5, 8, 12, 16])))
+
+
 def texts(rng):
     for _ in range(TEXTS_PER_PATTERN):
         odd = rng.random() * 0.5
@@ -149,13 +167,14 @@ def main():
     signal.signal(signal.SIGALRM, give_up)
     rng = random.Random(seed)
     while pairs > 0:
-        pattern = Patterns(rng).pattern()
+        is_chain = rng.random() < CHAINS
+        pattern = chain(rng) if is_chain else Patterns(rng).pattern()
         try:
             compiled = re.compile(pattern)
         except re.error:
             continue
         re.purge()
-        for text in list(texts(rng))[:pairs]:
+        for text in list(chain_texts(rng) if is_chain else texts(rng))[:pairs]:
             try:
                 match = search(compiled, text)
             except TooLong:

@@ -3,7 +3,7 @@
 #[path = "common/regex.rs"]
 mod notation;
 
-use logknockd::regex::{Regex, Scratch};
+use logknockd::regex::{Regex, Scratch, Sieve};
 use notation::{Spans, find, spans, unescape};
 
 struct Row<'t> {
@@ -44,8 +44,13 @@ fn fault(row: &Row, scratch: &mut Scratch) -> Option<String> {
         (Ok(regex), None) => regex,
     };
     let expected: Spans = spans(row.python);
+    let program = Regex::new(pattern).ok()?.without_chain();
     let plain = Regex::new(pattern).ok()?.without_shortcuts();
-    for regex in [regex, plain] {
+    let seen = Sieve::new(&mut [&regex].into_iter()).marks(&row.text);
+    if expected.is_some() && !regex.may_match(seen) {
+        return Some(format!("{pattern:?}: sieved out"));
+    }
+    for regex in [regex, program, plain] {
         let found = find(&regex, &row.text, scratch);
         if found != expected || regex.is_match(&row.text, scratch) != expected.is_some() {
             let text = row.text.escape_ascii();

@@ -10,7 +10,7 @@ use std::env;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use logknockd::regex::{Regex, Scratch};
+use logknockd::regex::{Regex, Scratch, Sieve};
 use notation::{Spans, find, spans, unescape};
 
 struct Case {
@@ -57,34 +57,51 @@ fn compare_all(seed: u64, pairs: u64) -> Tally {
         .expect("python3, which this test compares with");
     let mut tally = Tally::default();
     let mut scratch = Scratch::new();
-    let mut latest: Option<(String, Option<[Regex; 2]>)> = None;
+    let mut latest: Option<(String, Option<Ways>)> = None;
     for line in BufReader::new(python.stdout.take().expect("its output")).lines() {
         let case = Case::read(&line.expect("a line of Python's"));
         if latest
             .as_ref()
             .is_none_or(|(pattern, _)| *pattern != case.pattern)
         {
-            latest = Some((case.pattern.clone(), both_ways(&case.pattern)));
+            latest = Some((case.pattern.clone(), all_ways(&case.pattern)));
         }
         tally.pairs += 1;
-        let Some((_, Some(regexes))) = &latest else {
+        let Some((_, Some(ways))) = &latest else {
             continue;
         };
         tally.compiled += 1;
         tally.matched += u64::from(case.expected.is_some());
-        for regex in regexes {
+        for regex in &ways.regexes {
             compare(regex, &case, &mut scratch, seed);
         }
+        let seen = ways.sieve.marks(&case.text);
+        let sieved_out = !ways.regexes[0].may_match(seen);
+        let pattern = &case.pattern;
+        assert!(
+            case.expected.is_none() || !sieved_out,
+            "seed {seed}: {pattern:?} is sieved out"
+        );
     }
     python.wait().expect("Python to end");
     tally
 }
 
-/// With shortcuts and without.
-fn both_ways(pattern: &str) -> Option<[Regex; 2]> {
-    let with = Regex::new(pattern).ok()?;
-    let without = Regex::new(pattern).ok()?.without_shortcuts();
-    Some([with, without])
+/// A pattern with everything that makes it fast, without chains, and by the program alone.
+struct Ways {
+    regexes: [Regex; 3],
+    sieve: Sieve,
+}
+
+fn all_ways(pattern: &str) -> Option<Ways> {
+    let fast = Regex::new(pattern).ok()?;
+    let program = Regex::new(pattern).ok()?.without_chain();
+    let plain = Regex::new(pattern).ok()?.without_shortcuts();
+    let sieve = Sieve::new(&mut [&fast].into_iter());
+    Some(Ways {
+        sieve,
+        regexes: [fast, program, plain],
+    })
 }
 
 fn compare(regex: &Regex, case: &Case, scratch: &mut Scratch, seed: u64) {

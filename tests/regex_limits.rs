@@ -1,5 +1,6 @@
 //! What the limits promise: no pattern is slow to refuse, and none that is accepted is slow to match.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use logknockd::regex::{Error, Regex, Scratch};
@@ -7,8 +8,11 @@ use logknockd::regex::{Error, Regex, Scratch};
 const LINE_BYTES: usize = 8 * 1024;
 const LONGEST: Duration = Duration::from_millis(50);
 
+/// One at a time: tests that take times must not disturb each other.
+static TIMING: Mutex<()> = Mutex::new(());
+
 /// Families of patterns that keep as many paths alive as their size allows.
-const FAMILIES: [fn(usize) -> String; 14] = [
+const FAMILIES: [fn(usize) -> String; 18] = [
     |n| format!("(?:a?){{{n}}}[^a]c"),
     |n| format!("(?:.?){{{n}}}Z"),
     |n| format!("(?:.??){{{n}}}Z"),
@@ -23,6 +27,11 @@ const FAMILIES: [fn(usize) -> String; 14] = [
     |n| format!("(?:{}a*)*Z", "a*|".repeat(n)),
     |n| format!("{}a*{}Z", "(?:".repeat(n), ")*".repeat(n)),
     |n| format!(r"(?:(?:(?:(?:a*\b|\B)*|\Bb*)*|[ab]?){{{n}}})*Z"),
+    // Long in going back, and with literals that are almost everywhere.
+    |n| format!("{}Z", ".*a".repeat(n)),
+    |n| format!("{}Z", "(a+).*?".repeat(n)),
+    |n| format!("{}[^ab]", "aaaaaaaaa.*".repeat(n)),
+    |n| format!(".*{0}b.*{0}b", "a".repeat(n)),
 ];
 
 fn largest(family: fn(usize) -> String) -> Regex {
@@ -41,30 +50,60 @@ fn largest(family: fn(usize) -> String) -> Regex {
 }
 
 fn best_time(mut run: impl FnMut() -> bool) -> Duration {
-    let times = (0..3).map(|_| {
+    let times = (0..5).map(|_| {
         let begin = Instant::now();
         assert!(!run(), "these families match no line");
         begin.elapsed()
     });
-    times.min().expect("three times")
+    times.min().expect("five times")
+}
+
+fn lines(length: usize) -> [Vec<u8>; 2] {
+    let mixed = |index: u32| b"ab"[(index.wrapping_mul(2_654_435_761) >> 16 & 1) as usize];
+    [vec![b'a'; length], (0..length as u32).map(mixed).collect()]
+}
+
+/// The largest pattern of a family, as it is and without all that makes it fast.
+fn both_ways(family: fn(usize) -> String) -> [Regex; 2] {
+    [largest(family), largest(family).without_shortcuts()]
+}
+
+/// The longer of the times to match and to capture.
+fn time(regex: &Regex, line: &[u8], scratch: &mut Scratch) -> Duration {
+    let matching = best_time(|| regex.is_match(line, scratch));
+    let capturing = best_time(|| regex.captures(line, scratch).is_some());
+    matching.max(capturing)
 }
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "only an optimised build keeps the promise")]
 fn the_worst_pattern_takes_no_longer_than_promised_on_the_longest_line() {
+    let _alone = TIMING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut scratch = Scratch::new();
-    let steady = vec![b'a'; LINE_BYTES];
-    let mixed: Vec<u8> = (0..LINE_BYTES as u32)
-        .map(|index| b"ab"[(index.wrapping_mul(2_654_435_761) >> 16 & 1) as usize])
-        .collect();
-    for family in FAMILIES {
-        let regex = largest(family).without_shortcuts();
-        for line in [&steady, &mixed] {
-            let matching = best_time(|| regex.is_match(line, &mut scratch));
-            let capturing = best_time(|| regex.captures(line, &mut scratch).is_some());
-            println!("{matching:9.2?} {capturing:9.2?} {:.60}", regex.pattern());
-            assert!(matching.max(capturing) <= LONGEST, "{}", regex.pattern());
+    for regex in FAMILIES.into_iter().flat_map(both_ways) {
+        for line in lines(LINE_BYTES) {
+            let time = time(&regex, &line, &mut scratch);
+            println!("{time:9.2?} {:.60}", regex.pattern());
+            assert!(time <= LONGEST, "{}", regex.pattern());
         }
+    }
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes too long unless optimised")]
+fn time_grows_linearly_with_the_line() {
+    let _alone = TIMING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut scratch = Scratch::new();
+    println!("1/8, 1/4, 1/2 and all of the longest line:");
+    for regex in FAMILIES.into_iter().flat_map(both_ways) {
+        let times = [8, 4, 2, 1].map(|part| {
+            let [steady, mixed] = lines(LINE_BYTES / part);
+            time(&regex, &steady, &mut scratch).max(time(&regex, &mixed, &mut scratch))
+        });
+        println!("{times:9.2?} {:.60}", regex.pattern());
+        // Were it quadratic, it would be 64 times as long; what takes no time at all proves nothing.
+        let allowed = times[0] * 20 + Duration::from_millis(5);
+        assert!(times[3] <= allowed, "{}: {times:?}", regex.pattern());
     }
 }
 

@@ -11,6 +11,7 @@
 use alloc::vec::Vec;
 use core::mem::replace;
 
+use super::chain::{Chain, Choice, Walk, Walker};
 use super::compile::{Op, Pc, Program};
 use super::literal::Shortcuts;
 use super::set::WORD;
@@ -34,6 +35,8 @@ pub struct Scratch {
     generation: usize,
     /// Ways not taken yet and slots to put back, latest last.
     pending: Stack<Pending>,
+    /// Runs that a walk along a chain may go back to.
+    choices: Vec<Choice>,
 }
 
 struct Threads {
@@ -80,6 +83,7 @@ impl Scratch {
             reached: Vec::new(),
             generation: 0,
             pending: Stack::NONE,
+            choices: Vec::new(),
         }
     }
 
@@ -113,6 +117,14 @@ impl Scratch {
         self.slots.resize(search.slot_count, UNSET);
         self.matched.clear();
         self.matched.resize(search.slot_count, UNSET);
+    }
+
+    /// The same as `search`, or giving up, along a chain.
+    pub(super) fn walk(&mut self, chain: &Chain, search: &Search) -> Walk {
+        self.matched.clear();
+        self.matched.resize(search.slot_count, UNSET);
+        let slots = &mut self.matched;
+        Walker::new(chain, search.text, slots, &mut self.choices).search(search.shortcuts)
     }
 
     /// Looks for the first match; `matched` holds its slots.
@@ -292,7 +304,7 @@ impl Threads {
     }
 }
 
-fn holds(look: Look, text: &[u8], at: usize) -> bool {
+pub(super) fn holds(look: Look, text: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|at| text.get(at)).copied();
     let after = text.get(at).copied();
     let is_word = |byte: Option<u8>| byte.is_some_and(|byte| WORD.contains(byte));

@@ -8,10 +8,8 @@
 
 use alloc::vec::Vec;
 
+use super::find::{MAX_NEEDLE, Needle, rarity};
 use super::tree::{Look, Node};
-
-/// Longer runs are cut to this: it bounds what the search costs on texts that nearly match.
-const MAX_NEEDLE: usize = 32;
 
 /// What must be there for a match to be.
 pub(super) struct Shortcuts {
@@ -53,8 +51,8 @@ impl Shortcuts {
     pub fn admit(&self, text: &[u8]) -> bool {
         let mut at = 0;
         for needle in &self.needles {
-            match needle.find(text, at) {
-                Some(found) => at = found + needle.bytes.len(),
+            match needle.first(text, at, usize::MAX) {
+                Some(found) => at = found + needle.len(),
                 None => return false,
             }
         }
@@ -64,10 +62,18 @@ impl Shortcuts {
     /// The first place not before `at` where a match could start.
     pub fn next_start(&self, text: &[u8], at: usize) -> Option<usize> {
         match self.start {
-            Start::Anywhere => Some(at),
+            Start::Anywhere => (at <= text.len()).then_some(at),
             Start::Text => (at == 0).then_some(at),
-            Start::Needle => self.needles.first()?.find(text, at),
+            Start::Needle => self.needles.first()?.first(text, at, usize::MAX),
         }
+    }
+
+    /// The literal that tells most of those in every match; of equals the last, for patterns go from the general to
+    /// the particular. Empty if there is none.
+    pub fn telling(&self) -> &[u8] {
+        let weight = |needle: &&[u8]| needle.iter().map(|byte| rarity(*byte)).sum::<u32>();
+        let literals = self.needles.iter().map(Needle::bytes);
+        literals.max_by_key(weight).unwrap_or_default()
     }
 }
 
@@ -105,74 +111,15 @@ impl Collector {
         let first = !self.consumed && matches!(self.shortcuts.start, Start::Anywhere);
         self.consumed = true;
         self.run.truncate(MAX_NEEDLE);
-        let starts = first && !self.run.is_empty();
         // A single byte turns few lines away, but it is worth knowing that a match starts with it.
-        if self.run.len() > 1 || starts {
-            self.shortcuts.needles.push(Needle::new(&self.run));
-        }
-        if starts {
-            self.shortcuts.start = Start::Needle;
+        if (self.run.len() > 1 || first)
+            && let Some(needle) = Needle::new(&self.run)
+        {
+            self.shortcuts.needles.push(needle);
+            if first {
+                self.shortcuts.start = Start::Needle;
+            }
         }
         self.run.clear();
     }
-}
-
-/// A literal to look for.
-struct Needle {
-    bytes: Vec<u8>,
-    /// Index of the byte that is likely to be the rarest, which is looked for first.
-    rare: usize,
-}
-
-impl Needle {
-    fn new(bytes: &[u8]) -> Needle {
-        let indices = bytes.iter().enumerate();
-        let rare = indices.min_by_key(|(_, byte)| commonness(**byte));
-        Needle {
-            bytes: bytes.to_vec(),
-            rare: rare.map_or(0, |(index, _)| index),
-        }
-    }
-
-    /// The first place not before `at` where the literal is.
-    fn find(&self, text: &[u8], mut at: usize) -> Option<usize> {
-        let rare = *self.bytes.get(self.rare)?;
-        loop {
-            at += find_byte(rare, text.get(at + self.rare..)?)?;
-            if text.get(at..)?.starts_with(&self.bytes) {
-                return Some(at);
-            }
-            at += 1;
-        }
-    }
-}
-
-/// How often a byte is seen in logs, by rough classes.
-fn commonness(byte: u8) -> u8 {
-    match byte {
-        b' ' | b'=' | b'.' | b':' | b'0'..=b'9' => 3,
-        b'a'..=b'z' => 2,
-        b'A'..=b'Z' => 1,
-        _ => 0,
-    }
-}
-
-/// The first place of a byte, a machine word at a time.
-fn find_byte(byte: u8, text: &[u8]) -> Option<usize> {
-    const WORD: usize = size_of::<usize>();
-    const LOW: usize = usize::MAX / 255;
-    const HIGH: usize = LOW << 7;
-    let wanted = LOW * usize::from(byte);
-    let mut rest = text;
-    while let Some((word, tail)) = rest.split_first_chunk::<WORD>() {
-        // Zero where the byte is, and the subtraction borrows from the lowest zero byte first.
-        let differences = usize::from_le_bytes(*word) ^ wanted;
-        let zeros = differences.wrapping_sub(LOW) & !differences & HIGH;
-        if zeros != 0 {
-            return Some(text.len() - rest.len() + zeros.trailing_zeros() as usize / 8);
-        }
-        rest = tail;
-    }
-    let index = rest.iter().position(|&found| found == byte)?;
-    Some(text.len() - rest.len() + index)
 }

@@ -187,6 +187,116 @@ fn a_literal_is_found_wherever_it_stands() {
 }
 
 #[test]
+fn a_literal_is_found_from_either_end_and_only_between_the_bounds() {
+    let needle = find::Needle::new(b"aba").expect("a literal");
+    for length in 0..28 {
+        for pattern in 0..16u64 {
+            let bit = |index: usize| pattern.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> index & 1;
+            let text: Vec<u8> = (0..length)
+                .map(|index| b"ab"[bit(index) as usize])
+                .collect();
+            let is_there = |place: &usize| text[*place..].starts_with(b"aba");
+            for from in 0..=length {
+                for to in from..=length + 1 {
+                    let mut places = (from..=to.min(length)).filter(is_there);
+                    assert_eq!(needle.first(&text, from, to), places.clone().next());
+                    assert_eq!(needle.last(&text, from, to), places.next_back());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chain_that_gives_up_leaves_it_to_the_program() {
+    let mut scratch = Scratch::new();
+    let text = [b"a".repeat(300), b"!".to_vec()].concat();
+    for (pattern, matches) in [
+        (".*a.*a.*a.*a.*a.*b", false),
+        ("(a+).*?(a+).*?(a+).*?(a+)x", false),
+        ("(?:a*)a*a*a*a*a*[^a]$", true),
+    ] {
+        let regex = compiled(pattern);
+        let chain = regex.chain.as_ref().expect("a chain");
+        let search = Search {
+            program: &regex.program,
+            shortcuts: &Shortcuts::none(),
+            text: &text,
+            slot_count: 0,
+        };
+        assert!(
+            matches || scratch.walk(chain, &search) == Walk::GaveUp,
+            "{pattern}"
+        );
+        assert_eq!(regex.is_match(&text, &mut scratch), matches, "{pattern}");
+    }
+}
+
+#[test]
+fn patterns_without_alternatives_and_repeated_groups_are_chains() {
+    for (pattern, is_chain) in [
+        ("drop wan in: .* SRC=([0-9.]+) .* DPT=1234", true),
+        (r"^\w{3} (?P<host>\S+?) sshd\[\d{1,5}\]: x{2}$", true),
+        (r"(?:\d{1,3}\.){3}\d{1,3}", true),
+        ("a|b", false),
+        ("(?:ab)*", false),
+        ("(a)?", false),
+    ] {
+        assert_eq!(compiled(pattern).chain.is_some(), is_chain, "{pattern}");
+    }
+}
+
+#[test]
+fn a_sieve_lets_every_match_through_and_little_else() {
+    let long = [
+        "drop wan in: .* PROTO=UDP",
+        "Bad password .* from ([0-9.]+)",
+    ];
+    let short = [long[0], long[1], "x=1234", " DPT=22"];
+    for patterns in [&long[..1], &long[..], &short[..], &short[1..2]] {
+        let regexes: Vec<Regex> = patterns.iter().map(|pattern| compiled(pattern)).collect();
+        let sieve = Sieve::new(&mut regexes.iter());
+        for literal in [
+            " PROTO=UDP",
+            "Bad password ",
+            "x=1234",
+            " DPT=22",
+            " PROTO=UDQ",
+        ] {
+            for before in 0..30 {
+                let text = ["-".repeat(before), literal.into(), "-".repeat(40 - before)].concat();
+                let seen = sieve.marks(text.as_bytes());
+                let telling = |regex: &&Regex| regex.shortcuts.telling() == literal.as_bytes();
+                let wanted = regexes.iter().find(telling);
+                assert_eq!(seen != 0, wanted.is_some(), "{text}");
+                assert!(wanted.is_none_or(|regex| regex.may_match(seen)), "{text}");
+                let place = sieve.next(text.as_bytes());
+                let inside = before..before + literal.len();
+                assert_eq!(
+                    place.is_some_and(|at| inside.contains(&at)),
+                    wanted.is_some()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sieve_that_cannot_know_stops_everywhere() {
+    let many = |count: u32| (0..count).map(|number| compiled(&format!("literal {number}:")));
+    for patterns in [vec![compiled(r"(\S+) x")], many(100).collect()] {
+        let sieve = Sieve::new(&mut patterns.iter());
+        assert_eq!(sieve.next(b"nothing"), Some(0));
+        let line = b"here is literal 99: and literal 3:";
+        let seen = sieve.marks(line);
+        let matching = patterns
+            .iter()
+            .filter(|pattern| pattern.is_match(line, &mut Scratch::new()));
+        matching.for_each(|pattern| assert!(pattern.may_match(seen), "{}", pattern.pattern()));
+    }
+}
+
+#[test]
 fn a_program_is_no_larger_than_it_must_be() {
     // Two ends of group 0 and the match come on top.
     assert_eq!(inst_count("abc"), 3 + 3);

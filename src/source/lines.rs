@@ -54,7 +54,7 @@ impl LineBuffer {
     /// Room to read into, never empty once [`LineBuffer::next_line`] has said that it has no more.
     pub fn room(&mut self) -> &mut [u8] {
         if self.bytes.is_empty() {
-            self.bytes.resize(self.bytes.capacity(), 0);
+            self.bytes = alloc::vec![0; self.bytes.capacity()];
         }
         if self.filled.start > 0 {
             self.bytes.copy_within(self.filled.clone(), 0);
@@ -67,6 +67,25 @@ impl LineBuffer {
     /// Tells that the first `count` bytes of [`LineBuffer::room`] have been filled.
     pub fn add(&mut self, count: usize) {
         self.filled.end = self.filled.end.saturating_add(count).min(self.bytes.len());
+    }
+
+    /// Drops the complete lines that end before the place `find` gives, or all if it gives none, and returns how
+    /// many they were.
+    pub fn skip_lines(&mut self, find: impl FnOnce(&[u8]) -> Option<usize>) -> u64 {
+        let rest = self.bytes.get(self.filled.clone()).unwrap_or_default();
+        if self.skipping {
+            return 0;
+        }
+        let end = find(rest).unwrap_or(rest.len());
+        let mut skipped = rest.get(..end).unwrap_or_default();
+        let mut count = 0;
+        while let Some(offset) = find_byte(skipped, b'\n') {
+            skipped = skipped.get(offset + 1..).unwrap_or_default();
+            count += 1;
+        }
+        self.filled.start += end - skipped.len();
+        self.searched = self.searched.max(self.filled.start);
+        count
     }
 
     /// The next complete or cut line.
@@ -199,5 +218,37 @@ mod tests {
         let text: Vec<u8> = (0..9000u32).flat_map(|n| text!(n, "\n")).collect();
         let expected: Vec<String> = (0..9000).map(|n: u32| n.to_string()).collect();
         assert_eq!(lines(&[&text]), expected);
+    }
+    #[test]
+    fn lines_are_skipped_up_to_the_place_found_and_counted() {
+        let mut buffer = LineBuffer::new(0);
+        let text = b"one\ntwo\nthree\nfour";
+        buffer.room()[..text.len()].copy_from_slice(text);
+        buffer.add(text.len());
+        assert_eq!(buffer.skip_lines(|_| Some(5)), 1);
+        assert_eq!(buffer.skip_lines(|_| Some(0)), 0);
+        assert_eq!(buffer.next_line().map(|line| line.bytes), Some(&b"two"[..]));
+        assert_eq!(buffer.skip_lines(|_| None), 1);
+        assert_eq!(buffer.next_line(), None);
+        buffer.finish();
+        assert_eq!(
+            buffer.next_line().map(|line| line.bytes),
+            Some(&b"four"[..])
+        );
+        assert_eq!(buffer.skip_lines(|_| None), 0);
+    }
+
+    #[test]
+    fn the_rest_of_a_cut_line_is_not_skipped_as_a_line() {
+        let mut buffer = LineBuffer::new(0);
+        let room = buffer.room();
+        room.fill(b'x');
+        let count = room.len();
+        buffer.add(count);
+        assert!(buffer.next_line().is_some_and(|line| line.cut));
+        buffer.room()[..6].copy_from_slice(b"x\nend\n");
+        buffer.add(6);
+        assert_eq!(buffer.skip_lines(|_| None), 0);
+        assert_eq!(buffer.next_line().map(|line| line.bytes), Some(&b"end"[..]));
     }
 }

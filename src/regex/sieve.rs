@@ -1,0 +1,206 @@
+//! Which of many patterns a text may match, in one pass over the text.
+//!
+//! Guarantees only a necessary condition, like `literal`: what is sieved out has no match. Of every pattern the literal
+//! is taken that tells most among those it cannot match without.
+//!
+//! The one idea: in the last nine bytes of a literal stand six runs of four, so one of them begins at a place that
+//! six divides. It is enough to look up the four bytes at every sixth place in a table; the literals are compared
+//! where the table knows them. So most of the text is never looked at, and the number of patterns hardly matters. With
+//! shorter literals it is every third place.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::Regex;
+
+/// Bytes that are looked up together.
+const GRAM: usize = 4;
+/// Strides: the long one where all literals are long enough for it.
+const LONG: usize = 6;
+const SHORT: usize = 3;
+/// Shorter literals are not sought.
+const MIN_LITERAL: usize = SHORT + GRAM - 1;
+/// More are not sought: comparing with each of them would take too long where they resemble the text.
+const MAX_LITERALS: usize = 64;
+/// Entries of the table, as a power of two.
+const SLOT_BITS: u32 = 12;
+const SLOTS: usize = 1 << SLOT_BITS;
+
+/// Which literals have been seen, one bit for each. Two may share a bit, which makes the sieve coarser, not wrong.
+pub type Marks = u64;
+
+/// The telling literals of many patterns.
+pub struct Sieve {
+    literals: Vec<Literal>,
+    /// For each gram, how far behind the place where a tail begins it stands, one bit for each distance; zero for most.
+    distances: Vec<u8>,
+    /// Every how many bytes a gram is looked up.
+    stride: usize,
+    /// Marks of the literals that are not sought.
+    unsought: Marks,
+    /// Any line might match: a pattern has no literal, or one that is not sought.
+    blind: bool,
+}
+
+struct Literal {
+    bytes: Vec<u8>,
+    /// Where the part begins whose grams are in the table.
+    tail: usize,
+    /// The last gram, which tells literals apart that begin alike.
+    end: [u8; GRAM],
+    mark: Marks,
+}
+
+/// The mark of a literal; none if it is not worth seeking.
+pub(super) fn mark(literal: &[u8]) -> Marks {
+    if literal.len() < MIN_LITERAL {
+        return 0;
+    }
+    let mix = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    1 << (literal.iter().fold(0x811c_9dc5, mix) >> 26)
+}
+
+impl Sieve {
+    /// A sieve for these patterns.
+    pub fn new(patterns: &mut dyn Iterator<Item = &Regex>) -> Sieve {
+        let mut sieve = Sieve {
+            literals: Vec::new(),
+            distances: vec![0; SLOTS],
+            stride: LONG,
+            unsought: 0,
+            blind: false,
+        };
+        for pattern in patterns {
+            sieve.add(pattern.shortcuts.telling(), pattern.mark);
+        }
+        for literal in &mut sieve.literals {
+            // OK because no literal is so short that a stride would leave one out.
+            literal.tail = literal.bytes.len() - (sieve.stride + GRAM - 1);
+            let grams = literal.bytes.windows(GRAM).skip(literal.tail);
+            for (distance, gram) in grams.enumerate() {
+                let Some(gram) = gram.first_chunk() else {
+                    break;
+                };
+                literal.end = *gram;
+                if let Some(distances) = sieve.distances.get_mut(slot(*gram)) {
+                    *distances |= 1 << distance;
+                }
+            }
+        }
+        sieve
+    }
+
+    fn add(&mut self, bytes: &[u8], mark: Marks) {
+        if self.literals.iter().any(|known| known.bytes == bytes) {
+            return;
+        }
+        if mark == 0 || self.literals.len() >= MAX_LITERALS {
+            self.unsought |= mark;
+            self.blind = true;
+            return;
+        }
+        if bytes.len() < LONG + GRAM - 1 {
+            self.stride = SHORT;
+        }
+        self.literals.push(Literal {
+            bytes: bytes.to_vec(),
+            tail: 0,
+            end: [0; GRAM],
+            mark,
+        });
+    }
+
+    /// A place in the first literal there is; a line that ends before it matches none of the patterns.
+    pub fn next(&self, text: &[u8]) -> Option<usize> {
+        if self.blind {
+            return Some(0);
+        }
+        self.find(text, 0).map(|(place, _)| place)
+    }
+
+    /// The marks of all literals in a line. A pattern whose mark is not among them has no match in it.
+    pub fn marks(&self, line: &[u8]) -> Marks {
+        let mut marks = self.unsought;
+        let mut at = 0;
+        while let Some((place, mark)) = self.find(line, at) {
+            marks |= mark;
+            at = place + 1;
+        }
+        marks
+    }
+
+    /// The first place not before `at` where tails of literals begin, and their marks.
+    fn find(&self, text: &[u8], at: usize) -> Option<(usize, Marks)> {
+        match self.stride {
+            LONG => self.find_by::<LONG, { LONG * 7 + GRAM }>(text, at),
+            _ => self.find_by::<SHORT, { SHORT * 7 + GRAM }>(text, at),
+        }
+    }
+
+    /// `BLOCK` is eight grams and what is between them.
+    fn find_by<const STRIDE: usize, const BLOCK: usize>(
+        &self,
+        text: &[u8],
+        at: usize,
+    ) -> Option<(usize, Marks)> {
+        let distances = self.distances.first_chunk::<SLOTS>()?;
+        let mut rest = text.get(at + STRIDE - 1..)?;
+        loop {
+            // Lines that concern nobody spend their time here, so the places are constants.
+            while let Some(block) = rest.first_chunk::<BLOCK>() {
+                let look_up = |index: usize| {
+                    let at = index * STRIDE;
+                    distances[slot([block[at], block[at + 1], block[at + 2], block[at + 3]])]
+                };
+                let first = look_up(0) | look_up(1) | look_up(2) | look_up(3);
+                let second = look_up(4) | look_up(5) | look_up(6) | look_up(7);
+                if first != 0 {
+                    break;
+                }
+                rest = rest.get(4 * STRIDE..).unwrap_or_default();
+                if second != 0 {
+                    break;
+                }
+                rest = rest.get(4 * STRIDE..).unwrap_or_default();
+            }
+            for _ in 0..4 {
+                let mut distances = distances[slot(*rest.first_chunk()?)];
+                while distances != 0 {
+                    // The greatest first: that tail begins first.
+                    let distance = distances.ilog2();
+                    // OK because the distance is less than the stride.
+                    let place = text.len() - rest.len() - distance as usize;
+                    let marks = self.marks_at(text, place);
+                    if marks != 0 {
+                        return Some((place, marks));
+                    }
+                    distances ^= 1 << distance;
+                }
+                rest = rest.get(STRIDE..)?;
+            }
+        }
+    }
+
+    /// The marks of the literals whose tails begin here.
+    fn marks_at(&self, text: &[u8], tail: usize) -> Marks {
+        let end = text.get(tail + self.stride - 1..);
+        let Some(end) = end.and_then(<[u8]>::first_chunk) else {
+            return 0;
+        };
+        let stands = |literal: &&Literal| {
+            let begin = tail.checked_sub(literal.tail);
+            literal.end == *end
+                && begin
+                    .and_then(|begin| text.get(begin..))
+                    .is_some_and(|text| text.starts_with(&literal.bytes))
+        };
+        let here = self.literals.iter().filter(stands);
+        here.fold(0, |marks, literal| marks | literal.mark)
+    }
+}
+
+/// The entry of a gram in the table; grams share entries.
+#[inline(always)]
+fn slot(gram: [u8; GRAM]) -> usize {
+    (u32::from_le_bytes(gram).wrapping_mul(0x9e37_79b1) >> (u32::BITS - SLOT_BITS)) as usize
+}

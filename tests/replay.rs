@@ -1,0 +1,74 @@
+//! Whatever way a log is searched, the knocks are those that Python's `re` finds.
+
+mod common;
+
+use std::process::Command;
+
+use common::{TempDir, outcome};
+
+const LINES: &str = "30000";
+
+fn bench(name: &str) -> String {
+    format!("{}/tests/bench/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn output(command: &mut Command) -> Vec<u8> {
+    let output = command
+        .output()
+        .expect("python3, which this test compares with");
+    assert!(output.status.success(), "{command:?}");
+    output.stdout
+}
+
+/// The knocks of a dry run, as `LINE RULE KEY`.
+fn knocks(dir: &TempDir, rules: &str) -> Vec<String> {
+    dir.write("rules", rules);
+    let (status, out, summary) = outcome(&dir.run(&["-n", "-c", "rules", "log"]));
+    assert_eq!(status, Some(0), "{summary}");
+    assert!(summary.contains("30000 lines in"), "{summary}");
+    let knock = |line: &str| {
+        let (number, knock) = line.split_once(": knock ")?;
+        Some(format!("{number} {}", knock.replace('"', "")))
+    };
+    out.lines().filter_map(knock).collect()
+}
+
+#[test]
+fn a_replay_finds_the_knocks_that_python_finds() {
+    let dir = TempDir::new();
+    let mut python = Command::new("python3");
+    dir.write("log", output(python.args([&bench("generate.py"), LINES])));
+    let mut python = Command::new("python3");
+    python.args([
+        &bench("baseline.py"),
+        "--knocks",
+        &dir.text("log"),
+        &bench("rules.json"),
+    ]);
+    let expected = String::from_utf8(output(&mut python)).expect("text");
+    let expected: Vec<&str> = expected.lines().collect();
+    assert!(expected.len() > 20, "too few knocks to tell anything");
+
+    let rules = std::fs::read_to_string(bench("rules.json")).expect("the rules");
+    for (way, rules) in [
+        ("as it is", rules.clone()),
+        ("a line at a time", with_time_limits(&rules)),
+        ("by the program alone", without_literals(&rules)),
+    ] {
+        assert_eq!(knocks(&dir, &rules), expected, "{way}");
+    }
+}
+
+/// Where the time of every line counts, none is skipped.
+fn with_time_limits(rules: &str) -> String {
+    rules.replace("\"sequence\"", "\"within\": 31536000, \"sequence\"")
+}
+
+/// The same patterns as one of two alternatives, so that no literal stands in every match.
+fn without_literals(rules: &str) -> String {
+    let open = rules.replace("\"drop", "\"(?:drop");
+    let ends = (0..10).map(|digit| digit.to_string()).chain(["UDP".into()]);
+    ends.fold(open, |rules, end| {
+        rules.replace(&format!("{end}\""), &format!("{end}|x^)\""))
+    })
+}

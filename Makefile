@@ -1,6 +1,8 @@
 # Every target is one line of `make help`.
 .POSIX:
 
+TARGETS = mipsel mips aarch64 armv7 x86_64
+
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
@@ -20,6 +22,11 @@ test: build ## formatting, lints, unit, integration and differential tests
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
 
+cross: $(TARGETS) ## static programs for routers: target/mipsel/logknockd ...; also one by one: make mipsel
+
+$(TARGETS):
+	@cross/build $@
+
 measure: build ## size, speed, idle system calls and latency of this machine's build
 	@tests/setup measure
 	@tests/bench/measure target/release/logknockd
@@ -27,4 +34,4 @@ measure: build ## size, speed, idle system calls and latency of this machine's b
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build demo test measure clean
+.PHONY: help build demo test measure clean cross $(TARGETS)

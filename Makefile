@@ -2,6 +2,7 @@
 .POSIX:
 
 TARGETS = mipsel mips aarch64 armv7 x86_64
+PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -17,7 +18,8 @@ test: build ## formatting, lints, unit, integration and differential tests
 	@tests/setup test
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	shellcheck .ci/run tests/setup tests/demo tests/bench/measure
+	shellcheck .ci/run tests/setup tests/demo tests/bench/measure cross/setup cross/build cross/cc \
+	    cross/test cross/check-ipk
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
@@ -27,6 +29,15 @@ cross: $(TARGETS) ## static programs for routers: target/mipsel/logknockd ...; a
 $(TARGETS):
 	@cross/build $@
 
+ipk: mipsel mips aarch64 ## packages for OpenWrt's opkg: target/ipk/*.ipk, checked
+	@cross/setup test
+	@cross/ipk $(PACKAGES)
+	@cross/check-ipk target/ipk/*.ipk
+
+test-cross: mipsel mips aarch64 ## the integration tests on emulated machines, and ffi.rs against C headers
+	@cross/setup test
+	@cross/test mipsel mips aarch64
+
 measure: build ## size, speed, idle system calls and latency of this machine's build
 	@tests/setup measure
 	@tests/bench/measure target/release/logknockd
@@ -34,4 +45,4 @@ measure: build ## size, speed, idle system calls and latency of this machine's b
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build demo test measure clean cross $(TARGETS)
+.PHONY: help build demo test ipk test-cross measure clean cross $(TARGETS)

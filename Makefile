@@ -19,7 +19,7 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	shellcheck .ci/run tests/setup tests/demo tests/bench/measure cross/setup cross/build cross/cc \
-	    cross/test cross/check-ipk
+	    cross/test cross/check-ipk tests/router/fetch tests/router/run
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
@@ -38,6 +38,15 @@ test-cross: mipsel mips aarch64 ## the integration tests on emulated machines, a
 	@cross/setup test
 	@cross/test mipsel mips aarch64
 
+size: $(TARGETS) ## what each program is made of; fails when one is larger than its limit
+	@cross/setup size
+	@cross/size $(TARGETS)
+
+test-router: ipk ## boot an emulated router with our package in it and knock (ARM too: a few minutes)
+	@cross/setup router
+	@tests/router/run mipsel
+	@tests/router/run aarch64
+
 measure: build ## size, speed, idle system calls and latency of this machine's build
 	@tests/setup measure
 	@tests/bench/measure target/release/logknockd
@@ -45,4 +54,4 @@ measure: build ## size, speed, idle system calls and latency of this machine's b
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build demo test ipk test-cross measure clean cross $(TARGETS)
+.PHONY: help build demo test ipk size test-cross test-router measure clean cross $(TARGETS)

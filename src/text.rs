@@ -150,6 +150,14 @@ pub fn put_escaped(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// `text` before and behind the first `byte`, which is ASCII. Here and wherever else bytes will do, because
+/// `str`'s own searches, for characters and strings of every kind, bring kilobytes along.
+pub fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|other| other == byte)?;
+    // OK because an ASCII byte is a character of its own.
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
 /// Appends each of `parts`.
 pub fn put_all(out: &mut Vec<u8>, parts: &[&dyn Put]) {
     parts.iter().for_each(|part| part.put(out));

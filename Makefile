@@ -1,6 +1,9 @@
 # Every target is one line of `make help`.
 .POSIX:
 
+TARGETS = mipsel mips aarch64 armv7 x86_64
+PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
+
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
 
@@ -16,10 +19,34 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
-	shellcheck .ci/run tests/setup tests/demo tests/bench/measure tests/bench/instructions
+	shellcheck .ci/run tests/setup tests/demo tests/bench/measure tests/bench/instructions \
+	    cross/setup cross/build cross/cc cross/test cross/check-ipk tests/router/fetch tests/router/run
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
+
+cross: $(TARGETS) ## static programs for routers: target/mipsel/logknockd ...; also one by one: make mipsel
+
+$(TARGETS):
+	@cross/build $@
+
+ipk: mipsel mips aarch64 ## packages for OpenWrt's opkg: target/ipk/*.ipk, checked
+	@cross/setup test
+	@cross/ipk $(PACKAGES)
+	@cross/check-ipk target/ipk/*.ipk
+
+test-cross: mipsel mips aarch64 ## the integration tests on emulated machines, and ffi.rs against C headers
+	@cross/setup test
+	@cross/test mipsel mips aarch64
+
+size: $(TARGETS) ## what each program is made of; fails when one is larger than its limit
+	@cross/setup size
+	@cross/size $(TARGETS)
+
+test-router: ipk ## boot an emulated router with our package in it and knock (ARM too: a few minutes)
+	@cross/setup router
+	@tests/router/run mipsel
+	@tests/router/run aarch64
 
 measure: build ## size, speed, idle system calls and latency of this machine's build
 	@tests/setup measure
@@ -36,4 +63,5 @@ bench-instructions: build ## instructions per line of a dry run; fails when they
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build demo test measure bench bench-instructions clean
+.PHONY: help build demo test ipk size test-cross test-router measure bench bench-instructions clean \
+    cross $(TARGETS)

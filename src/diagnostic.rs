@@ -11,6 +11,7 @@
 //! the end. The source line may hold anything, so nothing of it that a terminal would obey is printed:
 //! control characters and bytes that are not UTF-8 become `?`.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Lines of more characters than this are shown as a window of this size around the caret.
@@ -46,7 +47,8 @@ impl Diagnostic {
         if first > 0 {
             put!(out, CUT);
         }
-        let mut rest = characters(place.line).skip(first);
+        let line = String::from_utf8_lossy(place.line);
+        let mut rest = line.chars().skip(first);
         for character in rest.by_ref().take(WINDOW) {
             put_character(character, out);
         }
@@ -61,7 +63,7 @@ impl Diagnostic {
             pad(CUT.len(), out);
         }
         // A tab is as wide in the caret's line as it is in the line above.
-        for character in characters(place.line).take(place.column).skip(first) {
+        for character in line.chars().take(place.column).skip(first) {
             out.push(if character == '\t' { b'\t' } else { b' ' });
         }
         put!(out, "^\n");
@@ -95,26 +97,18 @@ impl<'d> Place<'d> {
         Place {
             line,
             number: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
-            column: characters(ahead).count(),
+            column: String::from_utf8_lossy(ahead).chars().count(),
         }
     }
 
     /// Index of the first character of the line to show: 0 unless the line is a long one.
     fn first_shown(&self) -> usize {
-        if characters(self.line).nth(WINDOW).is_none() {
+        let line = String::from_utf8_lossy(self.line);
+        if line.chars().nth(WINDOW).is_none() {
             return 0;
         }
         self.column.saturating_sub(WINDOW / 2)
     }
-}
-
-/// The characters of `line`, with one replacement character for each sequence that is not UTF-8.
-fn characters(line: &[u8]) -> impl Iterator<Item = char> {
-    line.utf8_chunks().flat_map(|chunk| {
-        let broken = !chunk.invalid().is_empty();
-        let replacement = broken.then_some(char::REPLACEMENT_CHARACTER);
-        chunk.valid().chars().chain(replacement)
-    })
 }
 
 fn put_character(character: char, out: &mut Vec<u8>) {

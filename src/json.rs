@@ -12,6 +12,7 @@
 //! which is quadratic in the keys of one object.
 
 use crate::diagnostic::Diagnostic;
+use crate::text::split_at_byte;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -127,11 +128,11 @@ pub fn string_offset(document: &[u8], string_at: usize, index: usize) -> usize {
 /// `decimals` 0 reads integers exactly, 3 reads seconds as milliseconds. Exponents are understood;
 /// anything negative, too large or with more decimals than that is `None`.
 pub fn scaled(number: &str, decimals: i32) -> Option<u64> {
-    let (mantissa, exponent) = match number.find(['e', 'E']) {
+    let (mantissa, exponent) = match number.bytes().position(|byte| matches!(byte, b'e' | b'E')) {
         Some(mark) => (number.get(..mark)?, number.get(mark + 1..)?.parse().ok()?),
         None => (number, 0),
     };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let (whole, fraction) = split_at_byte(mantissa, b'.').unwrap_or((mantissa, ""));
     let mut value = 0u64;
     for digit in whole.bytes().chain(fraction.bytes()) {
         if !digit.is_ascii_digit() {

@@ -141,5 +141,5 @@ impl Record {
 fn boot_id() -> Option<String> {
     let fd = Fd::open(c"/proc/sys/kernel/random/boot_id").ok()?;
     let id = fd.read_all(4096).ok()??;
-    Some(core::str::from_utf8(&id).ok()?.trim().into())
+    Some(core::str::from_utf8(id.trim_ascii()).ok()?.into())
 }

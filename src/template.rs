@@ -12,7 +12,7 @@
 //! errors.
 
 use crate::regex::Regex;
-use crate::text::{is_unprintable, put_hex_escape};
+use crate::text::{is_unprintable, put_hex_escape, split_at_byte};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::iter::Peekable;
@@ -77,7 +77,9 @@ impl Word {
                 return Some(());
             }
             let escaped = match (quote, character) {
-                ('"', '\\') => from.next_if(|(_, next)| "$`\"\\\n".contains(*next)),
+                ('"', '\\') => {
+                    from.next_if(|(_, next)| matches!(next, '$' | '`' | '"' | '\\' | '\n'))
+                }
                 _ => None,
             };
             match escaped {
@@ -146,7 +148,7 @@ impl Command {
             Some(_) => {}
         }
         for (index, word) in words.iter().enumerate() {
-            if let Some(nul) = word.text.find('\0') {
+            if let Some(nul) = word.text.bytes().position(|byte| byte == 0) {
                 return Err(error(index, word.place(nul), NUL));
             }
         }
@@ -257,7 +259,7 @@ impl WordParser<'_> {
     fn parse(&mut self) -> Result<(), Error> {
         let mut text = String::new();
         let mut rest = self.word.text.as_str();
-        while let Some(brace) = rest.find(['{', '}']) {
+        while let Some(brace) = rest.bytes().position(|byte| matches!(byte, b'{' | b'}')) {
             let (before, from_brace) = rest.split_at_checked(brace).unwrap_or_default();
             text.push_str(before);
             let doubled = from_brace
@@ -288,7 +290,7 @@ impl WordParser<'_> {
         let Some(inside) = rest.strip_prefix('{') else {
             return Err(self.fail(start, text!(STRAY_BRACE)));
         };
-        let Some((written, after)) = inside.split_once('}') else {
+        let Some((written, after)) = split_at_byte(inside, b'}') else {
             return Err(self.fail(start, text!(UNCLOSED)));
         };
         if let Some((offset, message)) = find_unsupported(written) {
@@ -353,8 +355,13 @@ fn address<'w>(written: &'w str, numbering: &mut Numbering) -> Option<Address<'w
 /// The words a shell would take for its options and its program, if a shell is run: it by any path as
 /// the first word, or `sh -c` after a `busybox`, `env`, `timeout`.
 fn shell_program(words: &[Word]) -> Range<usize> {
-    const SHELLS: [&str; 8] = ["sh", "ash", "bash", "dash", "hush", "ksh", "mksh", "zsh"];
-    let is_shell = |word: &Word| SHELLS.contains(&word.text.rsplit('/').next().unwrap_or_default());
+    const SHELLS: [&[u8]; 8] = [
+        b"sh", b"ash", b"bash", b"dash", b"hush", b"ksh", b"mksh", b"zsh",
+    ];
+    let is_shell = |word: &Word| {
+        let mut parts = word.text.as_bytes().rsplit(|&byte| byte == b'/');
+        SHELLS.contains(&parts.next().unwrap_or_default())
+    };
     let Some(shell) = words.iter().position(is_shell) else {
         return 0..0;
     };
@@ -506,7 +513,7 @@ fn checked<'v>(written: &str, value: &'v [u8]) -> Result<&'v [u8], Refusal> {
 
 /// Whether `text` is UTF-8 without unprintable characters: what is shown is what is there, on one line.
 pub fn printable(text: &[u8]) -> bool {
-    core::str::from_utf8(text).is_ok_and(|text| !text.contains(is_unprintable))
+    core::str::from_utf8(text).is_ok_and(|text| !text.chars().any(is_unprintable))
 }
 
 /// Appends `words` so that a shell which is given the line runs exactly them: plain words bare, others

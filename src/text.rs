@@ -36,7 +36,7 @@ impl Put for [u8] {
 
 impl<const N: usize> Put for [u8; N] {
     fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self);
+        self.as_slice().put(out);
     }
 }
 
@@ -104,16 +104,22 @@ pub struct Quoted<T>(pub T);
 
 impl<T: AsRef<[u8]>> Put for Quoted<T> {
     fn put(&self, out: &mut Vec<u8>) {
-        out.push(b'"');
-        for &byte in self.0.as_ref() {
-            match byte {
-                b'"' | b'\\' => out.extend([b'\\', byte]),
-                0..0x20 | 0x7f => put_hex_escape(byte, out),
-                _ => out.push(byte),
-            }
-        }
-        out.push(b'"');
+        put_quoted(self.0.as_ref(), out);
     }
+}
+
+/// One function for all that is quoted, whatever its type.
+#[inline(never)]
+fn put_quoted(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for &byte in text {
+        match byte {
+            b'"' | b'\\' => out.extend([b'\\', byte]),
+            0..0x20 | 0x7f => put_hex_escape(byte, out),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
 }
 
 /// Appends `byte` as `\x1b`.
@@ -149,6 +155,14 @@ pub fn put_escaped(text: &[u8], out: &mut Vec<u8>) {
             .iter()
             .for_each(|&byte| put_hex_escape(byte, out));
     }
+}
+
+/// `text` before and behind the first `byte`, which is ASCII. Here and wherever else bytes will do, because
+/// `str`'s own searches, for characters and strings of every kind, bring kilobytes along.
+pub fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|other| other == byte)?;
+    // OK because an ASCII byte is a character of its own.
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// Appends each of `parts`.

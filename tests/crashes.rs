@@ -2,7 +2,8 @@
 //! closed all the same, at its time.
 //!
 //! Commands keep a set of marks, as a firewall would, and note what they do with the machine's uptime.
-//! `LOGKNOCKD_SEED` replays the choices, though not the instants; `LOGKNOCKD_CRASHES` sets their number.
+//! `LOGKNOCKD_SEED` replays the choices, though not the instants; `LOGKNOCKD_CRASHES` sets their number,
+//! `LOGKNOCKD_CRASH_MS` how long a life may last: an emulated daemon does nothing in the usual 40.
 
 mod common;
 
@@ -39,6 +40,12 @@ fn uptime_ms() -> u64 {
 fn milliseconds(seconds: &str) -> u64 {
     let hundredths: u64 = seconds.replace('.', "").parse().expect("hundredths");
     hundredths * 10
+}
+
+/// A number from the environment.
+fn setting(name: &str, default: usize) -> usize {
+    let given = std::env::var(name).ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 fn configuration() -> String {
@@ -81,8 +88,8 @@ fn knocks_taken(daemon: &mut Daemon, written: &HashMap<String, u64>) -> Vec<Take
 #[test]
 fn two_hundred_kills_leave_nothing_open_and_close_nothing_early() {
     let mut random = Random::new(seed());
-    let crashes = std::env::var("LOGKNOCKD_CRASHES").ok();
-    let crashes: usize = crashes.and_then(|text| text.parse().ok()).unwrap_or(200);
+    let crashes = setting("LOGKNOCKD_CRASHES", 200);
+    let longest_us = setting("LOGKNOCKD_CRASH_MS", 40) * 1000;
     let dir = TempDir::new();
     dir.mkdir("marks");
     dir.write("mark", SCRIPT);
@@ -103,7 +110,7 @@ fn two_hundred_kills_leave_nothing_open_and_close_nothing_early() {
             }
         }
         // The instant is the point: nothing is waited for.
-        std::thread::sleep(Duration::from_micros(random.below(40_000) as u64));
+        std::thread::sleep(Duration::from_micros(random.below(longest_us) as u64));
         daemon.signal("KILL");
         taken.extend(knocks_taken(&mut daemon, &written));
     }

@@ -238,7 +238,7 @@ impl<'d> Loader<'d> {
 
     pub(super) fn path<'v>(&mut self, field: &Field<'v>) -> Option<&'v str> {
         let path = self.string(field, &PATH)?;
-        if path.is_empty() || path.len() > MAX_PATH || path.contains('\0') {
+        if path.is_empty() || path.len() > MAX_PATH || path.as_bytes().contains(&0) {
             self.expected(field, &PATH);
             return None;
         }

@@ -17,6 +17,7 @@ use super::Error;
 use super::escape::Escape;
 use super::set::{Set, WORD};
 use super::tree::{Look, Node, Repeat};
+use crate::text::split_at_byte;
 
 /// Groups may be nested this deep, so that walking the tree needs little stack.
 const MAX_DEPTH: usize = 50;
@@ -348,7 +349,7 @@ impl Parser<'_> {
         }
         let first = self.at;
         let rest = self.pattern.get(first..).unwrap_or("");
-        let Some((name, _)) = rest.split_once('>') else {
+        let Some((name, _)) = split_at_byte(rest, b'>') else {
             return fail_at(first, ERR_UNCLOSED_NAME);
         };
         if name.is_empty() {

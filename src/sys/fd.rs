@@ -334,7 +334,11 @@ fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<Status> {
 
 /// `path` with the NUL that C wants; `EINVAL` if it has one inside.
 pub fn c_path(path: &[u8]) -> Result<alloc::ffi::CString> {
-    alloc::ffi::CString::new(path).map_err(|_| Errno(ffi::EINVAL))
+    if super::find_byte(path, 0).is_some() {
+        return Err(Errno(ffi::EINVAL));
+    }
+    // SAFETY: no NUL is inside.
+    Ok(unsafe { alloc::ffi::CString::from_vec_unchecked(path.to_vec()) })
 }
 
 /// One descriptor to wait for.

@@ -156,7 +156,7 @@ pub struct Statx {
 pub struct SignalSet(pub [c_ulong; 128 / size_of::<c_ulong>()]);
 
 /// `struct signalfd_siginfo`: 128 bytes, the signal's number first.
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct SignalInfo {
     pub signal: u32,
     pub rest: [u32; 31],

@@ -287,6 +287,7 @@ impl Daemon {
     /// Each turn begins with another source.
     fn read_sources(&mut self, mut now_ms: u64) {
         self.sources.look(now_ms, &mut self.dispatch.log);
+        now_ms = clock::boot_time_ms();
         let end_ms = now_ms.saturating_add(TURN_MS);
         let count = self.sources.count();
         self.first_source = self.first_source.wrapping_add(1);
@@ -296,7 +297,8 @@ impl Daemon {
             while now_ms < end_ms && self.sources.is_ready(source, reads) {
                 reads += 1;
                 self.sources.read(source, now_ms, &mut self.dispatch.log);
-                now_ms = self.take_lines(source, now_ms, end_ms);
+                // After reading: no line counts as older than it is, so no lease ends early.
+                now_ms = self.take_lines(source, clock::boot_time_ms(), end_ms);
             }
         }
     }

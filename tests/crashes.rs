@@ -85,6 +85,21 @@ fn knocks_taken(daemon: &mut Daemon, written: &HashMap<String, u64>) -> Vec<Take
     taken
 }
 
+/// A command that a killed daemon has left running cannot be taken back; what it still does belongs to
+/// the life before.
+fn wait_for_orphans(dir: &TempDir) {
+    let own = fs::canonicalize(dir.path("")).expect("the directory");
+    let works_here =
+        |entry: fs::DirEntry| fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == own);
+    while fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .any(works_here)
+    {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn two_hundred_kills_leave_nothing_open_and_close_nothing_early() {
     let mut random = Random::new(seed());
@@ -113,6 +128,7 @@ fn two_hundred_kills_leave_nothing_open_and_close_nothing_early() {
         std::thread::sleep(Duration::from_micros(random.below(longest_us) as u64));
         daemon.signal("KILL");
         taken.extend(knocks_taken(&mut daemon, &written));
+        wait_for_orphans(&dir);
     }
     let mut daemon = Daemon::start(&dir, &configuration());
     while dir.read("state").contains("\"rule\"") {

@@ -110,7 +110,8 @@ fn links_that_lead_through_each_other_do_not_keep_the_daemon_busy() {
     }
     dir.symlink("loop", "loop");
     let mut daemon = follow(&dir, r#"["2/log", "39/log", "loop", "log"]"#);
-    assert_eq!(daemon.count("Too many levels of symbolic links"), 2);
+    // In whatever words the C library has for it.
+    assert_eq!(daemon.count("; trying again"), 2);
     dir.append("log", "a\n");
     daemon.expect_lines(&["a", "a"]);
 }

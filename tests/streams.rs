@@ -415,6 +415,15 @@ fn expect_flat((first, last): (u64, u64)) {
     );
 }
 
+/// Writes without a pause, to a source that makes its writer wait or forgets nothing.
+fn expect_every_knock(daemon: &mut Daemon, log: &mut File) {
+    expect_flat(load(
+        daemon,
+        |text| log.write_all(text.as_bytes()).unwrap(),
+        false,
+    ));
+}
+
 /// A rule whose command is done at once, so that only the lines are under test.
 fn quick(members: &str) -> String {
     format!(
@@ -429,12 +438,7 @@ fn a_file_under_load_loses_no_knock_and_memory_stays_flat() {
     dir.write("log", "");
     let mut daemon = Daemon::start(&dir, &quick(r#""file": "log""#));
     let mut log = dir.writer("log");
-    let memory = load(
-        &mut daemon,
-        |text| log.write_all(text.as_bytes()).unwrap(),
-        false,
-    );
-    expect_flat(memory);
+    expect_every_knock(&mut daemon, &mut log);
 }
 
 #[test]
@@ -443,24 +447,14 @@ fn a_fifo_under_load_loses_no_knock_and_memory_stays_flat() {
     dir.fifo("fifo");
     let mut daemon = Daemon::start(&dir, &quick(r#""file": "fifo""#));
     let mut fifo = open_to_write(&dir, "fifo");
-    let memory = load(
-        &mut daemon,
-        |text| fifo.write_all(text.as_bytes()).unwrap(),
-        false,
-    );
-    expect_flat(memory);
+    expect_every_knock(&mut daemon, &mut fifo);
 }
 
 #[test]
 fn standard_input_under_load_loses_no_knock_and_memory_stays_flat() {
     let dir = TempDir::new();
     let (mut daemon, mut input) = start_with_input(&dir, &quick(r#""file": "-""#), &[]);
-    let memory = load(
-        &mut daemon,
-        |text| input.write_all(text.as_bytes()).unwrap(),
-        false,
-    );
-    expect_flat(memory);
+    expect_every_knock(&mut daemon, &mut input);
 }
 
 #[test]
@@ -469,12 +463,7 @@ fn a_command_under_load_loses_no_knock_and_memory_stays_flat() {
     dir.fifo("fifo");
     let mut daemon = Daemon::start(&dir, &quick(r#""command": "cat fifo""#));
     let mut fifo = open_to_write(&dir, "fifo");
-    let memory = load(
-        &mut daemon,
-        |text| fifo.write_all(text.as_bytes()).unwrap(),
-        false,
-    );
-    expect_flat(memory);
+    expect_every_knock(&mut daemon, &mut fifo);
 }
 
 mod kernel_log {

@@ -163,7 +163,7 @@ fn candidates(program: &[u8]) -> Result<Vec<CString>> {
         .split(|&byte| byte == b':')
         // An empty one would be the folder we happen to be in.
         .filter(|folder| !folder.is_empty())
-        .map(|folder| c_path(&text!(folder, "/", program)))
+        .map(|folder| c_path(&text!("{}/{}", folder, program)))
         .collect()
 }
 

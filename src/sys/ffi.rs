@@ -49,7 +49,9 @@ pub const O_RDONLY: c_int = 0;
 pub const O_WRONLY: c_int = 1;
 pub const O_RDWR: c_int = 2;
 pub const O_CLOEXEC: c_int = 0o2000000;
+pub const F_SETFD: c_int = 2;
 pub const F_SETFL: c_int = 4;
+pub const FD_CLOEXEC: c_int = 1;
 pub const LOCK_EX: c_int = 2;
 pub const LOCK_NB: c_int = 4;
 pub const SEEK_SET: c_int = 0;
@@ -82,6 +84,8 @@ pub const P_PID: c_int = 1;
 pub const WNOHANG: c_int = 1;
 pub const WEXITED: c_int = 4;
 pub const WNOWAIT: c_int = 0x0100_0000;
+
+pub const PR_SET_DUMPABLE: c_int = 4;
 
 pub const POSIX_SPAWN_SETPGROUP: c_short = 0x02;
 pub const POSIX_SPAWN_SETSIGDEF: c_short = 0x04;
@@ -239,6 +243,10 @@ unsafe extern "C" {
     pub fn signal(signal: c_int, handler: usize) -> usize;
     pub fn signalfd(fd: c_int, set: *const SignalSet, flags: c_int) -> c_int;
 
+    pub fn getenv(name: *const c_char) -> *const c_char;
+    pub fn putenv(entry: *const c_char) -> c_int;
+    pub fn umask(mask: u32) -> u32;
+    pub fn prctl(option: c_int, ...) -> c_int;
     pub fn getpid() -> c_int;
     pub fn geteuid() -> u32;
     pub fn getrandom(buffer: *mut c_void, length: usize, flags: u32) -> isize;

@@ -8,7 +8,7 @@ use super::fd::Fd;
 use super::{Errno, Result, check, ffi, signal};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{CStr, c_char, c_int, c_ulong};
 use core::ptr::null;
 
 /// A child that has not been waited for. It leads a process group of its own.
@@ -45,6 +45,30 @@ pub fn own_id() -> u32 {
 pub fn user_id() -> u32 {
     // SAFETY: no memory is involved.
     unsafe { ffi::geteuid() }
+}
+
+/// Descriptors that may have been left open to us. Nobody hands out higher ones: more than 1024 is a limit that a
+/// program has to ask for.
+const INHERITED: core::ops::Range<c_int> = 3..1024;
+
+/// Makes good what whoever started us may have left undone, before commands inherit it: files that everybody
+/// can write, no place to look for programs, descriptors that are none of their business. And a crash
+/// leaves no copy of our memory, which knows the knocks, on the disk; whether theirs do is not changed.
+pub fn settle_in() {
+    // SAFETY: the strings are constants, which putenv may keep. Nothing else has a reference into the
+    // environment yet. The other calls involve no memory.
+    unsafe {
+        ffi::umask(ffi::umask(0o022) | 0o022);
+        let path = ffi::getenv(c"PATH".as_ptr());
+        if path.is_null() || *path == 0 {
+            ffi::putenv(c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".as_ptr());
+        }
+        for fd in INHERITED {
+            ffi::fcntl(fd, ffi::F_SETFD, ffi::FD_CLOEXEC);
+        }
+        let [no, unused] = [0 as c_ulong; 2];
+        ffi::prctl(ffi::PR_SET_DUMPABLE, no, unused, unused, unused);
+    }
 }
 
 /// Starts `words[0]` (sought in `PATH` unless it has a slash) with the arguments `words`, our
@@ -208,8 +232,8 @@ fn pointers(strings: &[CString], mut list: Vec<*const c_char>) -> Vec<*const c_c
 /// Our environment, without the names that `variables` set.
 fn inherited(variables: &[CString]) -> Vec<*const c_char> {
     let mut list = Vec::new();
-    // SAFETY: environ is a list of strings that ends with a null pointer, or null itself. Nothing in
-    // the program changes the environment.
+    // SAFETY: environ is a list of strings that ends with a null pointer, or null itself. Nothing
+    // changes the environment after `settle_in`.
     unsafe {
         let mut entry = ffi::environ;
         while !entry.is_null() && !(*entry).is_null() {

@@ -13,6 +13,9 @@ use core::ffi::CStr;
 /// What is between two columns.
 const GAP: usize = 2;
 
+const LOOSE_FILTER: &str = "    \
+warning: the filter begins with neither ^ nor fixed text: what strangers have written into a line may match it\n";
+
 /// The rules of a configuration that has been found to be valid; with how many one-time sequences are
 /// left, as far as the record tells.
 pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
@@ -38,6 +41,9 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
             Err(reason) => put!(&mut out, ": one-time sequences left: unknown, ", reason),
         }
         out.push(b'\n');
+        if !rule.filter.begins_firmly() {
+            put!(&mut out, LOOSE_FILTER);
+        }
     }
     out
 }

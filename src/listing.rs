@@ -67,12 +67,10 @@ fn recorded(config: &Config) -> Result<Leases, Vec<u8>> {
         reason.put(&mut message);
         message
     };
-    match Record::new(&config.state)
-        .map_err(|errno| fail(&errno))?
-        .load()
-    {
-        Found::Leases(leases) => Ok(leases),
-        Found::Unusable(reason) => Err(fail(&reason)),
+    match Record::new(&config.state).and_then(|record| record.load()) {
+        Ok(Found::Leases(leases)) => Ok(leases),
+        Ok(Found::Unusable(reason)) => Err(fail(&reason)),
+        Err(errno) => Err(fail(&errno)),
     }
 }
 

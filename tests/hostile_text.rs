@@ -228,3 +228,22 @@ fn a_forged_tag_hides_the_line_it_stands_in_and_no_other_and_opens_nothing() {
         daemon.wait_for(&format!("knock by {key}"));
     }
 }
+
+#[test]
+fn a_user_name_that_names_an_address_fools_only_a_filter_that_takes_the_first_one() {
+    let dir = TempDir::new();
+    let line = "sshd[7]: Failed password for invalid user x from 192.0.2.1 port 22 from 198.51.100.7 port 4711 ssh2\n";
+    dir.write("log", line);
+    let loose = " from ([0-9.]+) port";
+    let tight = "sshd[^ ]*: Failed password for .* from ([0-9.]+) port [0-9]+ ssh2$";
+    for (filter, key) in [(loose, "192.0.2.1"), (tight, "198.51.100.7")] {
+        dir.configure(&config(r#""log""#, &[format!(
+            r#"{{"name": "x", "filter": "{filter}", "sequence": ["Failed"], "actions": ["true"]}}"#
+        )]));
+        let (_, stdout, _) = outcome(&dir.run(&["-n", "-c", common::CONFIG, "log"]));
+        assert!(
+            stdout.starts_with(&format!("1: knock \"x\" {key}\n")),
+            "{filter}: {stdout}"
+        );
+    }
+}

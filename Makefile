@@ -25,6 +25,12 @@ test: build ## formatting, lints, unit, integration and differential tests
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
 
+flood: build ## floods of full size, every event held to its time (ten minutes, 1 GB of memory)
+	@tests/setup test
+	@# In memory, where routers keep the record: otherwise it is the disk that would be measured.
+	TMPDIR=/dev/shm LOGKNOCKD_FLOOD=full LOGKNOCKD=target/release/logknockd \
+	    cargo test --test floods -- --test-threads=1 --nocapture
+
 cross: $(TARGETS) ## static programs for routers: target/mipsel/logknockd ...; also one by one: make mipsel
 
 $(TARGETS):
@@ -63,5 +69,5 @@ bench-instructions: build ## instructions per line of a dry run; fails when they
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build demo test ipk size test-cross test-router measure bench bench-instructions clean \
+.PHONY: help build demo test flood ipk size test-cross test-router measure bench bench-instructions clean \
     cross $(TARGETS)

@@ -13,6 +13,9 @@ use core::ffi::CStr;
 /// What is between two columns.
 const GAP: usize = 2;
 
+const LOOSE_FILTER: &str = "    \
+warning: the filter begins with neither ^ nor fixed text: what strangers have written into a line may match it\n";
+
 /// The rules of a configuration that has been found to be valid; with how many one-time sequences are
 /// left, as far as the record tells.
 pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
@@ -31,6 +34,9 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
             Err(reason) => put!(&mut out, ": one-time sequences left: unknown, {}", reason),
         }
         out.push(b'\n');
+        if !rule.filter.begins_firmly() {
+            put!(&mut out, LOOSE_FILTER);
+        }
     }
     out
 }
@@ -54,12 +60,10 @@ fn recorded(config: &Config) -> Result<Leases, Vec<u8>> {
         reason.put(&mut message);
         message
     };
-    match Record::new(&config.state)
-        .map_err(|errno| fail(&errno))?
-        .load()
-    {
-        Found::Leases(leases) => Ok(leases),
-        Found::Unusable(reason) => Err(fail(&reason)),
+    match Record::new(&config.state).and_then(|record| record.load()) {
+        Ok(Found::Leases(leases)) => Ok(leases),
+        Ok(Found::Unusable(reason)) => Err(fail(&reason)),
+        Err(errno) => Err(fail(&errno)),
     }
 }
 

@@ -111,6 +111,20 @@ fn a_good_configuration_is_said_to_be_fine() {
 }
 
 #[test]
+fn a_filter_that_strangers_can_meet_anywhere_in_a_line_is_warned_of() {
+    let dir = TempDir::new();
+    let loose = rule("y", r#""actions": ["a"]"#).replace("^(", "(");
+    let rules = [rule("x", r#""actions": ["a"]"#), loose];
+    dir.write("c", config(r#""log""#, &rules));
+    let (status, stdout, stderr) = outcome(&dir.run(&["-t", "-c", "c"]));
+    assert_eq!((status, stderr.as_str()), (FINE, ""));
+    let head =
+        "c: fine, 2 rules\n  \"x\"\n  \"y\"\n    warning: the filter begins with neither ^ nor";
+    assert!(stdout.starts_with(head), "{stdout}");
+    assert_eq!(stdout.matches("warning").count(), 1);
+}
+
+#[test]
 fn the_python_daemons_example_loads_unchanged() {
     let dir = TempDir::new();
     fs::copy(common::data("python-example.json"), dir.path("c")).unwrap();

@@ -248,6 +248,7 @@ impl Dispatch {
                     self.log, Debug, "rule ", name, ": ", key, " ", change, ", from ", source
                 );
             }
+            Meaning::Ignored => {}
             Meaning::KeyTooLong => {
                 if let Some(left_out) = self.key_too_long.pass(now_ms) {
                     let what = text!(": a key of more than ", KEY_LIMIT, " bytes is passed over");

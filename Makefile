@@ -19,7 +19,7 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
-	shellcheck .ci/run tests/setup tests/demo tests/bench/measure tests/bench/instructions \
+	shellcheck .ci/run examples/knock tests/setup tests/demo tests/bench/measure tests/bench/instructions \
 	    cross/setup cross/build cross/cc cross/test cross/check-ipk tests/router/fetch tests/router/run
 	cargo test
 	@echo "The integration tests again, with the release build:"

@@ -45,7 +45,11 @@ fn help_and_version_go_to_standard_output() {
     }
     assert!(help.lines().all(|line| line.chars().count() <= 100));
     assert_eq!(outcome(&dir.run(&["--help"])).1, help);
-    let version = (FINE, "logknockd 0.1.0\n".into(), String::new());
+    let version = (
+        FINE,
+        concat!("logknockd ", env!("CARGO_PKG_VERSION"), "\n").into(),
+        String::new(),
+    );
     assert_eq!(outcome(&dir.run(&["-V"])), version);
     assert_eq!(outcome(&dir.run(&["--version"])), version);
 }

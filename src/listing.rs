@@ -39,10 +39,10 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
             Err(reason) => put!(&mut out, ": one-time sequences left: unknown, {}", reason),
         }
         out.push(b'\n');
+        put_pattern(&"filter", &rule.filter, &mut out);
         if !rule.filter.begins_firmly() {
             put!(&mut out, LOOSE_FILTER);
         }
-        put_pattern(&"filter", &rule.filter, &mut out);
         if let Some(ignore) = &rule.ignore {
             put_pattern(&"ignore", ignore, &mut out);
         }
@@ -110,7 +110,14 @@ fn put_pattern(what: &dyn Put, pattern: &Regex, out: &mut Vec<u8>) {
         put!(out, "{}{:?}", before, literal);
         before = ", ";
     }
-    put!(out, if before == ", " { "\n" } else { "no literal to look for\n" });
+    put!(
+        out,
+        if before == ", " {
+            "\n"
+        } else {
+            "no literal to look for\n"
+        }
+    );
 }
 
 /// The open leases as a table. The error says why they are not known.

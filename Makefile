@@ -24,6 +24,17 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
+	tests/soak/checker_test.py
+	tests/soak/soak.py target/release/logknockd --seconds 12
+	tests/soak/leaks.py target/release/logknockd --knocks 2000 --reloads 100 --rotations 100
+
+soak: build ## knocks, rotation, reloads, kills and floods for half an hour, every command checked
+	@tests/setup test
+	@tests/soak/soak.py target/release/logknockd --seconds 1800
+
+leaks: build ## descriptors and memory after 100 000 knocks, 1 000 reloads and 1 000 rotations
+	@tests/setup test
+	@tests/soak/leaks.py target/release/logknockd
 
 cross: $(TARGETS) ## static programs for routers: target/mipsel/logknockd ...; also one by one: make mipsel
 
@@ -63,5 +74,5 @@ bench-instructions: build ## instructions per line of a dry run; fails when they
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build demo test ipk size test-cross test-router measure bench bench-instructions clean \
-    cross $(TARGETS)
+.PHONY: help build demo test soak leaks ipk size test-cross test-router measure bench bench-instructions \
+    clean cross $(TARGETS)

@@ -7,10 +7,15 @@ had its effect. What follows certainly from that is demanded; what only may foll
 from collections import OrderedDict, namedtuple
 
 Taken = namedtuple("Taken", "line earliest latest")
-Knock = namedtuple("Knock", "rule key serial option earliest latest certain")
 
 # Clocks are read in milliseconds.
 TICK = 0.002
+
+
+class Knock(namedtuple("Knock", "rule key serial option earliest latest certain")):
+    def __str__(self):
+        times = f"({self.earliest:.3f} to {self.latest:.3f})"
+        return f"knock {self.rule.name} {self.key} #{self.serial} {self.option} {times}"
 
 
 class Progress:

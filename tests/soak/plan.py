@@ -19,7 +19,7 @@ Pause = namedtuple("Pause", "seconds")
 Confirm = namedtuple("Confirm", "log")
 Reload = namedtuple("Reload", "kind setup broken meanwhile")
 Stop = namedtuple("Stop", "seconds meanwhile")
-Restart = namedtuple("Restart", "signal")
+Restart = namedtuple("Restart", "signal lines seconds")
 
 LOGS = {"gate": "a", "quick": "a", "stuck": "a", "yard": "b", "once": "b"}
 KEYS = 40
@@ -220,4 +220,8 @@ class Plan:
         yield Stop(self.rng.choice([0.01, 0.1, 0.5]), meanwhile)
 
     def restart(self, names=RESTARTS):
-        yield Restart(self.rng.choice(names))
+        """A kill comes while knocks do."""
+        name = self.rng.choice(names)
+        attempts = [self.at_a() for _ in range(self.rng.randint(0, 20))] if name == "KILL" else []
+        lines = [line for line in self.merge(attempts) if line.option == "-"]
+        yield Restart(name, lines, self.rng.uniform(0, 0.05))

@@ -77,11 +77,14 @@ class Soak:
         self.wait(lambda: self.syncs.issuperset(numbers.values()), "a line to be taken")
         latest = now()
         for log in logs:
-            for line, earliest in log.pending:
-                for knock in self.model.take(Taken(line, earliest, latest)):
-                    self.checker.expect(log.name, knock)
-            log.pending = []
+            self.take_pending(log, latest)
             log.unseen = False
+
+    def take_pending(self, log, latest, certain=True):
+        for line, earliest in log.pending:
+            for knock in self.model.take(Taken(line, earliest, latest)):
+                self.checker.expect(log.name, knock._replace(certain=knock.certain and certain))
+        log.pending = []
 
     def settle(self):
         """Waits until all knocks have run, and judges."""
@@ -182,15 +185,19 @@ class Soak:
         self.events[f"restart {step.signal}"] += 1
         self.settle()
         self.close_those_that_fail()
+        # What of these has been done when it is killed is not known, but their order is.
+        self.logs["a"].write(step.lines)
+        time.sleep(step.seconds)
         begin = now()
         self.daemon.end(step.signal, {"KILL": -signal.SIGKILL, "TERM": 0}[step.signal])
         self.wait_for_orphans()
         self.poll()
+        self.take_pending(self.logs["a"], now(), certain=False)
         if step.signal == "TERM":
             self.checker.stopped(begin, now())
         self.checker.judge(self.journal.take(), now())
         if step.signal == "TERM" and self.checker.leases:
-            raise Wrong(f"left open by SIGTERM: {[str(l.knock) for l in self.checker.leases.values()]}")
+            raise Wrong(f"left open by SIGTERM: {[str(lease.knock) for lease in self.checker.leases.values()]}")
         self.checker.killed(begin)
         self.model.restart()
         self.start()
@@ -213,7 +220,7 @@ class Soak:
         while self.checker.leases:
             self.pause(0.1)
             self.settle()
-        self.do_restart(Restart("TERM"))
+        self.do_restart(Restart("TERM", [], 0))
         self.daemon.end("TERM", 0)
 
     def run(self, seconds):
@@ -246,8 +253,9 @@ def summary(soak):
         f"later try; late by median {statistics.median(late) * 1000:.0f} ms, 99 % within "
         f"{late[len(late) * 99 // 100] * 1000:.0f} ms, at most {late[-1] * 1000:.0f} ms"
     )
-    print(f"{counts['undecided']} knocks came too close to a time limit to demand either")
-    print(f"{sum(soak.events.values())} steps:", ", ".join(f"{count} {name}" for name, count in sorted(soak.events.items())))
+    print(f"{counts['undecided']} knocks came too close to a time limit or a kill to demand either")
+    events = ", ".join(f"{count} {name}" for name, count in sorted(soak.events.items()))
+    print(f"{sum(soak.events.values())} steps: {events}")
 
 
 def main():

@@ -113,7 +113,8 @@ class Log:
 
     def noise(self, count):
         rng = random.Random(count)
-        kinds = [b"gate", b"gatekeeper k1 p1 #1 -", b" kernel: yard k1 p2", b"\xff\0\x1b[2J gate", b"x" * 9000 + b" yard k1 p1 #1 -"]
+        too_long = b"x" * 9000 + b" yard k1 p1 #1 -"
+        kinds = [b"gate", b"gatekeeper k1 p1 #1 -", b" kernel: yard k1 p2", b"\xff\0\x1b[2J gate", too_long]
         weights = [100, 100, 100, 20, 0.05]
         for _ in range(0, count, 1000):
             lines = rng.choices(kinds, weights, k=min(count, 1000))

@@ -20,7 +20,8 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 	shellcheck .ci/run tests/setup tests/demo tests/bench/measure tests/bench/instructions \
-	    cross/setup cross/build cross/cc cross/test cross/check-ipk tests/router/fetch tests/router/run
+	    cross/setup cross/target cross/build cross/cc cross/test cross/check-ipk \
+	    tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
@@ -35,7 +36,7 @@ ipk: mipsel mips aarch64 ## packages for OpenWrt's opkg: target/ipk/*.ipk, check
 	@cross/ipk $(PACKAGES)
 	@cross/check-ipk target/ipk/*.ipk
 
-test-cross: mipsel mips aarch64 ## the integration tests on emulated machines, and ffi.rs against C headers
+test-cross: mipsel mips aarch64 ## unit and integration tests on emulated machines, and ffi.rs against C headers
 	@cross/setup test
 	@cross/test mipsel mips aarch64
 

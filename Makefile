@@ -34,7 +34,8 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 	shellcheck .ci/run examples/knock tests/setup tests/demo tests/bench/measure tests/bench/instructions \
-	    cross/setup cross/build cross/cc cross/test cross/check-ipk cross/dist tests/router/fetch tests/router/run
+	    cross/setup cross/target cross/build cross/cc cross/test cross/check-ipk cross/dist \
+	    tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
@@ -69,7 +70,7 @@ ipk: mipsel mips aarch64 ## packages for OpenWrt's opkg: target/ipk/*.ipk, check
 dist: cross ipk ## what a release is made of, with checksums: target/dist
 	@cross/dist $(TARGETS)
 
-test-cross: mipsel mips aarch64 ## the integration tests on emulated machines, and ffi.rs against C headers
+test-cross: mipsel mips aarch64 ## unit and integration tests on emulated machines, and ffi.rs against C headers
 	@cross/setup test
 	@cross/test mipsel mips aarch64
 

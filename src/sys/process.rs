@@ -47,8 +47,8 @@ pub fn user_id() -> u32 {
     unsafe { ffi::geteuid() }
 }
 
-/// Descriptors that may have been left open to us. Nobody hands out higher ones: more than 1024 is a limit that a
-/// program has to ask for.
+/// Descriptors that may have been left open to us. The usual limit is 1024; to try all that a raised
+/// limit allows, a million sometimes, would take too long.
 const INHERITED: core::ops::Range<c_int> = 3..1024;
 
 /// Makes good what whoever started us may have left undone, before commands inherit it: files that everybody

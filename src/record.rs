@@ -49,9 +49,9 @@ impl Record {
         };
         Ok(Record {
             path: c_path(path)?,
-            temporary: c_path(&text!(path, ".new"))?,
+            temporary: c_path(&text!("{}.new", path))?,
             folder: c_path(folder)?,
-            lock_path: c_path(&text!(path, ".lock"))?,
+            lock_path: c_path(&text!("{}.lock", path))?,
             lock: None,
             boot: boot_id().unwrap_or_default(),
         })
@@ -78,7 +78,7 @@ impl Record {
             Ok(document) => document,
             Err(Errno::ENOENT) => return Ok(Found::Leases(Leases::default())),
             Err(errno) if errno.is_shortage() => return Err(errno),
-            Err(errno) => return Ok(Found::Unusable(text!(errno))),
+            Err(errno) => return Ok(Found::Unusable(text!("{}", errno))),
         };
         let Some(document) = document else {
             let reason = text!("not a file of sensible size that only we can write");
@@ -100,7 +100,7 @@ impl Record {
     /// Gives an unusable record another name, which is returned.
     pub fn set_aside(&self) -> Result<Vec<u8>> {
         // OK because a clock before 1970 only makes an odd name.
-        let name = text!(self.path(), ".unusable-", clock::unix_time_s() as u64);
+        let name = text!("{}.unusable-{}", self.path(), clock::unix_time_s() as u64);
         rename(&self.path, &c_path(&name)?)?;
         Ok(name)
     }

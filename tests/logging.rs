@@ -162,9 +162,10 @@ fn messages_go_to_the_system_log_and_without_one_to_standard_error() {
     };
     let tag = format!("logknockd[{}]: ", daemon.pid());
     assert_eq!(receive(&socket), format!("<30>{tag}watching \"log\""));
+    let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
         receive(&socket),
-        format!("<30>{tag}logknockd 0.1.0: 1 rules")
+        format!("<30>{tag}logknockd {version}: 1 rules")
     );
     dir.append("log", "a\x1bb\n");
     assert_eq!(receive(&socket), format!("<31>{tag}\"log\": a\\x1bb"));

@@ -132,6 +132,16 @@ impl Regex {
             .map(|(_, group)| *group)
     }
 
+    /// The named groups, with their numbers counted from 1.
+    pub fn group_names(&self) -> &[(String, usize)] {
+        &self.names
+    }
+
+    /// Literals that stand in every match, in this order: a text without one of them is turned away at once.
+    pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
+        self.shortcuts.literals()
+    }
+
     /// False if a text in which a [`Sieve`] for this pattern has seen these literals has no match.
     #[inline]
     pub fn may_match(&self, seen: Marks) -> bool {

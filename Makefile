@@ -51,7 +51,7 @@ leaks: build ## descriptors and memory after 100 000 knocks, 1 000 reloads and 1
 	@tests/setup test
 	@tests/soak/leaks.py target/release/logknockd
 
-flood: build ## floods of full size, every event held to its time (ten minutes, 1 GB of memory)
+flood: build ## floods of full size (a minute), every event held to its time: on an idle machine only
 	@tests/setup test
 	@# In memory, where routers keep the record: otherwise it is the disk that would be measured.
 	TMPDIR=/dev/shm LOGKNOCKD_FLOOD=full LOGKNOCKD=target/release/logknockd \

@@ -52,6 +52,7 @@ class Checker:
         self.repeatable = set()
         self.blocked = deque(maxlen=1000)
         self.before = None
+        self.history = deque(maxlen=300)
         self.late = []
         self.counts = dict.fromkeys(["knocks", "commands", "renewals", "closings", "retries", "undecided"], 0)
 
@@ -66,6 +67,7 @@ class Checker:
         for command in commands:
             self.counts["commands"] += 1
             self.check_alone(command)
+            self.history.append(command)
             if command.event == "close":
                 self.close(command)
             elif command.index == 1:
@@ -141,7 +143,8 @@ class Checker:
 
     def judge_lease(self, lease, now):
         if not lease.tries:
-            if self.lateness(lease.due[1], now) > self.slack:
+            since = max(lease.due[1], self.history[-1].end or 0)
+            if self.lateness(since, now) > self.slack:
                 raise Wrong(f"not closed by {now:.3f}, due at {lease.due[1]:.3f}: {lease.knock}")
             return
         if not lease.judged:
@@ -157,10 +160,32 @@ class Checker:
     def in_time(self, command, earliest, latest):
         if command.begin < earliest - EARLY:
             raise Wrong(f"{command} is early, due from {earliest:.3f} to {latest:.3f}")
-        late = self.lateness(latest, command.begin)
+        before = self.between(latest, command)
+        late = self.longest_pause(latest, before, command.begin)
         if late > self.slack:
-            raise Wrong(f"{command} is late by {late:.3f} s, due from {earliest:.3f} to {latest:.3f}")
+            raise Wrong(f"{command} waited {late:.3f} s for nothing, due from {earliest:.3f} to {latest:.3f}")
+        self.check_precedence(before, command)
         return late
+
+    def between(self, due, command):
+        """The commands that began between `due` and `command`."""
+        return [other for other in self.history if due < other.begin <= command.begin and other is not command]
+
+    def longest_pause(self, due, commands, end):
+        """The longest time after `due` in which nothing ran although it could. Commands run one at a time."""
+        ends = [c.end or c.begin for c in self.history if c.begin <= due][-1:]
+        ends += [c.end or c.begin for c in commands]
+        begins = [c.begin for c in commands] + [end]
+        return max(self.lateness(max(due, ended), begin) for ended, begin in zip([due, *ends][-len(begins) :], begins))
+
+    def check_precedence(self, before, command):
+        """A command that closes waits for those of its own rule and what closes, and for the one that runs."""
+        jobs = [other for other in before if other.index == 1]
+        own = [index for index, other in enumerate(jobs) if other.event == "open" and other.rule == command.rule]
+        after_own = jobs[own[-1] + 1 :] if own else jobs
+        others = [other for other in after_own if other.event == "open"]
+        if len(others) > 1:
+            raise Wrong(f"{command} waited for {len(others)} that open for other rules, such as {others[-1]}")
 
     def lateness(self, due, time):
         """How much later than `due`, without the time in which nothing could run."""

@@ -1,5 +1,6 @@
 """Holds what commands have run against what the model says: none missing, none twice, none out of order, in time."""
 
+import itertools
 from collections import deque
 
 from driven import Wrong
@@ -52,7 +53,7 @@ class Checker:
         self.repeatable = set()
         self.blocked = deque(maxlen=1000)
         self.before = None
-        self.history = deque(maxlen=300)
+        self.history = deque(maxlen=2000)
         self.late = []
         self.counts = dict.fromkeys(["knocks", "commands", "renewals", "closings", "retries", "undecided"], 0)
 
@@ -168,8 +169,9 @@ class Checker:
         return late
 
     def between(self, due, command):
-        """The commands that began between `due` and `command`."""
-        return [other for other in self.history if due < other.begin <= command.begin and other is not command]
+        """The commands that began after `due` and before `command`."""
+        earlier = itertools.takewhile(lambda other: other is not command, self.history)
+        return [other for other in earlier if other.begin > due]
 
     def longest_pause(self, due, commands, end):
         """The longest time after `due` in which nothing ran although it could. Commands run one at a time."""
@@ -179,11 +181,13 @@ class Checker:
         return max(self.lateness(max(due, ended), begin) for ended, begin in zip([due, *ends][-len(begins) :], begins))
 
     def check_precedence(self, before, command):
-        """A command that closes waits for those of its own rule and what closes, and for the one that runs."""
-        jobs = [other for other in before if other.index == 1]
-        own = [index for index, other in enumerate(jobs) if other.event == "open" and other.rule == command.rule]
-        after_own = jobs[own[-1] + 1 :] if own else jobs
-        others = [other for other in after_own if other.event == "open"]
+        """Closing waits for what else closes, for its own rule's commands, and for what runs already."""
+        others = []
+        for other in before:
+            if other.event == "close" or other.rule == command.rule:
+                others = []
+            elif other.index == 1:
+                others.append(other)
         if len(others) > 1:
             raise Wrong(f"{command} waited for {len(others)} that open for other rules, such as {others[-1]}")
 

@@ -133,7 +133,9 @@ pub const O_RDONLY: c_int = 0;
 pub const O_WRONLY: c_int = 1;
 pub const O_RDWR: c_int = 2;
 pub const O_CLOEXEC: c_int = 0o2000000;
+pub const F_SETFD: usize = 2;
 pub const F_SETFL: usize = 4;
+pub const FD_CLOEXEC: usize = 1;
 pub const LOCK_EX: c_int = 2;
 pub const LOCK_NB: c_int = 4;
 pub const SEEK_SET: c_int = 0;
@@ -167,6 +169,8 @@ pub const WNOHANG: c_int = 1;
 pub const WEXITED: c_int = 4;
 pub const WNOWAIT: c_int = 0x0100_0000;
 
+pub const PR_SET_DUMPABLE: c_int = 4;
+
 pub const CLONE_VM: c_int = 0x100;
 pub const CLONE_VFORK: c_int = 0x4000;
 
@@ -190,6 +194,9 @@ pub const CLOCK_BOOTTIME: c_int = 7;
 pub const ENOENT: c_int = 2;
 pub const EINTR: c_int = 4;
 pub const EAGAIN: c_int = 11;
+pub const ENOMEM: c_int = 12;
+pub const ENFILE: c_int = 23;
+pub const EMFILE: c_int = 24;
 pub const EFBIG: c_int = 27;
 pub const EPIPE: c_int = 32;
 pub const ENOTDIR: c_int = 20;
@@ -295,6 +302,8 @@ unsafe extern "C" {
     pub fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int;
     pub fn inotify_rm_watch(fd: c_int, watch: c_int) -> c_int;
 
+    pub fn umask(mask: u32) -> u32;
+    pub fn prctl(option: c_int, ...) -> c_int;
     pub fn getpid() -> c_int;
     pub fn geteuid() -> u32;
     pub fn getrandom(buffer: *mut c_void, length: usize, flags: u32) -> isize;

@@ -48,6 +48,11 @@ impl Errno {
     /// Too many symbolic links.
     pub const ELOOP: Errno = Errno(ffi::arch::ELOOP);
 
+    /// Whether the system lacks memory or descriptors now: that says nothing about what was asked for.
+    pub fn is_shortage(self) -> bool {
+        matches!(self.0, ffi::ENOMEM | ffi::ENFILE | ffi::EMFILE)
+    }
+
     fn last() -> Errno {
         // SAFETY: the C library keeps errno at this address for as long as the thread lives.
         Errno(unsafe { *ffi::__errno_location() })

@@ -10,7 +10,7 @@ use super::fd::{Fd, Poll, c_path, poll};
 use super::{Errno, Result, check, ffi, repeat, signal};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
-use core::ffi::{CStr, c_char, c_int, c_long, c_void};
+use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::null;
 
@@ -48,6 +48,25 @@ pub fn own_id() -> u32 {
 pub fn user_id() -> u32 {
     // SAFETY: no memory is involved.
     unsafe { ffi::geteuid() }
+}
+
+/// Descriptors that may have been left open to us. Nobody hands out higher ones: more than 1024 is a limit that a
+/// program has to ask for.
+const INHERITED: core::ops::Range<usize> = 3..1024;
+
+/// Makes good what whoever started us may have left undone, before commands inherit it: files that everybody
+/// can write, descriptors that are none of their business. And a crash leaves no copy of our memory, which
+/// knows the knocks, on the disk; whether theirs do is not changed.
+pub fn settle_in() {
+    // SAFETY: no memory is involved.
+    unsafe {
+        ffi::umask(ffi::umask(0o022) | 0o022);
+        for fd in INHERITED {
+            ffi::syscall(ffi::arch::SYS_FCNTL, fd, ffi::F_SETFD, ffi::FD_CLOEXEC);
+        }
+        let [no, unused] = [0 as c_ulong; 2];
+        ffi::prctl(ffi::PR_SET_DUMPABLE, no, unused, unused, unused);
+    }
 }
 
 /// Starts `words[0]` (sought in `PATH` unless it has a slash) with the arguments `words`, our
@@ -153,12 +172,7 @@ fn candidates(program: &[u8]) -> Result<Vec<CString>> {
     if program.contains(&b'/') {
         return Ok(alloc::vec![c_path(program)?]);
     }
-    let mut folders: &[u8] = b"/usr/sbin:/usr/bin:/sbin:/bin";
-    for entry in own_environment() {
-        if let Some(value) = entry.to_bytes().strip_prefix(b"PATH=") {
-            folders = value;
-        }
-    }
+    let folders = path_of(search_path()).unwrap_or_default();
     folders
         .split(|&byte| byte == b':')
         // An empty one would be the folder we happen to be in.
@@ -233,10 +247,24 @@ fn inherited(variables: &[CString]) -> Vec<*const c_char> {
         let name = variable_name(entry);
         variables.iter().any(|own| variable_name(own) == name)
     };
-    own_environment()
+    let others = own_environment().filter(|entry| path_of(entry).is_none());
+    others
+        .chain([search_path()])
         .filter(|entry| !is_set(entry))
         .map(CStr::as_ptr)
         .collect()
+}
+
+/// Our environment's `PATH=…`, or one that serves when there is none.
+fn search_path() -> &'static CStr {
+    let given = |entry: &&CStr| path_of(entry).is_some_and(|folders| !folders.is_empty());
+    let usual = c"PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+    own_environment().find(given).unwrap_or(usual)
+}
+
+/// The folders if the entry is `PATH`.
+fn path_of(entry: &CStr) -> Option<&[u8]> {
+    entry.to_bytes().strip_prefix(b"PATH=")
 }
 
 /// Our environment.

@@ -53,7 +53,7 @@ class Checker:
         self.repeatable = set()
         self.blocked = deque(maxlen=1000)
         self.before = None
-        self.history = deque(maxlen=2000)
+        self.history = deque(maxlen=5000)
         self.late = []
         self.counts = dict.fromkeys(["knocks", "commands", "renewals", "closings", "retries", "undecided"], 0)
 
@@ -138,9 +138,16 @@ class Checker:
             raise Wrong(f"{command} does not close {lease.knock}")
         if lease.tries:
             self.counts["retries"] += 1
-            due = lease.tries[-1].end + 2 ** (len(lease.tries) - 1)
-            self.in_time(command, due - EARLY, due)
+            pause = 2 ** (len(lease.tries) - 1)
+            failed = lease.tries[-1]
+            self.in_time(command, failed.end + pause, self.noticed(failed) + pause)
         lease.tries.append(command)
+
+    def noticed(self, ended):
+        """When the daemon has known that a command had ended, at the latest: when it began another."""
+        later = itertools.dropwhile(lambda command: command is not ended, self.history)
+        next(later)
+        return next(later).begin
 
     def judge_lease(self, lease, now):
         if not lease.tries:

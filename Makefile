@@ -41,7 +41,7 @@ test: build ## formatting, lints, unit, integration and differential tests
 	LOGKNOCKD=target/release/logknockd cargo test --tests
 	tests/soak/checker_test.py
 	tests/soak/soak.py target/release/logknockd --seconds 12
-	tests/soak/leaks.py target/release/logknockd --knocks 2000 --reloads 100 --rotations 100
+	tests/soak/leaks.py target/release/logknockd --knocks 1000 --reloads 100 --rotations 100
 
 soak: build ## knocks, rotation, reloads, kills and floods for half an hour, every command checked
 	@tests/setup test

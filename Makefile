@@ -38,6 +38,23 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
+	tests/soak/checker_test.py
+	tests/soak/soak.py target/release/logknockd --seconds 12
+	tests/soak/leaks.py target/release/logknockd --knocks 2000 --reloads 100 --rotations 100
+
+soak: build ## knocks, rotation, reloads, kills and floods for half an hour, every command checked
+	@tests/setup test
+	@tests/soak/soak.py target/release/logknockd --seconds 1800
+
+leaks: build ## descriptors and memory after 100 000 knocks, 1 000 reloads and 1 000 rotations
+	@tests/setup test
+	@tests/soak/leaks.py target/release/logknockd
+
+flood: build ## floods of full size, every event held to its time (ten minutes, 1 GB of memory)
+	@tests/setup test
+	@# In memory, where routers keep the record: otherwise it is the disk that would be measured.
+	TMPDIR=/dev/shm LOGKNOCKD_FLOOD=full LOGKNOCKD=target/release/logknockd \
+	    cargo test --test floods -- --test-threads=1 --nocapture
 
 cross: $(TARGETS) ## static programs for routers: target/mipsel/logknockd ...; also one by one: make mipsel
 
@@ -80,5 +97,5 @@ bench-instructions: build ## instructions per line of a dry run; fails when they
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build install demo test ipk dist size test-cross test-router measure bench bench-instructions clean \
-    cross $(TARGETS)
+.PHONY: help build install demo test soak leaks flood ipk dist size test-cross test-router measure bench \
+    bench-instructions clean cross $(TARGETS)

@@ -15,7 +15,6 @@ use crate::json::{self, Kind, Value};
 use crate::regex::Regex;
 use crate::rule::{LeaseTerms, Rule, Sequence};
 use crate::template::{Command, Template, printable};
-use crate::text::Quoted;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -160,7 +159,7 @@ impl Loader<'_> {
                 continue;
             };
             if files.iter().any(|earlier| earlier == path) {
-                self.report(&field, &text!(Quoted(path), " is listed twice"));
+                self.report(&field, &text!("{:?} is listed twice", path));
             }
             files.push(path.into());
         }
@@ -227,7 +226,7 @@ impl Loader<'_> {
     fn report_lonely(&mut self, rule: &Field) {
         for (key, needed) in NEEDS {
             if let (Some(member), None) = (rule.value.member(key), rule.value.member(needed)) {
-                let message = text!(Quoted(key), " needs ", Quoted(needed));
+                let message = text!("{:?} needs {:?}", key, needed);
                 self.report_at(member.key_at, rule, &message);
             }
         }
@@ -281,7 +280,7 @@ impl Loader<'_> {
             };
             let mut earlier = items.iter().take(index);
             if let Some(same) = earlier.position(|earlier| same_strings(earlier, value)) {
-                self.report(&field, &text!("the same as sequence ", same + 1));
+                self.report(&field, &text!("the same as sequence {}", same + 1));
             }
             sequences.push(sequence);
         }

@@ -173,7 +173,7 @@ pub fn put_json_string(text: &[u8], out: &mut Vec<u8>) {
                 // OK because the lower half of a byte is below 16.
                 0..0x20 => put!(
                     out,
-                    "\\u00",
+                    "\\u00{}",
                     [
                         b'0' + (byte >> 4),
                         b"0123456789abcdef"[usize::from(byte & 15)]
@@ -192,7 +192,7 @@ pub fn put_json_string(text: &[u8], out: &mut Vec<u8>) {
 fn fail(at: usize, message: &str) -> Diagnostic {
     Diagnostic {
         at,
-        message: text!(message),
+        message: text!("{}", message),
     }
 }
 
@@ -318,7 +318,7 @@ impl Reader<'_> {
             }
             let key = self.string()?;
             if members.iter().any(|member| member.key == key) {
-                let message = text!(DUPLICATE_KEY, crate::text::Quoted(&key));
+                let message = text!("{}{:?}", DUPLICATE_KEY, key);
                 return Err(Diagnostic {
                     at: key_at,
                     message,

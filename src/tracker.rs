@@ -55,9 +55,9 @@ pub fn reached(steps: Steps) -> u32 {
 impl Put for Change {
     fn put(&self, out: &mut Vec<u8>) {
         let (before, after) = (reached(self.before), reached(self.after));
-        put!(out, "step ", after, "/", self.length);
+        put!(out, "step {}/{}", after, self.length);
         if after <= before && before > 0 {
-            put!(out, ", was ", before, "/", self.length);
+            put!(out, ", was {}/{}", before, self.length);
         }
         if self.late != 0 {
             put!(out, ", too late");

@@ -106,7 +106,7 @@ fn what_is_understood_of_a_good_configuration_is_shown() {
         r#"{ "name": "x", "filter": "^([a-z]+) .*: ", "ignore": "\\d", "actions": ["a 'b' '{{ {key} }}'"],
              "sequence": [" one$", "(two) \\w+", "(?P<what>three)(,.)"],
              "timeout": 5, "revert": ["sh -c 'c \"$1\"' sh {1} {what} {rule}"] }"#,
-        r#"{ "name": "y", "filter": "(.)", "sequence": ["drop wan in: .* SRC="], "actions": ["a"] }"#,
+        r#"{ "name": "y", "filter": "^(.)", "sequence": ["drop wan in: .* SRC="], "actions": ["a"] }"#,
     ];
     dir.write("c", config(r#""log""#, &rules.map(String::from)));
     let stdout = r#"c: fine, 2 rules
@@ -129,6 +129,21 @@ fn what_is_understood_of_a_good_configuration_is_shown() {
         outcome(&dir.run(&["-t", "-c", "c"])),
         (FINE, stdout.into(), String::new())
     );
+}
+
+#[test]
+fn a_filter_that_strangers_can_meet_anywhere_in_a_line_is_warned_of() {
+    let dir = TempDir::new();
+    let loose = rule("y", r#""actions": ["a"]"#).replace("^(", "(");
+    let rules = [rule("x", r#""actions": ["a"]"#), loose];
+    dir.write("c", config(r#""log""#, &rules));
+    let (status, stdout, stderr) = outcome(&dir.run(&["-t", "-c", "c"]));
+    assert_eq!((status, stderr.as_str()), (FINE, ""));
+    let (_, y) = stdout.split_once("  \"y\"\n").unwrap();
+    let warning =
+        "    filter: no literal to look for\n    warning: the filter begins with neither ^ nor";
+    assert!(y.starts_with(warning), "{stdout}");
+    assert_eq!(stdout.matches("warning").count(), 1);
 }
 
 #[test]

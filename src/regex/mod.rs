@@ -57,6 +57,7 @@ pub struct Regex {
     program: Program,
     chain: Option<Chain>,
     shortcuts: Shortcuts,
+    begins_firmly: bool,
     /// What a [`Sieve`] must have seen in a text that matches.
     mark: Marks,
     group_count: usize,
@@ -87,6 +88,7 @@ impl Regex {
             chain: Chain::of(&parsed.node),
             mark: sieve::mark(shortcuts.telling()),
             shortcuts,
+            begins_firmly: parsed.node.begins_firmly() == Some(true),
             group_count: parsed.group_count,
             names: parsed.names,
         })
@@ -110,6 +112,11 @@ impl Regex {
     /// The text this was compiled from.
     pub fn pattern(&self) -> &str {
         &self.pattern
+    }
+
+    /// Whether every match begins at the start of a line or with a known character.
+    pub fn begins_firmly(&self) -> bool {
+        self.begins_firmly
     }
 
     /// Number of capture groups; the whole match, group 0, does not count.

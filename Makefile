@@ -68,6 +68,7 @@ ipk: mipsel mips aarch64 ## packages for OpenWrt's opkg: target/ipk/*.ipk, check
 	@cross/check-ipk target/ipk/*.ipk
 
 dist: cross ipk ## what a release is made of, with checksums: target/dist
+	@cross/setup dist
 	@cross/dist $(TARGETS)
 
 test-cross: mipsel mips aarch64 ## unit and integration tests on emulated machines, and ffi.rs against C headers

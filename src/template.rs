@@ -421,7 +421,7 @@ fn resolve(address: Address, step: &Regex) -> Result<Source, Vec<u8>> {
 
 fn out_of_range(count: usize) -> Vec<u8> {
     match count {
-        0 => text!(": the last step has no groups"),
+        0 => text!(": the last step has no groups (the filter's is {key})"),
         1 => text!(": the last step has 1 group, {0}"),
         _ => text!(
             ": the last step has {} groups, {0} to {{}}",

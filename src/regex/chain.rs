@@ -111,7 +111,7 @@ impl Builder {
         match node {
             Node::Empty => {}
             Node::Byte(byte) => self.literal.push(*byte),
-            Node::Set(set) => self.push(Link::Set(*set)),
+            Node::Set(set) => self.push(Link::Set(**set)),
             Node::Look(look) => self.push(Link::Look(*look)),
             Node::Group(number, node) => {
                 self.push(Link::Save(number * 2));
@@ -153,7 +153,7 @@ impl Run {
                 set.insert(*byte);
                 set
             }
-            Node::Set(set) => *set,
+            Node::Set(set) => **set,
             _ => return None,
         };
         let mut missing = (0..=u8::MAX).filter(|byte| !set.contains(*byte));

@@ -79,10 +79,19 @@ pub(super) fn compile(node: &Node, group_count: usize) -> Result<Program, Error>
     let mut compiler = Compiler {
         insts: Vec::new(),
         sets: Vec::new(),
+        entries: Vec::new(),
         inst_cost: INSTRUCTION_COST + GROUP_COST * (group_count + 1),
         budget: MAX_COST,
+        spent: false,
+        repetition: 0,
     };
-    let start = compiler.whole(node)?;
+    let start = compiler.whole(node);
+    if compiler.spent {
+        return Err(Error {
+            at: compiler.repetition,
+            message: ERR_TOO_LARGE,
+        });
+    }
     Ok(Program {
         insts: compiler.insts,
         sets: compiler.sets,
@@ -93,58 +102,78 @@ pub(super) fn compile(node: &Node, group_count: usize) -> Result<Program, Error>
 struct Compiler {
     insts: Vec<Inst>,
     sets: Vec<Set>,
+    /// What all [`Entries`] are in.
+    entries: Vec<Pc>,
     inst_cost: usize,
     budget: usize,
+    /// Whether the budget has been exceeded. Then whatever is compiled is of no meaning, and every loop ends.
+    spent: bool,
+    /// Offset of the outermost repetition that writes out more than one iteration, while there is one.
+    repetition: usize,
 }
 
 /// An entry or continuation for each number of fresh loops.
-type Entries = Vec<Pc>;
-type Compile<T> = Result<T, Error>;
+#[derive(Clone, Copy)]
+struct Entries {
+    first: usize,
+    count: usize,
+}
 
 impl Compiler {
-    fn whole(&mut self, node: &Node) -> Compile<Pc> {
-        let end = self.emit(Op::Match, 0)?;
-        let close = self.emit(Op::Save(1), end)?;
-        let body = self.node(node, &[close])?;
-        self.emit(Op::Save(0), body.first().copied().unwrap_or(close))
+    fn whole(&mut self, node: &Node) -> Pc {
+        let end = self.emit(Op::Match, 0);
+        let close = self.emit(Op::Save(1), end);
+        let next = self.repeated(close, 1);
+        let body = self.node(node, next);
+        self.emit(Op::Save(0), self.entry(body, 0))
     }
 
-    fn spend(&mut self, cost: usize) -> Compile<()> {
+    fn spend(&mut self, cost: usize) {
         match self.budget.checked_sub(cost) {
             Some(rest) => self.budget = rest,
-            None => {
-                return Err(Error {
-                    at: 0,
-                    message: ERR_TOO_LARGE,
-                });
-            }
+            None => self.spent = true,
         }
-        Ok(())
     }
 
     /// An instruction that does this: one that exists already, if it does exactly the same.
-    fn emit(&mut self, op: Op, next: Pc) -> Compile<Pc> {
-        self.spend(1)?;
-        let inst = Inst { op, next };
-        if let Some(index) = self.insts.iter().position(|&known| known == inst) {
-            // OK because the budget ends before the indices do.
-            return Ok(index as Pc);
+    fn emit(&mut self, op: Op, next: Pc) -> Pc {
+        self.spend(1);
+        if self.spent {
+            return 0;
         }
-        self.push(inst)
+        let inst = Inst { op, next };
+        match self.insts.iter().position(|&known| known == inst) {
+            // OK because the budget ends before the indices do.
+            Some(index) => index as Pc,
+            None => self.push(inst),
+        }
     }
 
-    fn push(&mut self, inst: Inst) -> Compile<Pc> {
-        self.spend(self.inst_cost)?;
-        let index = self.insts.len();
+    fn push(&mut self, inst: Inst) -> Pc {
+        self.spend(self.inst_cost);
         self.insts.push(inst);
         // OK because the budget ends before the indices do.
-        Ok(index as Pc)
+        (self.insts.len() - 1) as Pc
     }
 
-    fn node(&mut self, node: &Node, next: &[Pc]) -> Compile<Entries> {
-        self.spend(1)?;
+    fn entry(&self, entries: Entries, index: usize) -> Pc {
+        let entry = self.entries.get(entries.first + index);
+        entry.copied().unwrap_or(0)
+    }
+
+    fn repeated(&mut self, entry: Pc, count: usize) -> Entries {
+        let first = self.entries.len();
+        self.entries.resize(first + count, entry);
+        Entries { first, count }
+    }
+
+    fn node(&mut self, node: &Node, next: Entries) -> Entries {
+        self.spend(1);
+        if self.spent {
+            return next;
+        }
         match node {
-            Node::Empty => Ok(next.to_vec()),
+            Node::Empty => next,
             Node::Byte(byte) => self.consume(Op::Byte(*byte), next),
             Node::Set(set) => {
                 let set = self.set(set);
@@ -154,36 +183,41 @@ impl Compiler {
             Node::Group(number, node) => {
                 // OK because the parser admits no number that large.
                 let slot = number * 2;
-                let close = self.each(Op::Save(slot + 1), next)?;
-                let body = self.node(node, &close)?;
-                self.each(Op::Save(slot), &body)
+                let close = self.each(Op::Save(slot + 1), next);
+                let body = self.node(node, close);
+                self.each(Op::Save(slot), body)
             }
             Node::Concat(nodes) => {
-                let mut next = next.to_vec();
+                let mut entries = next;
                 for node in nodes.iter().rev() {
-                    next = self.node(node, &next)?;
+                    entries = self.node(node, entries);
                 }
-                Ok(next)
+                entries
             }
             Node::Alternate(nodes) => {
-                let mut branches = nodes.iter().rev();
-                let mut rest = match branches.next() {
-                    Some(last) => self.node(last, next)?,
-                    None => next.to_vec(),
-                };
-                for node in branches {
-                    let branch = self.node(node, next)?;
-                    rest = self.splits(&branch, &rest)?;
+                let mut rest = None;
+                for node in nodes.iter().rev() {
+                    let branch = self.node(node, next);
+                    rest = Some(match rest {
+                        Some(rest) => self.choices(true, branch, rest),
+                        None => branch,
+                    });
                 }
-                Ok(rest)
+                rest.unwrap_or(next)
             }
-            Node::Repeat(repeat) => self.repeat(repeat, next).map_err(|error| Error {
-                at: match repeat.max {
-                    None | Some(0 | 1) if repeat.min < 2 => error.at,
-                    _ => repeat.at,
-                },
-                ..error
-            }),
+            Node::Repeat(repeat) => {
+                let outer = self.repetition;
+                let is_once = repeat.min < 2 && matches!(repeat.max, None | Some(0 | 1));
+                // OK because no quantifier is at 0.
+                if outer == 0 && !is_once {
+                    self.repetition = repeat.at;
+                }
+                let entries = self.repeat(repeat, next);
+                if !self.spent {
+                    self.repetition = outer;
+                }
+                entries
+            }
         }
     }
 
@@ -197,61 +231,72 @@ impl Compiler {
     }
 
     /// Behind an instruction that consumes, no loop is fresh.
-    fn consume(&mut self, op: Op, next: &[Pc]) -> Compile<Entries> {
-        let consumed = next.first().copied().unwrap_or(0);
-        let entry = self.emit(op, consumed)?;
-        Ok(next.iter().map(|_| entry).collect())
+    fn consume(&mut self, op: Op, next: Entries) -> Entries {
+        let entry = self.emit(op, self.entry(next, 0));
+        self.repeated(entry, next.count)
     }
 
     /// An instruction that consumes nothing, for each continuation.
-    fn each(&mut self, op: Op, next: &[Pc]) -> Compile<Entries> {
-        next.iter().map(|&next| self.emit(op, next)).collect()
-    }
-
-    /// Choices between pairs of ways, the first of each pair preferred.
-    fn splits(&mut self, first: &[Pc], second: &[Pc]) -> Compile<Entries> {
-        let pairs = first.iter().zip(second);
-        pairs
-            .map(|(&first, &second)| self.split(first, second))
-            .collect()
-    }
-
-    fn split(&mut self, first: Pc, second: Pc) -> Compile<Pc> {
-        if first == second {
-            return Ok(first);
+    fn each(&mut self, op: Op, next: Entries) -> Entries {
+        let first = self.entries.len();
+        for index in 0..next.count {
+            let entry = self.emit(op, self.entry(next, index));
+            self.entries.push(entry);
         }
-        self.emit(Op::Split(second), first)
+        Entries { first, ..next }
     }
 
-    fn repeat(&mut self, repeat: &Repeat, next: &[Pc]) -> Compile<Entries> {
+    /// For each number of fresh loops, the choice between entering and leaving; the first is tried first if
+    /// `greedy`.
+    fn choices(&mut self, greedy: bool, enter: Entries, leave: Entries) -> Entries {
+        let first = self.entries.len();
+        for index in 0..leave.count {
+            let (enter, leave) = (self.entry(enter, index), self.entry(leave, index));
+            let (preferred, other) = preference(greedy, enter, leave);
+            let entry = match enter == leave {
+                true => enter,
+                false => self.emit(Op::Split(other), preferred),
+            };
+            self.entries.push(entry);
+        }
+        Entries { first, ..leave }
+    }
+
+    fn repeat(&mut self, repeat: &Repeat, next: Entries) -> Entries {
         let mut mandatory = repeat.min;
-        let mut entries = match repeat.max {
-            Some(max) => self.optional(repeat, max - repeat.min, next)?,
-            None if repeat.nullable || mandatory == 0 => self.looped(repeat, next)?.choices,
-            None => {
-                mandatory -= 1;
-                self.looped(repeat, next)?.body
+        let mut entries = next;
+        match repeat.max {
+            // Up to so many iterations, each of which may leave.
+            Some(max) => {
+                for _ in repeat.min..max {
+                    if self.spent {
+                        break;
+                    }
+                    let body = self.iteration(repeat, self.entry(entries, 0), next);
+                    entries = self.choices(repeat.greedy, fresh(repeat, body), next);
+                }
             }
-        };
+            None => {
+                let body = self.looped(repeat, next);
+                if repeat.nullable || mandatory == 0 {
+                    entries = self.choices(repeat.greedy, fresh(repeat, body), next);
+                } else {
+                    mandatory -= 1;
+                    entries = body;
+                }
+            }
+        }
         for _ in 0..mandatory {
-            entries = self.node(&repeat.node, &entries)?;
+            if self.spent {
+                break;
+            }
+            entries = self.node(&repeat.node, entries);
         }
-        Ok(entries)
+        entries
     }
 
-    /// Up to `count` iterations, each of which may leave.
-    fn optional(&mut self, repeat: &Repeat, count: u32, next: &[Pc]) -> Compile<Entries> {
-        let mut entries = next.to_vec();
-        for _ in 0..count {
-            let again = entries.first().copied().unwrap_or(0);
-            let body = self.iteration(repeat, again, next)?;
-            entries = self.choices(repeat, &body, next)?;
-        }
-        Ok(entries)
-    }
-
-    /// Iterations without end, each of which may leave: their body, and the choice in front of them.
-    fn looped(&mut self, repeat: &Repeat, next: &[Pc]) -> Compile<Loop> {
+    /// The body of iterations without end, each of which may leave.
+    fn looped(&mut self, repeat: &Repeat, next: Entries) -> Entries {
         // The choice the body leads back to is not known before the body is; until then it is one that equals
         // no other.
         // OK because the budget ends before the indices do.
@@ -259,50 +304,43 @@ impl Compiler {
         let head = self.push(Inst {
             op: Op::Split(hole),
             next: hole,
-        })?;
-        let body = self.iteration(repeat, head, next)?;
-        let enter = body.get(usize::from(repeat.nullable));
-        if let (Some(inst), Some(&enter), Some(&leave)) =
-            (self.insts.get_mut(usize::from(head)), enter, next.first())
-        {
-            let (first, second) = preference(repeat, enter, leave);
-            inst.next = first;
-            inst.op = Op::Split(second);
+        });
+        let body = self.iteration(repeat, head, next);
+        let enter = self.entry(fresh(repeat, body), 0);
+        let (preferred, other) = preference(repeat.greedy, enter, self.entry(next, 0));
+        if let Some(inst) = self.insts.get_mut(usize::from(head)) {
+            inst.next = preferred;
+            inst.op = Op::Split(other);
         }
-        let choices = self.choices(repeat, &body, next)?;
-        Ok(Loop { body, choices })
+        body
     }
 
     /// One optional iteration that leads to `again`, or out of the loop if it was empty.
-    fn iteration(&mut self, repeat: &Repeat, again: Pc, next: &[Pc]) -> Compile<Entries> {
-        let mut after = Vec::from([again]);
-        if repeat.nullable {
-            after.extend(next);
-        } else {
-            after.resize(next.len(), again);
+    fn iteration(&mut self, repeat: &Repeat, again: Pc, next: Entries) -> Entries {
+        if !repeat.nullable {
+            let after = self.repeated(again, next.count);
+            return self.node(&repeat.node, after);
         }
-        self.node(&repeat.node, &after)
-    }
-
-    /// The choice between one more iteration and what follows the loop.
-    fn choices(&mut self, repeat: &Repeat, body: &[Pc], next: &[Pc]) -> Compile<Entries> {
-        // An iteration that could be empty starts out fresh.
-        let enter = body.iter().skip(usize::from(repeat.nullable));
-        let ways = enter.zip(next).map(|(&enter, &leave)| {
-            let (first, second) = preference(repeat, enter, leave);
-            self.split(first, second)
-        });
-        ways.collect()
+        let mut after = self.repeated(again, 1);
+        for index in 0..next.count {
+            self.entries.push(self.entry(next, index));
+        }
+        after.count += next.count;
+        self.node(&repeat.node, after)
     }
 }
 
-struct Loop {
-    body: Entries,
-    choices: Entries,
+/// An iteration that could be empty starts out fresh.
+fn fresh(repeat: &Repeat, body: Entries) -> Entries {
+    let skipped = usize::from(repeat.nullable);
+    Entries {
+        first: body.first + skipped,
+        count: body.count - skipped,
+    }
 }
 
-fn preference(repeat: &Repeat, enter: Pc, leave: Pc) -> (Pc, Pc) {
-    if repeat.greedy {
+fn preference(greedy: bool, enter: Pc, leave: Pc) -> (Pc, Pc) {
+    if greedy {
         (enter, leave)
     } else {
         (leave, enter)

@@ -77,19 +77,21 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed, Error> {
         group_count: 0,
         names: Vec::new(),
     };
-    let node = parser.alternation()?;
-    if parser.peek().is_some() {
-        // Only a `)` ends an alternation before the pattern does.
-        return parser.fail(ERR_UNBALANCED);
+    let mut nodes = Vec::new();
+    match parser.whole(&mut nodes) {
+        Ok(()) => Ok(Parsed {
+            node: nodes.pop().unwrap_or(Node::Empty),
+            group_count: parser.group_count,
+            names: parser.names,
+        }),
+        Err(message) => Err(Error {
+            at: parser.at,
+            message,
+        }),
     }
-    Ok(Parsed {
-        node,
-        group_count: parser.group_count,
-        names: parser.names,
-    })
 }
 
-/// A set of the flags below.
+/// A set of the flags below: the bits are in the order of [`FLAG_LETTERS`].
 pub(super) type Flags = u8;
 pub(super) const IGNORE_CASE: Flags = 1;
 const MULTI_LINE: Flags = 2;
@@ -98,6 +100,7 @@ pub(super) const ASCII: Flags = 8;
 const UNICODE: Flags = 16;
 /// The flags of which one at most may be given, for the whole pattern.
 const CHARACTER_SET: Flags = ASCII | UNICODE;
+const FLAG_LETTERS: [char; 5] = ['i', 'm', 's', 'a', 'u'];
 
 /// The latest item of a sequence, as far as a quantifier cares.
 enum Latest {
@@ -106,16 +109,10 @@ enum Latest {
     Repeat,
 }
 
-/// What a group turned out to be.
-enum Opened {
-    /// A comment or flags for the whole pattern: nothing to match.
-    Nothing,
-    Item(Node),
-}
-
 /// A pattern and how far it is read.
 pub(super) struct Parser<'p> {
     pub pattern: &'p str,
+    /// Where reading goes on, or what is at fault.
     pub at: usize,
     pub flags: Flags,
     /// Up to here there were only flags for the whole pattern and comments, so more flags may follow.
@@ -125,23 +122,29 @@ pub(super) struct Parser<'p> {
     names: Vec<(String, usize)>,
 }
 
-pub(super) type Parse<T> = Result<T, Error>;
+/// The error is what is wrong with the byte that the parser is at then.
+pub(super) type Parse<T> = Result<T, &'static str>;
 
+/// What is read is appended to `out`: to return it would be to copy it.
 impl Parser<'_> {
-    fn fail<T>(&self, message: &'static str) -> Parse<T> {
-        fail_at(self.at, message)
+    pub fn fail_at<T>(&mut self, at: usize, message: &'static str) -> Parse<T> {
+        self.at = at;
+        Err(message)
     }
 
+    #[inline(never)]
     pub fn peek(&self) -> Option<char> {
         self.pattern.get(self.at..)?.chars().next()
     }
 
+    #[inline(never)]
     pub fn next(&mut self) -> Option<char> {
         let char = self.peek()?;
         self.at += char.len_utf8();
         Some(char)
     }
 
+    #[inline(never)]
     pub fn eat(&mut self, wanted: char) -> bool {
         let found = self.peek() == Some(wanted);
         if found {
@@ -150,19 +153,26 @@ impl Parser<'_> {
         found
     }
 
-    fn alternation(&mut self) -> Parse<Node> {
-        let first = self.sequence()?;
-        if self.peek() != Some('|') {
-            return Ok(first);
+    fn whole(&mut self, out: &mut Vec<Node>) -> Parse<()> {
+        self.alternation(out)?;
+        match self.peek() {
+            // Only a `)` ends an alternation before the pattern does.
+            Some(_) => Err(ERR_UNBALANCED),
+            None => Ok(()),
         }
-        let mut branches = Vec::from([first]);
-        while self.eat('|') {
-            branches.push(self.sequence()?);
-        }
-        Ok(Node::Alternate(branches))
     }
 
-    fn sequence(&mut self) -> Parse<Node> {
+    fn alternation(&mut self, out: &mut Vec<Node>) -> Parse<()> {
+        let mut branches = Vec::new();
+        self.sequence(&mut branches)?;
+        while self.eat('|') {
+            self.sequence(&mut branches)?;
+        }
+        push_joined(out, branches, Node::Alternate);
+        Ok(())
+    }
+
+    fn sequence(&mut self, out: &mut Vec<Node>) -> Parse<()> {
         let mut items = Vec::new();
         let mut latest = Latest::NotRepeatable;
         while let Some(char) = self.peek() {
@@ -170,40 +180,37 @@ impl Parser<'_> {
             match char {
                 '|' | ')' => break,
                 '(' => {
-                    if let Opened::Item(node) = self.group()? {
-                        items.push(node);
+                    let before = items.len();
+                    self.group(&mut items)?;
+                    if items.len() > before {
                         latest = Latest::Repeatable;
                     }
                     continue;
                 }
                 '*' | '+' | '?' | '{' => {
                     if let Some((min, max)) = self.quantifier()? {
-                        let item = match latest {
-                            Latest::Repeatable => items.pop(),
-                            Latest::NotRepeatable => None,
-                            Latest::Repeat => return fail_at(at, ERR_MULTIPLE_REPEAT),
-                        };
-                        let Some(node) = item else {
-                            return fail_at(at, ERR_NOTHING_TO_REPEAT);
-                        };
-                        items.push(self.repeat(node, min, max, at)?);
+                        match latest {
+                            Latest::Repeatable => {}
+                            Latest::NotRepeatable => {
+                                return self.fail_at(at, ERR_NOTHING_TO_REPEAT);
+                            }
+                            Latest::Repeat => return self.fail_at(at, ERR_MULTIPLE_REPEAT),
+                        }
+                        self.repeat(&mut items, min, max, at)?;
                         latest = Latest::Repeat;
                         continue;
                     }
                 }
                 _ => {}
             }
-            let node = self.atom()?;
-            latest = match node {
-                Node::Look(_) => Latest::NotRepeatable,
+            self.atom(&mut items)?;
+            latest = match items.last() {
+                Some(Node::Look(_)) => Latest::NotRepeatable,
                 _ => Latest::Repeatable,
             };
-            items.push(node);
         }
-        if items.len() > 1 {
-            return Ok(Node::Concat(items));
-        }
-        Ok(items.pop().unwrap_or(Node::Empty))
+        push_joined(out, items, Node::Concat);
+        Ok(())
     }
 
     /// Reads a quantifier up to its suffix; a `{` that starts none stays unread.
@@ -224,11 +231,12 @@ impl Parser<'_> {
         }
         let min = min.unwrap_or(0);
         if max.is_some_and(|max| max < min) {
-            return fail_at(first, ERR_REPEAT_ORDER);
+            return self.fail_at(first, ERR_REPEAT_ORDER);
         }
         Ok(Some((min, max)))
     }
 
+    #[inline(never)]
     fn number(&mut self) -> Parse<Option<u32>> {
         let start = self.at;
         let mut number = None;
@@ -236,85 +244,97 @@ impl Parser<'_> {
             let more = number.unwrap_or(0u32).checked_mul(10);
             number = more.and_then(|tens| tens.checked_add(digit));
             if number.is_none() {
-                return fail_at(start, ERR_REPEAT_COUNT);
+                return self.fail_at(start, ERR_REPEAT_COUNT);
             }
-            self.next();
+            self.at += 1;
         }
         Ok(number)
     }
 
-    fn repeat(&mut self, node: Node, min: u32, max: Option<u32>, at: usize) -> Parse<Node> {
+    /// Repeats the last of `items`.
+    fn repeat(
+        &mut self,
+        items: &mut Vec<Node>,
+        min: u32,
+        max: Option<u32>,
+        at: usize,
+    ) -> Parse<()> {
         if self.peek() == Some('+') {
-            return self.fail(ERR_POSSESSIVE);
+            return Err(ERR_POSSESSIVE);
         }
         let greedy = !self.eat('?');
-        let nullable = node.nullable();
-        Ok(Node::Repeat(Box::new(Repeat {
+        let node = items.pop().unwrap_or(Node::Empty);
+        items.push(Node::Repeat(Box::new(Repeat {
+            nullable: node.nullable(),
             node,
             min,
             max,
             greedy,
-            nullable,
             at,
-        })))
+        })));
+        Ok(())
     }
 
-    fn group(&mut self) -> Parse<Opened> {
+    fn group(&mut self, out: &mut Vec<Node>) -> Parse<()> {
         let start = self.at;
         self.next();
         let outer = self.flags;
         let mut number = None;
         if self.eat('?') {
             let mark = self.at;
-            match self.next() {
-                Some(':') => {}
-                Some('P') => number = Some(self.named_group(start)?),
-                Some('#') => {
-                    self.comment(start)?;
-                    return Ok(Opened::Nothing);
+            let message = match self.next() {
+                Some(':') => "",
+                Some('P') => {
+                    number = Some(self.named_group(start)?);
+                    ""
                 }
+                Some('#') => return self.comment(start),
                 Some('-' | 'a'..='z' | 'A'..='Z') => {
                     self.at = mark;
                     if self.flags(start)? {
-                        return Ok(Opened::Nothing);
+                        return Ok(());
                     }
+                    ""
                 }
-                Some('=' | '!') => return fail_at(start, ERR_LOOKAHEAD),
-                Some('<') if matches!(self.peek(), Some('=' | '!')) => {
-                    return fail_at(start, ERR_LOOKBEHIND);
-                }
-                Some('(') => return fail_at(start, ERR_CONDITIONAL),
-                Some('>') => return fail_at(start, ERR_ATOMIC),
-                Some(_) => return fail_at(start + 1, ERR_EXTENSION_UNKNOWN),
-                None => return fail_at(start, ERR_EXTENSION_MISSING),
+                Some('=' | '!') => ERR_LOOKAHEAD,
+                Some('<') if matches!(self.peek(), Some('=' | '!')) => ERR_LOOKBEHIND,
+                Some('(') => ERR_CONDITIONAL,
+                Some('>') => ERR_ATOMIC,
+                Some(_) => return self.fail_at(start + 1, ERR_EXTENSION_UNKNOWN),
+                None => ERR_EXTENSION_MISSING,
+            };
+            if !message.is_empty() {
+                return self.fail_at(start, message);
             }
         } else {
             number = Some(self.open_group(start)?);
         }
-        let node = self.group_body(start)?;
+        self.group_body(start, out)?;
         self.flags = outer;
-        Ok(Opened::Item(match number {
-            Some(number) => Node::Group(number, Box::new(node)),
-            None => node,
-        }))
+        if let Some(number) = number
+            && let Some(node) = out.pop()
+        {
+            out.push(Node::Group(number, Box::new(node)));
+        }
+        Ok(())
     }
 
-    fn group_body(&mut self, start: usize) -> Parse<Node> {
+    fn group_body(&mut self, start: usize, out: &mut Vec<Node>) -> Parse<()> {
         if self.depth == MAX_DEPTH {
-            return fail_at(start, ERR_TOO_DEEP);
+            return self.fail_at(start, ERR_TOO_DEEP);
         }
         self.depth += 1;
-        let node = self.alternation()?;
+        self.alternation(out)?;
         self.depth -= 1;
         if !self.eat(')') {
-            return fail_at(start, ERR_UNCLOSED_GROUP);
+            return self.fail_at(start, ERR_UNCLOSED_GROUP);
         }
-        Ok(node)
+        Ok(())
     }
 
     fn open_group(&mut self, at: usize) -> Parse<u16> {
         if self.group_count == MAX_GROUPS {
-            return fail_at(at, ERR_TOO_MANY_GROUPS);
+            return self.fail_at(at, ERR_TOO_MANY_GROUPS);
         }
         self.group_count += 1;
         // OK because MAX_GROUPS fits.
@@ -328,7 +348,7 @@ impl Parser<'_> {
                 // An escaped `)` ends no comment in Python either.
                 Some('\\') => _ = self.next(),
                 Some(_) => {}
-                None => return fail_at(start, ERR_UNCLOSED_COMMENT),
+                None => return self.fail_at(start, ERR_UNCLOSED_COMMENT),
             }
         }
         self.extend_prelude(start);
@@ -344,23 +364,23 @@ impl Parser<'_> {
     fn named_group(&mut self, start: usize) -> Parse<u16> {
         match self.next() {
             Some('<') => {}
-            Some('=') => return fail_at(start, ERR_NAMED_BACKREFERENCE),
-            _ => return fail_at(start + 1, ERR_EXTENSION_P_UNKNOWN),
+            Some('=') => return self.fail_at(start, ERR_NAMED_BACKREFERENCE),
+            _ => return self.fail_at(start + 1, ERR_EXTENSION_P_UNKNOWN),
         }
         let first = self.at;
         let rest = self.pattern.get(first..).unwrap_or("");
         let Some((name, _)) = split_at_byte(rest, b'>') else {
-            return fail_at(first, ERR_UNCLOSED_NAME);
+            return self.fail_at(first, ERR_UNCLOSED_NAME);
         };
         if name.is_empty() {
-            return fail_at(first, ERR_NAME_MISSING);
+            return self.fail_at(first, ERR_NAME_MISSING);
         }
         let digit_first = name.starts_with(|char: char| char.is_ascii_digit());
         if digit_first || !name.bytes().all(|byte| WORD.contains(byte)) {
-            return fail_at(first, ERR_NAME_INVALID);
+            return self.fail_at(first, ERR_NAME_INVALID);
         }
         if self.names.iter().any(|(taken, _)| taken == name) {
-            return fail_at(first, ERR_NAME_TWICE);
+            return self.fail_at(first, ERR_NAME_TWICE);
         }
         let number = self.open_group(start)?;
         self.names.push((String::from(name), self.group_count));
@@ -377,100 +397,112 @@ impl Parser<'_> {
             let at = self.at;
             off = self.flag_letters()?;
             if on & off != 0 {
-                return fail_at(at, ERR_FLAG_BOTH);
+                return self.fail_at(at, ERR_FLAG_BOTH);
             }
             if off == 0 || self.peek() != Some(':') {
-                return self.fail(ERR_FLAG_OFF_UNFINISHED);
+                return Err(ERR_FLAG_OFF_UNFINISHED);
             }
         }
         let end = self.at;
         match self.next() {
             // For a part, Python gets them wrong: `(?a:\S)` does not find a \x1c.
-            Some(':') if (on | off) & CHARACTER_SET != 0 => fail_at(first, ERR_FLAG_SCOPED),
+            Some(':') if (on | off) & CHARACTER_SET != 0 => self.fail_at(first, ERR_FLAG_SCOPED),
             Some(':') => {
                 self.flags = self.flags & !off | on;
                 Ok(false)
             }
-            Some(')') if start != self.prelude_end => fail_at(start, ERR_FLAGS_LATE),
+            Some(')') if start != self.prelude_end => self.fail_at(start, ERR_FLAGS_LATE),
             Some(')') => {
                 self.flags |= on;
                 if self.flags & CHARACTER_SET == CHARACTER_SET {
-                    return fail_at(first, ERR_FLAG_CONFLICT);
+                    return self.fail_at(first, ERR_FLAG_CONFLICT);
                 }
                 self.extend_prelude(start);
                 Ok(true)
             }
-            _ => fail_at(end, ERR_FLAG_UNFINISHED),
+            _ => self.fail_at(end, ERR_FLAG_UNFINISHED),
         }
     }
 
     fn flag_letters(&mut self) -> Parse<Flags> {
         let mut flags = 0;
-        loop {
-            flags |= match self.peek() {
-                Some('i') => IGNORE_CASE,
-                Some('m') => MULTI_LINE,
-                Some('s') => DOT_ALL,
-                Some('a') => ASCII,
-                Some('u') => UNICODE,
-                Some('x') => return self.fail(ERR_FLAG_VERBOSE),
-                Some('L') => return self.fail(ERR_FLAG_LOCALE),
-                Some(char) if char.is_ascii_alphabetic() => return self.fail(ERR_FLAG_UNKNOWN),
-                _ => return Ok(flags),
-            };
-            self.next();
+        while let Some(char) = self.peek() {
+            match FLAG_LETTERS.iter().position(|&letter| letter == char) {
+                Some(bit) => flags |= 1 << bit,
+                None if char == 'x' => return Err(ERR_FLAG_VERBOSE),
+                None if char == 'L' => return Err(ERR_FLAG_LOCALE),
+                None if char.is_ascii_alphabetic() => return Err(ERR_FLAG_UNKNOWN),
+                None => break,
+            }
+            self.at += 1;
         }
+        Ok(flags)
     }
 
     /// Reads one item that is neither group nor quantifier.
-    fn atom(&mut self) -> Parse<Node> {
+    fn atom(&mut self, out: &mut Vec<Node>) -> Parse<()> {
         let at = self.at;
         let multi_line = self.flags & MULTI_LINE != 0;
-        match self.next() {
-            Some('^') if multi_line => Ok(Node::Look(Look::LineStart)),
-            Some('^') => Ok(Node::Look(Look::TextStart)),
-            Some('$') if multi_line => Ok(Node::Look(Look::LineEnd)),
-            Some('$') => Ok(Node::Look(Look::TextEndOrNewline)),
+        let escape = match self.next() {
+            Some('^') if multi_line => Escape::Look(Look::LineStart),
+            Some('^') => Escape::Look(Look::TextStart),
+            Some('$') if multi_line => Escape::Look(Look::LineEnd),
+            Some('$') => Escape::Look(Look::TextEndOrNewline),
             Some('.') => {
-                let mut none = Set::EMPTY;
+                let mut set = Set::EMPTY;
                 if self.flags & DOT_ALL == 0 {
-                    none.insert(b'\n');
+                    set.insert(b'\n');
                 }
-                Ok(Node::Set(none.negated()))
+                set.negate();
+                out.push(Node::Set(Box::new(set)));
+                return Ok(());
             }
-            Some('[') => self.class(at),
-            Some('\\') => match self.escape(at)? {
-                Escape::Char(char) => self.literal(char, at),
-                Escape::Set(set) => Ok(Node::Set(set)),
-                Escape::Look(look) => Ok(Node::Look(look)),
-            },
-            Some(char) => self.literal(char, at),
-            None => Ok(Node::Empty),
+            Some('[') => return self.class(at, out),
+            Some('\\') => self.escape(at)?,
+            Some(char) => Escape::Char(char),
+            None => return Ok(()),
+        };
+        match escape {
+            Escape::Char(char) => self.literal(char, at, out),
+            Escape::Class(letter) => {
+                let mut set = Set::EMPTY;
+                self.add_class(letter, &mut set);
+                out.push(Node::Set(Box::new(set)));
+                Ok(())
+            }
+            Escape::Look(look) => {
+                out.push(Node::Look(look));
+                Ok(())
+            }
         }
     }
 
-    fn literal(&self, char: char, at: usize) -> Parse<Node> {
+    fn literal(&mut self, char: char, at: usize, out: &mut Vec<Node>) -> Parse<()> {
         let ignore_case = self.flags & IGNORE_CASE != 0;
-        if char.is_ascii() {
+        if ignore_case && char.is_ascii_alphabetic() {
+            let mut set = Set::EMPTY;
             // OK because ASCII fits a byte.
-            let byte = char as u8;
-            if ignore_case && byte.is_ascii_alphabetic() {
-                let mut set = Set::EMPTY;
-                set.insert(byte);
-                return Ok(Node::Set(set.ignoring_case()));
-            }
-            return Ok(Node::Byte(byte));
+            set.insert(char as u8);
+            set.ignore_case();
+            out.push(Node::Set(Box::new(set)));
+            return Ok(());
         }
         // Python knows letters outside ASCII that equal ASCII ones in all but case (the Kelvin sign and k).
-        if ignore_case && self.flags & ASCII == 0 {
-            return fail_at(at, ERR_CASE_NON_ASCII);
+        if ignore_case && !char.is_ascii() && self.flags & ASCII == 0 {
+            return self.fail_at(at, ERR_CASE_NON_ASCII);
         }
-        let mut buffer = [0; 4];
-        let bytes = char.encode_utf8(&mut buffer).bytes();
-        Ok(Node::Concat(bytes.map(Node::Byte).collect()))
+        let mut bytes = Vec::new();
+        for byte in char.encode_utf8(&mut [0; 4]).bytes() {
+            bytes.push(Node::Byte(byte));
+        }
+        push_joined(out, bytes, Node::Concat);
+        Ok(())
     }
 }
 
-pub(super) fn fail_at<T>(at: usize, message: &'static str) -> Parse<T> {
-    Err(Error { at, message })
+fn push_joined(out: &mut Vec<Node>, mut nodes: Vec<Node>, join: fn(Vec<Node>) -> Node) {
+    out.push(match nodes.len() {
+        0 | 1 => nodes.pop().unwrap_or(Node::Empty),
+        _ => join(nodes),
+    });
 }

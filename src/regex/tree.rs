@@ -13,7 +13,7 @@ use super::set::Set;
 pub(super) enum Node {
     Empty,
     Byte(u8),
-    Set(Set),
+    Set(Box<Set>),
     Look(Look),
     /// A capture group; its number counts from 1.
     Group(u16, Box<Node>),

@@ -78,10 +78,12 @@ impl Rule {
     /// Whether progress under `other` means the same under this rule: all that decides about it, and
     /// the name, are equal. The commands are not asked.
     pub fn matches_as(&self, other: &Rule) -> bool {
+        let same = |(one, other): (&Sequence, &Sequence)| one.patterns().eq(other.patterns());
         self.name == other.name
-            && self.patterns().eq(other.patterns())
-            && self.lengths().eq(other.lengths())
-            && self.ignore.is_some() == other.ignore.is_some()
+            && self.filter.pattern() == other.filter.pattern()
+            && self.ignore.as_ref().map(Regex::pattern) == other.ignore.as_ref().map(Regex::pattern)
+            && self.sequences.len() == other.sequences.len()
+            && self.sequences.iter().zip(&other.sequences).all(same)
             && (self.within_ms, self.repeats, self.one_time)
                 == (other.within_ms, other.repeats, other.one_time)
     }
@@ -92,14 +94,6 @@ impl Rule {
         core::iter::once(&self.filter)
             .chain(&self.ignore)
             .chain(steps)
-    }
-
-    fn patterns(&self) -> impl Iterator<Item = &str> {
-        self.regexes().map(Regex::pattern)
-    }
-
-    fn lengths(&self) -> impl Iterator<Item = usize> {
-        self.sequences.iter().map(|sequence| sequence.steps.len())
     }
 }
 

@@ -11,7 +11,7 @@
 //!   later. To run them sooner would close what the newer one has opened.
 
 use crate::backoff::Backoff;
-use crate::json::{self, Kind, Value, put_json_string};
+use crate::json::{self, Items, Value, put_json_string};
 use crate::text::Put;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -312,10 +312,10 @@ impl Leases {
     pub fn from_json(document: &[u8], boot: &str, now_ms: u64) -> Result<Leases, Vec<u8>> {
         let value = json::parse(document)
             .map_err(|error| text!("{} at byte {}", error.message, error.at))?;
-        Leases::from_value(&value, boot, now_ms).ok_or_else(|| text!("not a record of leases"))
+        Leases::from_value(value, boot, now_ms).ok_or_else(|| text!("not a record of leases"))
     }
 
-    fn from_value(value: &Value, boot: &str, now_ms: u64) -> Option<Leases> {
+    fn from_value(value: Value, boot: &str, now_ms: u64) -> Option<Leases> {
         if number(value, "version")? != 1 {
             return None;
         }
@@ -323,15 +323,12 @@ impl Leases {
         let mut leases = Leases::default();
         for item in list(value, "leases")? {
             let mut lease = Lease {
-                rule: string(item, "rule")?.into(),
-                key: string(item, "key")?.into(),
+                rule: string(item, "rule")?,
+                key: string(item, "key")?,
                 opened_ms: number(item, "opened_ms")?,
                 deadline_ms: number(item, "deadline_ms")?,
                 action_timeout_ms: number(item, "action_timeout_ms")?,
-                revert: list(item, "revert")?
-                    .iter()
-                    .map(strings)
-                    .collect::<Option<_>>()?,
+                revert: list(item, "revert")?.map(strings).collect::<Option<_>>()?,
             };
             if !same_boot {
                 lease.opened_ms = 0;
@@ -347,8 +344,8 @@ impl Leases {
         leases.spent_unknown = value.member("spent_unknown").is_some();
         for item in list(value, "spent")? {
             leases.spent.push(Spent {
-                rule: string(item, "rule")?.into(),
-                steps: strings(&item.member("steps")?.value)?,
+                rule: string(item, "rule")?,
+                steps: strings(item.member("steps")?)?,
             });
         }
         Some(leases)
@@ -377,7 +374,7 @@ struct Json<'a>(&'a str);
 
 impl Put for Json<'_> {
     fn put(&self, out: &mut Vec<u8>) {
-        put_json_string(self.0.as_bytes(), out);
+        put_json_string(self.0, out);
     }
 }
 
@@ -396,38 +393,24 @@ fn put_strings(strings: &[String], out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-fn string<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
-    as_string(&value.member(key)?.value)
+fn string(value: Value, key: &str) -> Option<String> {
+    value.member(key)?.string()
 }
 
-fn as_string(value: &Value) -> Option<&str> {
-    match &value.kind {
-        Kind::String(text) => Some(text),
-        _ => None,
-    }
+fn number(value: Value, key: &str) -> Option<u64> {
+    value.member(key)?.scaled(0)
 }
 
-fn number(value: &Value, key: &str) -> Option<u64> {
-    match &value.member(key)?.value.kind {
-        Kind::Number(digits) => json::scaled(digits, 0),
-        _ => None,
-    }
+fn list<'v>(value: Value<'v>, key: &str) -> Option<Items<'v>> {
+    as_list(value.member(key)?)
 }
 
-fn list<'v>(value: &'v Value, key: &str) -> Option<&'v [Value]> {
-    as_list(&value.member(key)?.value)
+fn as_list(value: Value) -> Option<Items> {
+    (value.first() == b'[').then(|| value.items())
 }
 
-fn as_list(value: &Value) -> Option<&[Value]> {
-    match &value.kind {
-        Kind::Array(items) => Some(items),
-        _ => None,
-    }
-}
-
-fn strings(value: &Value) -> Option<Vec<String>> {
-    let string = |item| as_string(item).map(String::from);
-    as_list(value)?.iter().map(string).collect()
+fn strings(value: Value) -> Option<Vec<String>> {
+    as_list(value)?.map(Value::string).collect()
 }
 
 #[cfg(test)]

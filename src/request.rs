@@ -7,7 +7,7 @@
 use crate::engine::Knock;
 use crate::lease::{Lease, LeaseId, Leases};
 use crate::rule::{LeaseTerms, Rule};
-use crate::template::{Template, Values};
+use crate::template::{Command, Values};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -32,20 +32,23 @@ impl Request {
             key: &knock.key,
             groups: &knock.groups,
         };
-        let Some(sequence) = rule.sequences.get(knock.sequence) else {
+        let sequence = rule.sequences.get(knock.sequence);
+        let Some(step) = sequence.and_then(|sequence| sequence.steps.last()) else {
             return Err(text!("its sequence is gone"));
         };
-        let fill = |templates: &[Template]| -> Result<Vec<Words>, Vec<u8>> {
-            let fill_one = |template: &Template| template.fill(&values);
-            let filled: Result<_, _> = templates.iter().map(fill_one).collect();
-            filled.map_err(|refusal| refusal.message)
-        };
         // The commands find it in their environment, whether they name it or not.
-        values.check_key().map_err(|refusal| refusal.message)?;
+        values.check_key()?;
+        let fill = |commands: &[Command]| -> Result<Vec<Words>, Vec<u8>> {
+            let mut filled = Vec::new();
+            for command in commands {
+                filled.push(command.fill(step, &values)?);
+            }
+            Ok(filled)
+        };
         Ok(Request {
-            actions: fill(&sequence.actions)?,
+            actions: fill(&rule.actions)?,
             key: into_string(knock.key.clone()),
-            revert: fill(&sequence.revert)?
+            revert: fill(&rule.revert)?
                 .into_iter()
                 .map(|words| words.into_iter().map(into_string).collect())
                 .collect(),

@@ -118,10 +118,10 @@ impl Regex {
     }
 
     /// Number of the group `(?P<name>...)`, counted from 1.
-    pub fn group_named(&self, name: &str) -> Option<usize> {
+    pub fn group_named(&self, name: &[u8]) -> Option<usize> {
         let mut names = self.names.iter();
         names
-            .find(|(known, _)| known == name)
+            .find(|(known, _)| known.as_bytes() == name)
             .map(|(_, group)| *group)
     }
 

@@ -71,9 +71,9 @@ fn a_loop_over_nothing_ends() {
 fn groups_are_known_by_number_and_name() {
     let regex = compiled("(?P<src>a)(b)(?P<port>c)?");
     assert_eq!(regex.group_count(), 3);
-    assert_eq!(regex.group_named("src"), Some(1));
-    assert_eq!(regex.group_named("port"), Some(3));
-    assert_eq!(regex.group_named("sr"), None);
+    assert_eq!(regex.group_named(b"src"), Some(1));
+    assert_eq!(regex.group_named(b"port"), Some(3));
+    assert_eq!(regex.group_named(b"sr"), None);
     assert_eq!(regex.pattern(), "(?P<src>a)(b)(?P<port>c)?");
 }
 

@@ -9,7 +9,6 @@ use crate::listing;
 use crate::load::{Purpose, load};
 use crate::log::{Level, Target};
 use crate::sys::fd::{STDERR, STDOUT};
-use crate::text::Quoted;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -72,11 +71,7 @@ pub fn run(arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     let command = match parse(arguments) {
         Ok(command) => command,
         Err(message) => {
-            complain(&text!(
-                "logknockd: ",
-                message,
-                "\nTry 'logknockd --help'.\n"
-            ));
+            complain(&text!("logknockd: {}\nTry 'logknockd --help'.\n", message));
             return USAGE;
         }
     };
@@ -118,7 +113,7 @@ fn look(command: &Command) -> u8 {
     match answer {
         Ok(answer) => print(&answer),
         Err(message) => {
-            complain(&text!("logknockd: ", message, "\n"));
+            complain(&text!("logknockd: {}\n", message));
             FAILED
         }
     }
@@ -128,7 +123,7 @@ fn print(text: &[u8]) -> u8 {
     match STDOUT.write_all(text) {
         Ok(()) => FINE,
         Err(errno) => {
-            complain(&text!("logknockd: standard output: ", errno, "\n"));
+            complain(&text!("logknockd: standard output: {}\n", errno));
             FAILED
         }
     }
@@ -170,8 +165,10 @@ fn parse(mut arguments: impl Iterator<Item = &'static CStr>) -> Result<Command, 
     }
     match command.logs.first() {
         Some(log) if !matches!(command.mode, Mode::DryRun | Mode::Help | Mode::Version) => {
-            let log = Quoted(log.to_bytes());
-            Err(text!("only a dry run (-n) takes the name of a log: ", log))
+            Err(text!(
+                "only a dry run (-n) takes the name of a log: {:?}",
+                log.to_bytes()
+            ))
         }
         _ => Ok(command),
     }
@@ -189,9 +186,9 @@ impl Command {
         let value = tail(argument, 2 + name.len() + 1);
         let known = OPTIONS.iter().find(|(_, long)| long.as_bytes() == name);
         match (known, value) {
-            (None, _) => Err(text!("unknown option ", Quoted(argument.to_bytes()))),
+            (None, _) => Err(text!("unknown option {:?}", argument.to_bytes())),
             (Some((b'c', _)), value) => self.set_config(value.or_else(|| rest.next())),
-            (Some(_), Some(_)) => Err(text!("option --", name, " takes no value")),
+            (Some(_), Some(_)) => Err(text!("option --{} takes no value", name)),
             (Some((letter, _)), None) => self.apply(*letter),
         }
     }
@@ -237,7 +234,7 @@ impl Command {
             b'l' => Mode::List,
             b'V' => Mode::Version,
             b'h' => Mode::Help,
-            _ => return Err(text!("unknown option ", Quoted([b'-', letter]))),
+            _ => return Err(text!("unknown option {:?}", [b'-', letter])),
         };
         match self.mode {
             Mode::Help | Mode::Version => {}

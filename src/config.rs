@@ -15,7 +15,6 @@ use crate::json::{self, Value};
 use crate::regex::Regex;
 use crate::rule::{LeaseTerms, Rule, Sequence};
 use crate::template::{self, Command, printable};
-use crate::text::Quoted;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -152,7 +151,7 @@ impl Loader<'_> {
         for file in self.items(file, &FILES) {
             let path = self.path(file);
             if !path.is_empty() && files.contains(&path) {
-                self.report(file, &text!(Quoted(&path), " is listed twice"));
+                self.report(file, &text!("{:?} is listed twice", path));
             }
             files.push(path);
         }
@@ -218,7 +217,7 @@ impl Loader<'_> {
     fn report_lonely(&mut self, rule: Value) {
         for (key, needed) in NEEDS {
             if let (Some(lonely), None) = (rule.key(key), rule.key(needed)) {
-                self.report(lonely, &text!(Quoted(key), " needs ", Quoted(needed)));
+                self.report(lonely, &text!("{:?} needs {:?}", key, needed));
             }
         }
     }
@@ -259,7 +258,7 @@ impl Loader<'_> {
             let same = |earlier: &Sequence| earlier.patterns().eq(sequence.patterns());
             if let (Some(_), Some(same)) = (sequence.steps.first(), sequences.iter().position(same))
             {
-                self.report(written, &text!("the same as sequence ", same + 1));
+                self.report(written, &text!("the same as sequence {}", same + 1));
             }
             sequences.push(sequence);
         }
@@ -311,7 +310,7 @@ impl Fit<'_> {
         for (index, sequence) in self.sequences.iter().enumerate() {
             command.check(sequence.steps.last()).map_err(|mut error| {
                 if self.one_time {
-                    error.message = text!("one_time sequence ", index + 1, ": ", error.message);
+                    error.message = text!("one_time sequence {}: {}", index + 1, error.message);
                 }
                 error
             })?;

@@ -59,18 +59,15 @@ impl Diagnostic {
 
         put!(
             out,
+            "{}:{}:{}: error: {}\n",
             file,
-            ":",
             number,
-            ":",
             column + 1,
-            ": error: ",
-            self.message,
-            "\n"
+            self.message
         );
-        let number = text!(number);
+        let number = text!("{}", number);
         pad(NUMBER_WIDTH.saturating_sub(number.len()), out);
-        put!(out, number, " | ");
+        put!(out, "{} | ", number);
         put_line(&line, column, out);
     }
 }
@@ -105,7 +102,7 @@ fn put_line(line: &[u8], column: usize, out: &mut Vec<u8>) {
     if length > first + WINDOW {
         put!(out, CUT);
     }
-    put!(out, "\n", below, "^\n");
+    put!(out, "\n{}^\n", below);
 }
 
 /// The text with a `?` for all that a terminal would obey, and for what is not UTF-8.
@@ -116,7 +113,7 @@ fn harmless(text: &[u8]) -> Vec<u8> {
             if character != '\t' && is_unprintable(character) {
                 out.push(b'?');
             } else {
-                put!(&mut out, *character.encode_utf8(&mut [0; 4]));
+                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
             }
         }
         if !chunk.invalid().is_empty() {

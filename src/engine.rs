@@ -122,7 +122,7 @@ impl Engine {
             entries,
             scratch: Scratch::new(),
             outcomes: Vec::new(),
-            own_tag: setup.own_id.map(|id| text!("logknockd[", id, "]:")),
+            own_tag: setup.own_id.map(|id| text!("logknockd[{}]:", id)),
             seed: setup.seed,
             filters,
             patterns,

@@ -13,7 +13,6 @@
 //! which is quadratic in the size of one object.
 
 use crate::diagnostic::Diagnostic;
-use crate::text::Quoted;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -223,9 +222,9 @@ pub fn parse(document: &[u8]) -> Result<Value<'_>, Diagnostic> {
     let mut reader = Reader { document, at: 0 };
     reader.document().map_err(|message| {
         let at = reader.at;
-        let mut text = text!(message);
+        let mut text = text!("{}", message);
         if message == DUPLICATE_KEY {
-            put!(&mut text, Quoted(value_at(document, at).text()));
+            put!(&mut text, "{:?}", value_at(document, at).text());
         }
         Diagnostic { at, message: text }
     })?;
@@ -263,11 +262,11 @@ pub fn put_json_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for byte in text.bytes() {
         match byte {
-            b'"' | b'\\' => put!(out, [b'\\', byte]),
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             // OK because the lower half of a byte is below 16.
             0..0x20 => put!(
                 out,
-                "\\u00",
+                "\\u00{}",
                 [
                     b'0' + (byte >> 4),
                     b"0123456789abcdef"[usize::from(byte & 15)]
@@ -512,7 +511,7 @@ impl Reader<'_> {
         let Some(character) = char::from_u32(code) else {
             return self.fail(start, LONE_SURROGATE);
         };
-        put!(text, *character.encode_utf8(&mut [0; 4]));
+        text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use crate::lease::{Lease, Leases};
 use crate::record::{Found, Record};
 use crate::request::count_unspent;
 use crate::sys::clock;
-use crate::text::{Put, Quoted, put_escaped};
+use crate::text::{Put, put_escaped};
 use crate::timestamp::Utc;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -19,23 +19,16 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
     let leases = recorded(config);
     let mut out = Vec::new();
     put_escaped(name.to_bytes(), &mut out);
-    put!(&mut out, ": fine, ", config.rules.len(), " rules\n");
+    put!(&mut out, ": fine, {} rules\n", config.rules.len());
     for rule in &config.rules {
-        put!(&mut out, "  ", Quoted(&rule.name));
+        put!(&mut out, "  {:?}", rule.name);
         match &leases {
             _ if !rule.one_time => {}
             Ok(leases) => {
                 let (left, all) = (count_unspent(rule, leases), rule.sequences.len());
-                put!(
-                    &mut out,
-                    ": ",
-                    left,
-                    " of ",
-                    all,
-                    " one-time sequences left"
-                );
+                put!(&mut out, ": {} of {} one-time sequences left", left, all);
             }
-            Err(reason) => put!(&mut out, ": one-time sequences left: unknown, ", reason),
+            Err(reason) => put!(&mut out, ": one-time sequences left: unknown, {}", reason),
         }
         out.push(b'\n');
     }
@@ -49,7 +42,7 @@ pub fn leases(config: &Config) -> Result<Vec<u8>, Vec<u8>> {
         return Ok(text!("no open leases\n"));
     }
     let (now_ms, now_s) = (clock::boot_time_ms(), clock::unix_time_s());
-    let head = ["RULE", "KEY", "OPENED (UTC)", "LEFT"].map(|title| text!(title));
+    let head = ["RULE", "KEY", "OPENED (UTC)", "LEFT"].map(|title| text!("{}", title));
     let mut rows = alloc::vec![head];
     rows.extend(leases.iter().map(|(lease, _)| row(lease, now_ms, now_s)));
     Ok(table(&rows))
@@ -57,7 +50,7 @@ pub fn leases(config: &Config) -> Result<Vec<u8>, Vec<u8>> {
 
 fn recorded(config: &Config) -> Result<Leases, Vec<u8>> {
     let fail = |reason: &dyn Put| {
-        let mut message = text!("record ", Quoted(&config.state), ": ");
+        let mut message = text!("record {:?}: ", config.state);
         reason.put(&mut message);
         message
     };
@@ -76,17 +69,17 @@ fn row(lease: &Lease, now_ms: u64, now_s: i64) -> [Vec<u8>; 4] {
     let age_s = now_ms.saturating_sub(lease.opened_ms) / 1000;
     let opened = match lease.opened_ms {
         0 => text!("before the last boot"),
-        _ => text!(Utc(now_s.saturating_sub_unsigned(age_s))),
+        _ => text!("{}", Utc(now_s.saturating_sub_unsigned(age_s))),
     };
     let left = match left_s {
         0 => text!("due"),
-        1..60 => text!(left_s, " s"),
-        60..3600 => text!(left_s / 60, " min ", left_s % 60, " s"),
-        _ => text!(left_s / 3600, " h ", left_s / 60 % 60, " min"),
+        1..60 => text!("{} s", left_s),
+        60..3600 => text!("{} min {} s", left_s / 60, left_s % 60),
+        _ => text!("{} h {} min", left_s / 3600, left_s / 60 % 60),
     };
     let mut key = Vec::new();
     put_escaped(lease.key.as_bytes(), &mut key);
-    [text!(Quoted(&lease.rule)), key, opened, left]
+    [text!("{:?}", lease.rule), key, opened, left]
 }
 
 /// The rows with their columns aligned.
@@ -118,7 +111,7 @@ mod tests {
     #[test]
     fn columns_line_up_under_the_widest_cell_and_no_line_ends_in_blanks() {
         let rows = [["A", "B"], ["long cell", "x"], ["für", "y"]];
-        let rows = rows.map(|row| row.map(|cell| text!(cell)));
+        let rows = rows.map(|row| row.map(|cell| text!("{}", cell)));
         let expected = "A          B\nlong cell  x\nfür        y\n";
         assert_eq!(table(&rows), expected.as_bytes());
     }

@@ -49,9 +49,9 @@ impl Record {
         };
         Ok(Record {
             path: c_path(path)?,
-            temporary: c_path(&text!(path, ".new"))?,
+            temporary: c_path(&text!("{}.new", path))?,
             folder: c_path(folder)?,
-            lock_path: c_path(&text!(path, ".lock"))?,
+            lock_path: c_path(&text!("{}.lock", path))?,
             lock: None,
             boot: boot_id().unwrap_or_default(),
         })
@@ -77,7 +77,7 @@ impl Record {
         let document = match self.read() {
             Ok(document) => document,
             Err(Errno::ENOENT) => return Found::Leases(Leases::default()),
-            Err(errno) => return Found::Unusable(text!(errno)),
+            Err(errno) => return Found::Unusable(text!("{}", errno)),
         };
         let Some(document) = document else {
             return Found::Unusable(text!("not a file of sensible size that only we can write"));
@@ -100,7 +100,7 @@ impl Record {
     /// Gives an unusable record another name, which is returned.
     pub fn set_aside(&self) -> Result<Vec<u8>> {
         // OK because a clock before 1970 only makes an odd name.
-        let name = text!(self.path(), ".unusable-", clock::unix_time_s() as u64);
+        let name = text!("{}.unusable-{}", self.path(), clock::unix_time_s() as u64);
         rename(&self.path, &c_path(&name)?)?;
         Ok(name)
     }

@@ -177,7 +177,7 @@ fn error(word: usize, at: usize, message: &str) -> Error {
     Error {
         word,
         at,
-        message: text!(message),
+        message: text!("{}", message),
     }
 }
 
@@ -246,7 +246,7 @@ impl Command {
             let fail = |index: usize, message: &dyn Put| Error {
                 word: words.len(),
                 at: self.places.get(index).copied().unwrap_or_default(),
-                message: text!(message),
+                message: text!("{}", message),
             };
             match byte {
                 0 => words.push(core::mem::take(&mut word)),
@@ -277,8 +277,8 @@ impl Command {
                         return Err(fail(start, &MIXED));
                     };
                     match lookup(address) {
-                        Ok(value) => put!(&mut word, *value),
-                        Err(reason) => return Err(fail(start, &text!("{", *written, "}", reason))),
+                        Ok(value) => word.extend_from_slice(value),
+                        Err(reason) => return Err(fail(start, &text!("{{}}{}", written, reason))),
                     }
                     at += written.len() + 1;
                 }
@@ -379,11 +379,9 @@ fn resolve(address: Address, step: &Regex) -> Result<Source, Vec<u8>> {
                 0 => text!(": the last step has no groups"),
                 1 => text!(": the last step has 1 group, {0}"),
                 _ => text!(
-                    ": the last step has ",
+                    ": the last step has {} groups, {0} to {{}}",
                     count,
-                    " groups, {0} to {",
-                    count - 1,
-                    "}"
+                    count - 1
                 ),
             });
         }
@@ -391,12 +389,12 @@ fn resolve(address: Address, step: &Regex) -> Result<Source, Vec<u8>> {
     };
     let group = step.group_named(name);
     match (name, group) {
-        (b"key" | b"rule", Some(_)) => Err(text!(AMBIGUOUS)),
+        (b"key" | b"rule", Some(_)) => Err(text!("{}", AMBIGUOUS)),
         (b"key", None) => Ok(Source::Key),
         (b"rule", None) => Ok(Source::Rule),
         // OK because groups are counted from 1 there.
         (_, Some(group)) => Ok(Source::Group(group - 1)),
-        (_, None) => Err(text!(UNKNOWN)),
+        (_, None) => Err(text!("{}", UNKNOWN)),
     }
 }
 
@@ -417,7 +415,7 @@ impl<'v> Values<'v> {
     /// Why a placeholder could not be filled with it.
     pub fn check_key(&self) -> Result<(), Vec<u8>> {
         checked(self.key)
-            .map_err(|reason| text!("{key}", reason))
+            .map_err(|reason| text!("{key}{}", reason))
             .map(drop)
     }
 
@@ -461,7 +459,7 @@ pub fn put_shell_words<W: AsRef<[u8]>>(words: &[W], out: &mut Vec<u8>) {
             out.push(b' ');
         }
         if !word.is_empty() && word.iter().all(plain) {
-            put!(out, *word);
+            out.extend_from_slice(word);
         } else if printable(word) {
             put_single_quoted(word, out);
         } else {

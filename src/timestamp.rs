@@ -177,7 +177,7 @@ impl Put for Utc {
             month -= 1;
             first = days(year, month, 1).unwrap_or(day);
         }
-        put!(out, year);
+        put!(out, "{}", year);
         for (before, number) in [
             (b'-', month),
             (b'-', day - first + 1),
@@ -186,14 +186,11 @@ impl Put for Utc {
             (b':', second % 60),
         ] {
             // OK because each has two digits.
-            put!(
-                out,
-                [
-                    before,
-                    b'0' + (number / 10) as u8,
-                    b'0' + (number % 10) as u8
-                ]
-            );
+            out.extend_from_slice(&[
+                before,
+                b'0' + (number / 10) as u8,
+                b'0' + (number % 10) as u8,
+            ]);
         }
     }
 }
@@ -344,7 +341,7 @@ mod tests {
             "2026-11-22 06:00:00",
         ] {
             let seconds = one(text).unwrap() / 1000;
-            assert_eq!(text!(Utc(seconds as i64)), text.as_bytes());
+            assert_eq!(text!("{}", Utc(seconds as i64)), text.as_bytes());
         }
     }
 

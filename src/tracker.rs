@@ -51,9 +51,9 @@ impl Put for Change {
     fn put(&self, out: &mut Vec<u8>) {
         let reached = |steps: Steps| Steps::BITS - steps.leading_zeros();
         let (before, after) = (reached(self.before), reached(self.after));
-        put!(out, "step ", after, "/", self.length);
+        put!(out, "step {}/{}", after, self.length);
         if after <= before && before > 0 {
-            put!(out, ", was ", before, "/", self.length);
+            put!(out, ", was {}/{}", before, self.length);
         }
         if self.late != 0 {
             put!(out, ", too late");

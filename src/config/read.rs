@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::json::{self, Value};
 use crate::regex::Regex;
 use crate::template::{self, Command};
-use crate::text::{Put, Quoted};
+use crate::text::Put;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -85,9 +85,9 @@ impl<'d> Loader<'d> {
             if key.starts_with('_') || keys.contains(&key.as_str()) {
                 continue;
             }
-            let mut message = text!("unknown key ", Quoted(&key));
+            let mut message = text!("unknown key {:?}", key);
             if let Some(meant) = nearest(&key, keys) {
-                put!(&mut message, ": did you mean ", Quoted(meant), "?");
+                put!(&mut message, ": did you mean {:?}?", meant);
             }
             self.report(written, &message);
         }
@@ -98,7 +98,7 @@ impl<'d> Loader<'d> {
     pub(super) fn required<'v>(&mut self, object: Value<'v>, key: &str) -> Option<Value<'v>> {
         let value = object.member(key);
         if value.is_none() {
-            self.report(object, &text!("missing ", Quoted(key)));
+            self.report(object, &text!("missing {:?}", key));
         }
         value
     }
@@ -130,7 +130,7 @@ impl<'d> Loader<'d> {
         if value.first() == b'[' && (1..=items.most).contains(&value.items().count()) {
             return value.items();
         }
-        let what = text!("an array of 1 to ", items.most, " ", items.what);
+        let what = text!("an array of 1 to {} {}", items.most, items.what);
         self.expected(value, &what);
         json::Items::default()
     }
@@ -200,7 +200,7 @@ impl<'d> Loader<'d> {
     /// Reports that `value` is not `what` it should be.
     #[inline(never)]
     pub(super) fn expected(&mut self, value: Value, what: &dyn Put) {
-        let mut message = text!("expected ", what, ", found ");
+        let mut message = text!("expected {}, found ", what);
         put_found(value, &mut message);
         self.report(value, &message);
     }
@@ -237,13 +237,13 @@ impl<'d> Loader<'d> {
             _ => None,
         };
         let Some((number, rule)) = rule else {
-            put!(out, Quoted(&key), ": ");
+            put!(out, "{:?}: ", key);
             return;
         };
         put!(out, "rule ");
         match name_of(rule) {
-            Some(name) => put!(out, Quoted(&name)),
-            None => put!(out, number),
+            Some(name) => put!(out, "{:?}", name),
+            None => put!(out, "{}", number),
         }
         put!(out, ": ");
         let Some((key, value)) = self.member_at(rule, at) else {
@@ -252,12 +252,12 @@ impl<'d> Loader<'d> {
         let nouns = NOUNS.iter().find(|(array, ..)| *array == key);
         let (Some((_, noun, inner)), Some((number, item))) = (nouns, self.item_at(value, at))
         else {
-            put!(out, &key, ": ");
+            put!(out, "{}: ", &key);
             return;
         };
-        put!(out, noun, " ", number, ": ");
+        put!(out, "{} {}: ", noun, number);
         if let (false, Some((number, _))) = (inner.is_empty(), self.item_at(item, at)) {
-            put!(out, inner, " ", number, ": ");
+            put!(out, "{} {}: ", inner, number);
         }
     }
 
@@ -280,11 +280,11 @@ fn put_found(value: Value, out: &mut Vec<u8>) {
     let count = value.items().count();
     match value.first() {
         b'"' if value.text().is_empty() => put!(out, "an empty string"),
-        b'"' => put!(out, STRING),
+        b'"' => put!(out, "{}", STRING),
         b'[' if count == 0 => put!(out, "an empty array"),
-        b'[' => put!(out, "an array of ", count),
-        b'{' => put!(out, OBJECT),
-        _ => put!(out, *value.word()),
+        b'[' => put!(out, "an array of {}", count),
+        b'{' => put!(out, "{}", OBJECT),
+        _ => out.extend_from_slice(value.word()),
     }
 }
 

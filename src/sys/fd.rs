@@ -94,7 +94,7 @@ impl Fd {
 
     /// The descriptor's name under `/proc`, which stands for the open file whatever its path is now.
     pub fn proc_path(&self) -> Vec<u8> {
-        text!("/proc/self/fd/", self.0)
+        text!("/proc/self/fd/{}", self.0)
     }
 
     /// Opens for reading. Never blocks, not even on a FIFO without a writer.

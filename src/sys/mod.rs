@@ -59,7 +59,7 @@ impl Put for Errno {
     fn put(&self, out: &mut Vec<u8>) {
         // SAFETY: strerror returns a NUL-terminated string that stays as it is until its next call.
         let text = unsafe { CStr::from_ptr(ffi::strerror(self.0)) };
-        put!(out, text.to_bytes(), " (errno ", self.0, ")");
+        put!(out, "{} (errno {})", text.to_bytes(), self.0);
     }
 }
 

@@ -8,7 +8,6 @@ use super::parse::{ASCII, IGNORE_CASE, Parse, Parser};
 use super::set::{DIGIT, SPACE_ASCII, SPACE_UNICODE, Set, WORD};
 use super::tree::{Look, Node};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 const ERR_UNCLOSED_CLASS: &str = "unclosed character class";
 const ERR_RANGE_ENDS: &str = "a range must begin and end in single characters";
@@ -34,7 +33,7 @@ pub(super) enum Escape {
 
 impl Parser<'_> {
     /// Reads a class whose `[` is at `start`.
-    pub fn class(&mut self, start: usize, out: &mut Vec<Node>) -> Parse<()> {
+    pub fn class(&mut self, start: usize) -> Parse<()> {
         let negated = self.eat('^');
         let mut set = Set::EMPTY;
         let mut first = true;
@@ -76,7 +75,7 @@ impl Parser<'_> {
         if negated {
             set.negate();
         }
-        out.push(Node::Set(Box::new(set)));
+        self.nodes.push(Node::Set(Box::new(set)));
         Ok(())
     }
 

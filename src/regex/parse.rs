@@ -76,11 +76,11 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed, Error> {
         depth: 0,
         group_count: 0,
         names: Vec::new(),
+        nodes: Vec::new(),
     };
-    let mut nodes = Vec::new();
-    match parser.whole(&mut nodes) {
+    match parser.whole() {
         Ok(()) => Ok(Parsed {
-            node: nodes.pop().unwrap_or(Node::Empty),
+            node: parser.nodes.pop().unwrap_or(Node::Empty),
             group_count: parser.group_count,
             names: parser.names,
         }),
@@ -120,12 +120,14 @@ pub(super) struct Parser<'p> {
     depth: usize,
     group_count: usize,
     names: Vec<(String, usize)>,
+    /// What has been read and is not yet part of something larger.
+    pub nodes: Vec<Node>,
 }
 
 /// The error is what is wrong with the byte that the parser is at then.
 pub(super) type Parse<T> = Result<T, &'static str>;
 
-/// What is read is appended to `out`: to return it would be to copy it.
+/// What is read is appended to `nodes`: to return it would be to copy it.
 impl Parser<'_> {
     pub fn fail_at<T>(&mut self, at: usize, message: &'static str) -> Parse<T> {
         self.at = at;
@@ -153,8 +155,8 @@ impl Parser<'_> {
         found
     }
 
-    fn whole(&mut self, out: &mut Vec<Node>) -> Parse<()> {
-        self.alternation(out)?;
+    fn whole(&mut self) -> Parse<()> {
+        self.alternation()?;
         match self.peek() {
             // Only a `)` ends an alternation before the pattern does.
             Some(_) => Err(ERR_UNBALANCED),
@@ -162,27 +164,27 @@ impl Parser<'_> {
         }
     }
 
-    fn alternation(&mut self, out: &mut Vec<Node>) -> Parse<()> {
-        let mut branches = Vec::new();
-        self.sequence(&mut branches)?;
+    fn alternation(&mut self) -> Parse<()> {
+        let first = self.nodes.len();
+        self.sequence()?;
         while self.eat('|') {
-            self.sequence(&mut branches)?;
+            self.sequence()?;
         }
-        push_joined(out, branches, Node::Alternate);
+        self.join(first, Node::Alternate);
         Ok(())
     }
 
-    fn sequence(&mut self, out: &mut Vec<Node>) -> Parse<()> {
-        let mut items = Vec::new();
+    fn sequence(&mut self) -> Parse<()> {
+        let first = self.nodes.len();
         let mut latest = Latest::NotRepeatable;
         while let Some(char) = self.peek() {
             let at = self.at;
             match char {
                 '|' | ')' => break,
                 '(' => {
-                    let before = items.len();
-                    self.group(&mut items)?;
-                    if items.len() > before {
+                    let before = self.nodes.len();
+                    self.group()?;
+                    if self.nodes.len() > before {
                         latest = Latest::Repeatable;
                     }
                     continue;
@@ -196,20 +198,20 @@ impl Parser<'_> {
                             }
                             Latest::Repeat => return self.fail_at(at, ERR_MULTIPLE_REPEAT),
                         }
-                        self.repeat(&mut items, min, max, at)?;
+                        self.repeat(min, max, at)?;
                         latest = Latest::Repeat;
                         continue;
                     }
                 }
                 _ => {}
             }
-            self.atom(&mut items)?;
-            latest = match items.last() {
+            self.atom()?;
+            latest = match self.nodes.last() {
                 Some(Node::Look(_)) => Latest::NotRepeatable,
                 _ => Latest::Repeatable,
             };
         }
-        push_joined(out, items, Node::Concat);
+        self.join(first, Node::Concat);
         Ok(())
     }
 
@@ -251,20 +253,14 @@ impl Parser<'_> {
         Ok(number)
     }
 
-    /// Repeats the last of `items`.
-    fn repeat(
-        &mut self,
-        items: &mut Vec<Node>,
-        min: u32,
-        max: Option<u32>,
-        at: usize,
-    ) -> Parse<()> {
+    /// Repeats the last of `nodes`.
+    fn repeat(&mut self, min: u32, max: Option<u32>, at: usize) -> Parse<()> {
         if self.peek() == Some('+') {
             return Err(ERR_POSSESSIVE);
         }
         let greedy = !self.eat('?');
-        let node = items.pop().unwrap_or(Node::Empty);
-        items.push(Node::Repeat(Box::new(Repeat {
+        let node = self.nodes.pop().unwrap_or(Node::Empty);
+        self.nodes.push(Node::Repeat(Box::new(Repeat {
             nullable: node.nullable(),
             node,
             min,
@@ -275,7 +271,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn group(&mut self, out: &mut Vec<Node>) -> Parse<()> {
+    fn group(&mut self) -> Parse<()> {
         let start = self.at;
         self.next();
         let outer = self.flags;
@@ -309,22 +305,22 @@ impl Parser<'_> {
         } else {
             number = Some(self.open_group(start)?);
         }
-        self.group_body(start, out)?;
+        self.group_body(start)?;
         self.flags = outer;
         if let Some(number) = number
-            && let Some(node) = out.pop()
+            && let Some(node) = self.nodes.pop()
         {
-            out.push(Node::Group(number, Box::new(node)));
+            self.nodes.push(Node::Group(number, Box::new(node)));
         }
         Ok(())
     }
 
-    fn group_body(&mut self, start: usize, out: &mut Vec<Node>) -> Parse<()> {
+    fn group_body(&mut self, start: usize) -> Parse<()> {
         if self.depth == MAX_DEPTH {
             return self.fail_at(start, ERR_TOO_DEEP);
         }
         self.depth += 1;
-        self.alternation(out)?;
+        self.alternation()?;
         self.depth -= 1;
         if !self.eat(')') {
             return self.fail_at(start, ERR_UNCLOSED_GROUP);
@@ -440,7 +436,7 @@ impl Parser<'_> {
     }
 
     /// Reads one item that is neither group nor quantifier.
-    fn atom(&mut self, out: &mut Vec<Node>) -> Parse<()> {
+    fn atom(&mut self) -> Parse<()> {
         let at = self.at;
         let multi_line = self.flags & MULTI_LINE != 0;
         let escape = match self.next() {
@@ -454,55 +450,59 @@ impl Parser<'_> {
                     set.insert(b'\n');
                 }
                 set.negate();
-                out.push(Node::Set(Box::new(set)));
+                self.nodes.push(Node::Set(Box::new(set)));
                 return Ok(());
             }
-            Some('[') => return self.class(at, out),
+            Some('[') => return self.class(at),
             Some('\\') => self.escape(at)?,
             Some(char) => Escape::Char(char),
             None => return Ok(()),
         };
         match escape {
-            Escape::Char(char) => self.literal(char, at, out),
+            Escape::Char(char) => self.literal(char, at),
             Escape::Class(letter) => {
                 let mut set = Set::EMPTY;
                 self.add_class(letter, &mut set);
-                out.push(Node::Set(Box::new(set)));
+                self.nodes.push(Node::Set(Box::new(set)));
                 Ok(())
             }
             Escape::Look(look) => {
-                out.push(Node::Look(look));
+                self.nodes.push(Node::Look(look));
                 Ok(())
             }
         }
     }
 
-    fn literal(&mut self, char: char, at: usize, out: &mut Vec<Node>) -> Parse<()> {
+    fn literal(&mut self, char: char, at: usize) -> Parse<()> {
         let ignore_case = self.flags & IGNORE_CASE != 0;
         if ignore_case && char.is_ascii_alphabetic() {
             let mut set = Set::EMPTY;
             // OK because ASCII fits a byte.
             set.insert(char as u8);
             set.ignore_case();
-            out.push(Node::Set(Box::new(set)));
+            self.nodes.push(Node::Set(Box::new(set)));
             return Ok(());
         }
         // Python knows letters outside ASCII that equal ASCII ones in all but case (the Kelvin sign and k).
         if ignore_case && !char.is_ascii() && self.flags & ASCII == 0 {
             return self.fail_at(at, ERR_CASE_NON_ASCII);
         }
-        let mut bytes = Vec::new();
+        let first = self.nodes.len();
         for byte in char.encode_utf8(&mut [0; 4]).bytes() {
-            bytes.push(Node::Byte(byte));
+            self.nodes.push(Node::Byte(byte));
         }
-        push_joined(out, bytes, Node::Concat);
+        self.join(first, Node::Concat);
         Ok(())
     }
-}
 
-fn push_joined(out: &mut Vec<Node>, mut nodes: Vec<Node>, join: fn(Vec<Node>) -> Node) {
-    out.push(match nodes.len() {
-        0 | 1 => nodes.pop().unwrap_or(Node::Empty),
-        _ => join(nodes),
-    });
+    /// Makes one of all nodes from the `first` one on.
+    #[inline(never)]
+    fn join(&mut self, first: usize, join: fn(Vec<Node>) -> Node) {
+        let node = match self.nodes.len() - first {
+            0 => Node::Empty,
+            1 => return,
+            _ => join(self.nodes.split_off(first)),
+        };
+        self.nodes.push(node);
+    }
 }

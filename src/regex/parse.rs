@@ -431,13 +431,10 @@ impl Parser<'_> {
             Some('^') => Ok(Node::Look(Look::TextStart)),
             Some('$') if multi_line => Ok(Node::Look(Look::LineEnd)),
             Some('$') => Ok(Node::Look(Look::TextEndOrNewline)),
-            Some('.') => {
-                let mut none = Set::EMPTY;
-                if self.flags & DOT_ALL == 0 {
-                    none.insert(b'\n');
-                }
-                Ok(Node::Set(none.negated()))
-            }
+            Some('.') => Ok(Node::Set(match self.flags & DOT_ALL {
+                0 => Set::LINE,
+                _ => Set::EMPTY.negated(),
+            })),
             Some('[') => self.class(at),
             Some('\\') => match self.escape(at)? {
                 Escape::Char(char) => self.literal(char, at),

@@ -445,11 +445,10 @@ impl Parser<'_> {
             Some('$') if multi_line => Escape::Look(Look::LineEnd),
             Some('$') => Escape::Look(Look::TextEndOrNewline),
             Some('.') => {
-                let mut set = Set::EMPTY;
-                if self.flags & DOT_ALL == 0 {
+                let mut set = Set::LINE;
+                if self.flags & DOT_ALL != 0 {
                     set.insert(b'\n');
                 }
-                set.negate();
                 self.nodes.push(Node::Set(Box::new(set)));
                 return Ok(());
             }

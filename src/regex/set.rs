@@ -13,6 +13,8 @@ pub(super) const SPACE_ASCII: Set = Set::of(&[(b'\t', b'\r'), (b' ', b' ')]);
 
 impl Set {
     pub const EMPTY: Set = Set([0; 8]);
+    /// What `.` matches.
+    pub const LINE: Set = Set([!(1 << b'\n'), !0, !0, !0, !0, !0, !0, !0]);
 
     const fn of(ranges: &[(u8, u8)]) -> Set {
         let mut set = Set::EMPTY;

@@ -59,4 +59,17 @@ impl Node {
             Node::Repeat(repeat) => repeat.min == 0 || repeat.nullable,
         }
     }
+
+    /// The bytes it matches, if it matches one byte.
+    pub fn as_set(&self) -> Option<Set> {
+        match self {
+            Node::Byte(byte) => {
+                let mut set = Set::EMPTY;
+                set.insert(*byte);
+                Some(set)
+            }
+            Node::Set(set) => Some(**set),
+            _ => None,
+        }
+    }
 }

@@ -167,7 +167,9 @@ impl Loader<'_> {
         for rule in self.items(ruleset, &RULES) {
             if self.object(rule, RULE_KEYS).is_some() {
                 self.name(rule, &mut names);
-                rules.extend(self.rule(rule));
+                if let Some(rule) = self.rule(rule) {
+                    rules.push(rule);
+                }
             }
         }
         rules
@@ -270,7 +272,9 @@ impl Loader<'_> {
         let problems = self.problems.len();
         let mut steps = Vec::new();
         for step in self.items(sequence, &STEPS) {
-            steps.extend(self.regex(step));
+            if let Some(step) = self.regex(step) {
+                steps.push(step);
+            }
         }
         if self.problems.len() > problems {
             steps.clear();

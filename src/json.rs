@@ -258,9 +258,9 @@ pub fn string_offset(document: &[u8], string_at: usize, index: usize) -> usize {
 }
 
 /// Appends `text` as a JSON string that [`parse`] reads back.
-pub fn put_json_string(text: &str, out: &mut Vec<u8>) {
+pub fn put_json_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    for byte in text.bytes() {
+    for &byte in text {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             // OK because the lower half of a byte is below 16.

@@ -38,13 +38,13 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
 /// The open leases as a table. The error says why they are not known.
 pub fn leases(config: &Config) -> Result<Vec<u8>, Vec<u8>> {
     let leases = recorded(config)?;
-    if leases.is_empty() {
+    if leases.all().is_empty() {
         return Ok(text!("no open leases\n"));
     }
     let (now_ms, now_s) = (clock::boot_time_ms(), clock::unix_time_s());
     let head = ["RULE", "KEY", "OPENED (UTC)", "LEFT"].map(|title| text!("{}", title));
     let mut rows = alloc::vec![head];
-    rows.extend(leases.iter().map(|(lease, _)| row(lease, now_ms, now_s)));
+    rows.extend(leases.all().iter().map(|lease| row(lease, now_ms, now_s)));
     Ok(table(&rows))
 }
 
@@ -78,8 +78,8 @@ fn row(lease: &Lease, now_ms: u64, now_s: i64) -> [Vec<u8>; 4] {
         _ => text!("{} h {} min", left_s / 3600, left_s / 60 % 60),
     };
     let mut key = Vec::new();
-    put_escaped(lease.key.as_bytes(), &mut key);
-    [text!("{:?}", lease.rule), key, opened, left]
+    put_escaped(&lease.job.key, &mut key);
+    [text!("{:?}", lease.job.rule), key, opened, left]
 }
 
 /// The rows with their columns aligned.
@@ -107,6 +107,7 @@ fn table<const COLUMNS: usize>(rows: &[[Vec<u8>; COLUMNS]]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Job;
 
     #[test]
     fn columns_line_up_under_the_widest_cell_and_no_line_ends_in_blanks() {
@@ -118,15 +119,15 @@ mod tests {
 
     #[test]
     fn a_row_tells_the_age_by_the_clock_that_cannot_be_set() {
-        let lease = Lease {
+        let mut leases = Leases::default();
+        let job = Job {
             rule: "ssh".into(),
             key: "198.51.100.7".into(),
-            opened_ms: 1_000,
-            deadline_ms: 3_700_000,
-            revert: Vec::new(),
-            action_timeout_ms: 1,
+            commands: Vec::new(),
+            timeout_ms: 1,
         };
-        let show = |now_ms| row(&lease, now_ms, 1_795_327_200).join(&b" | "[..]);
+        leases.open(job.into(), 1_000, 3_700_000);
+        let show = |now_ms| row(&leases.all()[0], now_ms, 1_795_327_200).join(&b" | "[..]);
         assert_eq!(
             show(100_000),
             b"\"ssh\" | 198.51.100.7 | 2026-11-22 05:58:21 | 1 h 0 min"

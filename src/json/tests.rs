@@ -457,12 +457,12 @@ fn a_written_string_is_read_back() {
     let every_byte: String = (0..=255).map(char::from).collect();
     for text in ["", "plain", "\"\\/", "für 🦀 \u{2028}", &every_byte] {
         let mut out = Vec::new();
-        put_json_string(text, &mut out);
+        put_json_string(text.as_bytes(), &mut out);
         assert!(out.iter().all(|&byte| byte >= b' '), "{text}");
         assert_eq!(read_string(&String::from_utf8(out).unwrap()), text);
     }
     let mut out = Vec::new();
-    put_json_string("a\x1fü", &mut out);
+    put_json_string("a\x1fü".as_bytes(), &mut out);
     assert_eq!(out, "\"a\\u001fü\"".as_bytes());
 }
 

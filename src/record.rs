@@ -8,7 +8,7 @@
 //! * Two daemons with one record would each forget what the other has opened: whoever uses it holds a lock
 //!   on the file of its name with `.lock` behind, for as long as it lives.
 //! * A record that cannot be read is renamed, not overwritten: it may be the only thing that still knows
-//!   what is open.
+//!   what is open. If only the system has nothing left to read it with, it stays where it is.
 
 use crate::lease::Leases;
 use crate::sys::fd::{Fd, FileKind, c_path, rename, unlink};
@@ -66,20 +66,20 @@ impl Record {
         Ok(())
     }
 
-    /// Reads the record.
-    pub fn load(&self) -> Found {
+    /// Reads the record. An error is a shortage that has nothing to do with it.
+    pub fn load(&self) -> Result<Found> {
         let document = match self.read() {
             Ok(document) => document,
-            Err(Errno::ENOENT) => return Found::Leases(Leases::default()),
-            Err(errno) => return Found::Unusable(text!("{}", errno)),
+            Err(Errno::ENOENT) => return Ok(Found::Leases(Leases::default())),
+            Err(errno) if errno.is_shortage() => return Err(errno),
+            Err(errno) => return Ok(Found::Unusable(text!("{}", errno))),
         };
         let Some(document) = document else {
-            return Found::Unusable(text!("not a file of sensible size that only we can write"));
+            let reason = text!("not a file of sensible size that only we can write");
+            return Ok(Found::Unusable(reason));
         };
-        match Leases::from_json(&document, &self.boot, clock::boot_time_ms()) {
-            Ok(leases) => Found::Leases(leases),
-            Err(reason) => Found::Unusable(reason),
-        }
+        let leases = Leases::from_json(&document, &self.boot, clock::boot_time_ms());
+        Ok(leases.map_or_else(Found::Unusable, Found::Leases))
     }
 
     fn read(&self) -> Result<Option<Vec<u8>>> {

@@ -28,6 +28,7 @@ const FORMAT: &str = "a placeholder is a group's number or name: no :format";
 const MIXED: &str = "{} cannot be mixed with numbered placeholders";
 const NESTED: &str = "a brace inside a placeholder (literal braces are written {{ and }})";
 const NO_COMMAND: &str = "empty command";
+const NO_SHELL: &str = "no shell runs this: for | & < > and $ see sh -c, or put the word in quotes";
 const NO_PROGRAM: &str = "the first word, the program, is empty";
 const NUL: &str = "a command cannot hold a NUL byte";
 const PROGRAM: &str = "what a log line says cannot choose the program to run";
@@ -105,6 +106,9 @@ impl Command {
                         command.push(at, 0);
                     }
                     false
+                }
+                (b'|' | b'&' | b'<' | b'>' | b'$', None) if !in_word => {
+                    return Err(error(0, at, NO_SHELL));
                 }
                 _ => {
                     command.push(at, byte);

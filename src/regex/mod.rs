@@ -56,6 +56,7 @@ pub struct Regex {
     quick: bool,
     /// The literal a [`Sieve`] looks for.
     telling: Vec<u8>,
+    begins_firmly: bool,
     /// What a [`Sieve`] must have seen in a text that matches.
     mark: Marks,
     group_count: usize,
@@ -85,6 +86,7 @@ impl Regex {
             quick: true,
             mark: sieve::mark(&telling),
             telling,
+            begins_firmly: parsed.node.begins_firmly() == Some(true),
             group_count: parsed.group_count,
             names: parsed.names,
         })
@@ -103,6 +105,11 @@ impl Regex {
         &self.pattern
     }
 
+    /// Whether every match begins at the start of a line or with a known character.
+    pub fn begins_firmly(&self) -> bool {
+        self.begins_firmly
+    }
+
     /// Number of capture groups; the whole match, group 0, does not count.
     pub fn group_count(&self) -> usize {
         self.group_count
@@ -114,6 +121,19 @@ impl Regex {
         names
             .find(|(known, _)| known.as_bytes() == name)
             .map(|(_, group)| *group)
+    }
+
+    /// The named groups, with their numbers counted from 1.
+    pub fn group_names(&self) -> &[(String, usize)] {
+        &self.names
+    }
+
+    /// The rarest literal that stands in every match. Empty if there is none of two bytes or more.
+    pub fn literal(&self) -> &[u8] {
+        match self.telling.len() {
+            0 | 1 => &[],
+            _ => &self.telling,
+        }
     }
 
     /// False if a text in which a [`Sieve`] for this pattern has seen these literals has no match.

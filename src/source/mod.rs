@@ -108,10 +108,10 @@ impl Sources {
         if let Some(words) = wanted.command {
             let known = former.iter().position(|entry| entry.is_command(words));
             let source = match known {
-                Some(index) => Ok(former.swap_remove(index).source),
-                None => CommandSource::new(words, now_ms, log).map(Source::Command),
+                Some(index) => former.swap_remove(index).source,
+                None => Source::Command(CommandSource::new(words, now_ms, log)),
             };
-            self.add(words.join(" "), source, log);
+            self.add(words.join(" "), Ok(source), log);
         }
         for entry in former {
             match entry.source {

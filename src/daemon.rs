@@ -10,6 +10,7 @@
 //! * `SIGTERM` and `SIGINT` let the running job finish and close every lease, each command within its
 //!   deadline. A second one exits at once; the record keeps what is open for the next start.
 
+use crate::backoff::NEVER;
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Life};
 use crate::engine::{Engine, Setup};
@@ -182,22 +183,17 @@ impl Daemon {
         polls.clear();
         polls.push(Poll::reading(self.signals.fd()));
         polls.extend(self.dispatch.poll());
-        let deadlines = [
-            self.dispatch.deadline_ms(),
-            self.sources.leaving_deadline_ms(),
-        ];
-        let mut deadline_ms = deadlines.into_iter().flatten().min();
+        let leaving_ms = self.sources.leaving_deadline_ms();
+        let mut deadline_ms = self.dispatch.deadline_ms().min(leaving_ms);
         let first = polls.len();
         if self.is_watching() {
             self.sources.add_polls(polls);
-            let deadlines = deadline_ms.into_iter().chain(self.sources.deadline_ms());
-            deadline_ms = deadlines.min();
+            deadline_ms = deadline_ms.min(self.sources.deadline_ms());
         } else if self.dispatch.life() == Life::Running && self.dispatch.is_idle() {
-            deadline_ms = Some(0);
+            deadline_ms = 0;
         }
-        let now_ms = clock::boot_time_ms();
-        let timeout_ms = deadline_ms.map(|deadline_ms| deadline_ms.saturating_sub(now_ms));
-        fd::poll(polls, timeout_ms)?;
+        let timeout_ms = deadline_ms.saturating_sub(clock::boot_time_ms());
+        fd::poll(polls, (deadline_ms != NEVER).then_some(timeout_ms))?;
         let of_sources = polls.get(first..).unwrap_or_default();
         self.sources.note_ready(of_sources);
         Ok(())

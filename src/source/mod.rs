@@ -15,6 +15,7 @@ pub mod lines;
 mod stream;
 mod watch;
 
+use crate::backoff::NEVER;
 use crate::log::Log;
 use crate::sys::Result;
 use crate::sys::fd::{FileKind, Poll, c_path, status};
@@ -164,22 +165,24 @@ impl Sources {
     }
 
     /// When to call [`Sources::look`] even though no descriptor is ready.
-    pub fn deadline_ms(&self) -> Option<u64> {
-        if self
-            .entries
-            .iter()
-            .any(|entry| entry.ready || entry.undrained)
-        {
-            return Some(0);
+    pub fn deadline_ms(&self) -> u64 {
+        let mut deadline_ms = match self.watcher.interval_ms() {
+            Some(_) => self.look_at_ms,
+            None => NEVER,
+        };
+        for entry in &self.entries {
+            if entry.ready || entry.undrained {
+                return 0;
+            }
+            deadline_ms = deadline_ms.min(entry.wake_at_ms());
         }
-        let retries = self.entries.iter().filter_map(Entry::wake_at_ms);
-        let interval = self.watcher.interval_ms().map(|_| self.look_at_ms);
-        retries.chain(interval).min()
+        deadline_ms
     }
 
     /// When to call [`Sources::push_leaving`].
-    pub fn leaving_deadline_ms(&self) -> Option<u64> {
-        self.leaving.iter().filter_map(Leaving::deadline_ms).min()
+    pub fn leaving_deadline_ms(&self) -> u64 {
+        let deadlines_ms = self.leaving.iter().map(Leaving::deadline_ms);
+        deadlines_ms.fold(NEVER, u64::min)
     }
 
     /// Pushes commands that are over their time on their way out.
@@ -215,7 +218,7 @@ impl Sources {
             self.watcher.watch_paths(paths, log);
         }
         for entry in &mut self.entries {
-            let is_due = entry.wake_at_ms().is_some_and(|at_ms| at_ms <= now_ms);
+            let is_due = entry.wake_at_ms() <= now_ms;
             let is_command = matches!(entry.source, Source::Command(_));
             if is_due || news.paths && !is_command {
                 entry.check(&mut self.watcher, now_ms, log);
@@ -327,7 +330,7 @@ impl Entry {
     }
 
     /// When to look at it even though nothing has happened.
-    fn wake_at_ms(&self) -> Option<u64> {
+    fn wake_at_ms(&self) -> u64 {
         match &self.source {
             Source::File(file) => file.access().backoff().at_ms(),
             Source::Stream(stream) => stream.access().backoff().at_ms(),

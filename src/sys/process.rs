@@ -8,6 +8,7 @@
 
 use super::fd::{Fd, Poll, c_path, poll};
 use super::{Errno, Result, check, ffi, repeat, signal};
+use crate::text::Put;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
@@ -26,6 +27,15 @@ pub enum Exit {
     Status(u8),
     /// This signal ended it.
     Signal(u8),
+}
+
+impl Put for Exit {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Exit::Status(status) => put!(out, "exit status {}", u32::from(*status)),
+            Exit::Signal(signal) => put!(out, "ended by signal {}", u32::from(*signal)),
+        }
+    }
 }
 
 /// Where a child's standard input, output and error go.

@@ -23,6 +23,7 @@ use crate::source::{Sources, Wanted};
 use crate::sys::fd::{self, Poll};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::{Errno, clock, process, random_seed};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -62,7 +63,7 @@ pub fn run(options: Options) -> End {
         }
     };
     match Daemon::start(options, config, log) {
-        Ok(mut daemon) => daemon.run(),
+        Ok(daemon) => daemon.run(),
         Err(errno) => {
             let mut log = Log::new(options.target, options.level);
             say!(log, Error: "cannot start: {}", errno);
@@ -92,7 +93,8 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(options: Options, config: Config, mut log: Log) -> Result<Daemon, Errno> {
+    /// The program ends with its daemon, so nothing of it is ever taken apart.
+    fn start(options: Options, config: Config, mut log: Log) -> Result<&'static mut Daemon, Errno> {
         let signals = Signals::catch()?;
         let runner = Runner::new()?;
         let setup = Setup {
@@ -104,7 +106,7 @@ impl Daemon {
         let now_ms = clock::boot_time_ms();
         let ledger = Ledger::open(&config.state, need(&config), now_ms, &mut log)?;
         let sources = Sources::open(&wanted(&config), now_ms, &mut log);
-        let mut daemon = Daemon {
+        let daemon = Box::leak(Box::new(Daemon {
             dispatch: Dispatch::new(runner, ledger, config.max_keys, log),
             engine: Engine::new(config.rules, &setup),
             options,
@@ -112,7 +114,7 @@ impl Daemon {
             sources,
             signals,
             first_source: 0,
-        };
+        }));
         daemon.dispatch.select_sequences(&mut daemon.engine);
         Ok(daemon)
     }

@@ -96,7 +96,7 @@ impl Sources {
             }
         }
         // Before any file is opened, so that none can be replaced unseen.
-        self.watcher.watch_paths(paths(wanted.files), log);
+        self.watcher.watch_paths(&mut paths(wanted.files), log);
         for name in wanted.files {
             let known = former.iter().position(|entry| entry.is_path(name));
             let source = match known {
@@ -214,8 +214,8 @@ impl Sources {
                 Source::Command(_) => false,
             };
             let named = self.entries.iter().filter(is_path);
-            let paths = named.map(|entry| entry.name.as_bytes());
-            self.watcher.watch_paths(paths, log);
+            let mut paths = named.map(|entry| entry.name.as_bytes());
+            self.watcher.watch_paths(&mut paths, log);
         }
         for entry in &mut self.entries {
             let is_due = entry.wake_at_ms() <= now_ms;

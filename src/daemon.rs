@@ -123,30 +123,40 @@ impl Daemon {
         self.announce("watching");
         let mut polls = Vec::new();
         loop {
-            let now_ms = clock::boot_time_ms();
-            self.dispatch.advance(now_ms);
-            self.sources.push_leaving(now_ms);
-            if self.is_watching() {
-                self.read_sources(now_ms);
-                self.dispatch.advance(clock::boot_time_ms());
-            } else if self.dispatch.life() == Life::Running && self.dispatch.is_idle() {
-                // Standard input has ended, and what it led to is finished.
-                self.stop();
-                self.dispatch.advance(now_ms);
-            }
-            let is_done = self.dispatch.is_idle() && !self.sources.has_leaving();
-            if self.dispatch.life() == Life::Stopping && is_done {
-                return self.end(now_ms);
-            }
-            if let Err(errno) = self.wait(&mut polls) {
-                say!(self.dispatch.log, Error: "poll: {}", errno);
-                return End::Failed;
-            }
-            if let Some(end) = self.handle_signals() {
+            if let Some(end) = self.turn(&mut polls) {
                 return end;
             }
+        }
+    }
+
+    /// One turn of the loop; it may be the last. Not a part of the loop to the compiler, which would keep what
+    /// every turn computes alike, and that takes more code than computing it.
+    #[inline(never)]
+    fn turn(&mut self, polls: &mut Vec<Poll>) -> Option<End> {
+        let now_ms = clock::boot_time_ms();
+        self.dispatch.advance(now_ms);
+        self.sources.push_leaving(now_ms);
+        if self.is_watching() {
+            self.read_sources(now_ms);
+            self.dispatch.advance(clock::boot_time_ms());
+        } else if self.dispatch.life() == Life::Running && self.dispatch.is_idle() {
+            // Standard input has ended, and what it led to is finished.
+            self.stop();
+            self.dispatch.advance(now_ms);
+        }
+        let is_done = self.dispatch.is_idle() && !self.sources.has_leaving();
+        if self.dispatch.life() == Life::Stopping && is_done {
+            return Some(self.end(now_ms));
+        }
+        if let Err(errno) = self.wait(polls) {
+            say!(self.dispatch.log, Error: "poll: {}", errno);
+            return Some(End::Failed);
+        }
+        let end = self.handle_signals();
+        if end.is_none() {
             self.dispatch.read_output();
         }
+        end
     }
 
     /// Whether lines are still read: until we are to stop or standard input has ended.

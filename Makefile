@@ -6,7 +6,6 @@ PREFIX = /usr/local
 DESTDIR =
 PROGRAM = target/release/logknockd
 PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
-
 SECONDS = 1800
 
 help: ## show this list

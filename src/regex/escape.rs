@@ -80,7 +80,7 @@ impl Parser<'_> {
             set.negate();
         }
         self.nodes.push(Node::Set(Box::new(set)));
-        Ok(())
+        Some(())
     }
 
     /// Adds what the escape with this letter stands for: of the other class, if it is a capital.
@@ -107,15 +107,15 @@ impl Parser<'_> {
     fn class_member(&mut self) -> Parse<Escape> {
         let at = self.at;
         let Some(char) = self.next() else {
-            return Ok(Escape::Look(Look::TextEnd));
+            return Some(Escape::Look(Look::TextEnd));
         };
         if char != '\\' {
-            return Ok(Escape::Char(char));
+            return Some(Escape::Char(char));
         }
         match self.peek() {
             Some('b') => {
                 self.next();
-                Ok(Escape::Char('\x08'))
+                Some(Escape::Char('\x08'))
             }
             Some('0'..='7') => self.octal(at),
             _ => self.escape(at),
@@ -127,7 +127,7 @@ impl Parser<'_> {
         let Some(char) = self.next() else {
             return self.fail_at(at, ERR_ESCAPE_END);
         };
-        Ok(match char {
+        Some(match char {
             'd' | 'D' | 'w' | 'W' | 's' | 'S' => Escape::Class(char),
             'A' => Escape::Look(Look::TextStart),
             'Z' => Escape::Look(Look::TextEnd),
@@ -190,7 +190,7 @@ impl Parser<'_> {
 
     fn code_point(&mut self, value: u32, at: usize) -> Parse<Escape> {
         match char::from_u32(value) {
-            Some(char) => Ok(Escape::Char(char)),
+            Some(char) => Some(Escape::Char(char)),
             None => self.fail_at(at, ERR_ESCAPE_CODE_POINT),
         }
     }
@@ -200,6 +200,6 @@ impl Parser<'_> {
             return self.fail_at(at, ERR_CLASS_NON_ASCII);
         }
         // OK because ASCII fits a byte.
-        Ok(char as u8)
+        Some(char as u8)
     }
 }

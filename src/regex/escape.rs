@@ -6,8 +6,7 @@
 
 use super::parse::{ASCII, IGNORE_CASE, Parse, Parser};
 use super::set::{DIGIT, SPACE_ASCII, SPACE_UNICODE, Set, WORD};
-use super::tree::{Look, Node};
-use alloc::boxed::Box;
+use super::tree::Look;
 
 const ERR_UNCLOSED_CLASS: &str = "unclosed character class";
 const ERR_RANGE_ENDS: &str = "a range must begin and end in single characters";
@@ -79,23 +78,20 @@ impl Parser<'_> {
         if negated {
             set.negate();
         }
-        self.nodes.push(Node::Set(Box::new(set)));
+        self.push_set(&set);
         Some(())
     }
 
     /// Adds what the escape with this letter stands for: of the other class, if it is a capital.
     #[inline(never)]
     pub fn add_class(&self, letter: char, set: &mut Set) {
-        let mut class = match letter {
-            'd' | 'D' => DIGIT,
-            'w' | 'W' => WORD,
-            _ if self.flags & ASCII != 0 => SPACE_ASCII,
-            _ => SPACE_UNICODE,
+        let class = match letter {
+            'd' | 'D' => &DIGIT,
+            'w' | 'W' => &WORD,
+            _ if self.flags & ASCII != 0 => &SPACE_ASCII,
+            _ => &SPACE_UNICODE,
         };
-        if letter.is_ascii_uppercase() {
-            class.negate();
-        }
-        set.add(&class);
+        set.add(class, letter.is_ascii_uppercase());
     }
 
     /// Whether a `-` follows that is not the last of its class.

@@ -456,7 +456,7 @@ impl Parser<'_> {
                 if self.flags & DOT_ALL != 0 {
                     set.insert(b'\n');
                 }
-                self.nodes.push(Node::Set(Box::new(set)));
+                self.push_set(&set);
                 return Some(());
             }
             Some('[') => return self.class(at),
@@ -469,7 +469,7 @@ impl Parser<'_> {
             Escape::Class(letter) => {
                 let mut set = Set::EMPTY;
                 self.add_class(letter, &mut set);
-                self.nodes.push(Node::Set(Box::new(set)));
+                self.push_set(&set);
                 Some(())
             }
             Escape::Look(look) => {
@@ -486,7 +486,7 @@ impl Parser<'_> {
             // OK because ASCII fits a byte.
             set.insert(char as u8);
             set.ignore_case();
-            self.nodes.push(Node::Set(Box::new(set)));
+            self.push_set(&set);
             return Some(());
         }
         // Python knows letters outside ASCII that equal ASCII ones in all but case (the Kelvin sign and k).
@@ -499,6 +499,11 @@ impl Parser<'_> {
         }
         self.join(first, Node::Concat);
         Some(())
+    }
+
+    #[inline(never)]
+    pub fn push_set(&mut self, set: &Set) {
+        self.nodes.push(Node::Set(Box::new(*set)));
     }
 
     /// Makes one of all nodes from the `first` one on.

@@ -219,9 +219,9 @@ impl Dispatch {
             }
             Meaning::Ignored => {}
             Meaning::KeyTooLong => {
-                if let Some(left_out) = self.key_too_long.pass(now_ms) {
+                if self.key_too_long.pass(now_ms) {
                     say!(self.log, Warn: "rule {:?}: a key of more than {} bytes is passed over{}",
-                        name, KEY_LIMIT, left_out);
+                        name, KEY_LIMIT, self.key_too_long);
                 }
             }
         }
@@ -232,8 +232,8 @@ impl Dispatch {
         let request = match Request::new(rule, &knock) {
             Ok(request) => request,
             Err(reason) => {
-                if let Some(left_out) = self.unfit.pass(now_ms) {
-                    say!(self.log, Warn: "rule {:?}: knock refused: {}{}", name, reason, left_out);
+                if self.unfit.pass(now_ms) {
+                    say!(self.log, Warn: "rule {:?}: knock refused: {}{}", name, reason, self.unfit);
                 }
                 return;
             }
@@ -246,9 +246,9 @@ impl Dispatch {
             Ok(None) => {}
             Ok(Some(order)) => self.runner.submit(order),
             Err(reason) => {
-                if let Some(left_out) = self.refused.pass(now_ms) {
+                if self.refused.pass(now_ms) {
                     say!(self.log, Error: "rule {:?}: knock by {} refused: {}{}",
-                        name, knock.key, reason, left_out);
+                        name, knock.key, reason, self.refused);
                 }
             }
         }

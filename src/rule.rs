@@ -4,6 +4,7 @@
 //! every placeholder of a command names a group of each step that may fill it, and what must come together
 //! (a timeout and the commands that close again) is one value. Only `config` builds rules.
 
+use crate::backoff::NEVER;
 use crate::regex::{Marks, Regex, Scratch};
 use crate::template::Command;
 use crate::tracker::Steps;
@@ -78,14 +79,29 @@ impl Rule {
     /// Whether progress under `other` means the same under this rule: all that decides about it, and
     /// the name, are equal. The commands are not asked.
     pub fn matches_as(&self, other: &Rule) -> bool {
-        let same = |(one, other): (&Sequence, &Sequence)| one.patterns().eq(other.patterns());
-        self.name == other.name
-            && self.filter.pattern() == other.filter.pattern()
-            && self.ignore.as_ref().map(Regex::pattern) == other.ignore.as_ref().map(Regex::pattern)
-            && self.sequences.len() == other.sequences.len()
-            && self.sequences.iter().zip(&other.sequences).all(same)
-            && (self.within_ms, self.repeats, self.one_time)
-                == (other.within_ms, other.repeats, other.one_time)
+        self.matching() == other.matching()
+    }
+
+    /// All that decides what progress means, as a text that no other such thing has.
+    fn matching(&self) -> Vec<u8> {
+        let mut out = text!("{:?}{:?}", self.name, self.filter.pattern());
+        if let Some(ignore) = &self.ignore {
+            put!(&mut out, "{:?}", ignore.pattern());
+        }
+        put!(&mut out, "{}", u32::from(self.repeats));
+        put!(
+            &mut out,
+            "{} {}",
+            u32::from(self.one_time),
+            self.within_ms.unwrap_or(NEVER)
+        );
+        for sequence in &self.sequences {
+            out.push(b',');
+            for step in &sequence.steps {
+                put!(&mut out, "{:?}", step.pattern());
+            }
+        }
+        out
     }
 
     /// Appends all its patterns: filter, `ignore`, and the steps of each sequence.

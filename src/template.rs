@@ -400,7 +400,7 @@ fn resolve(address: Address, step: &Regex) -> Result<Source, Vec<u8>> {
         Address::Number(number) if number < count => return Ok(Source::Group(number)),
         Address::Number(_) => {
             return Err(match count {
-                0 => text!(": the last step has no groups"),
+                0 => text!(": the last step has no groups (the filter's is {key})"),
                 1 => text!(": the last step has 1 group, {0}"),
                 _ => text!(
                     ": the last step has {} groups, {0} to {{}}",

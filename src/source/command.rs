@@ -205,8 +205,8 @@ impl CommandSource {
             return;
         };
         while let Some(line) = running.errors.next_line() {
-            if let Some(left_out) = self.throttle.pass(now_ms) {
-                say!(log, Warn: "command {:?}: {}{}", name, line.bytes, left_out);
+            if self.throttle.pass(now_ms) {
+                say!(log, Warn: "command {:?}: {}{}", name, line.bytes, self.throttle);
             }
         }
     }

@@ -97,12 +97,9 @@ impl<'d> Value<'d> {
 
     /// What a string or key stands for.
     pub fn text(self) -> String {
-        let mut reader = Reader {
-            document: self.rest,
-            at: 1,
-        };
+        let mut reader = Reader::new(self.rest, 1);
         let mut text = Vec::new();
-        while let Ok(true) = reader.character(&mut text) {}
+        while let Some(true) = reader.character(&mut text) {}
         // OK because the document is UTF-8 and escapes stand for characters.
         String::from_utf8(text).unwrap_or_default()
     }
@@ -114,13 +111,13 @@ impl<'d> Value<'d> {
         if !self.first().is_ascii_digit() {
             return None;
         }
-        let mut parts = self.word().split(|byte| matches!(byte, b'e' | b'E'));
-        let mantissa = parts.next()?;
-        let exponent = parts.next().map_or(0, exponent);
-        let point = mantissa.iter().position(|&byte| byte == b'.');
-        let whole = point.unwrap_or(mantissa.len());
+        let word = self.word();
+        // Of either case.
+        let place = |letter: u8| word.iter().position(|byte| byte | 0x20 == letter);
+        let (mantissa, exponent) = word.split_at(place(b'e').unwrap_or(word.len()));
+        let whole = place(b'.').unwrap_or(mantissa.len());
         // So many digits are wanted.
-        let mut wanted = exponent.saturating_add(decimals);
+        let mut wanted = exponent_of(exponent).saturating_add(decimals);
         wanted = wanted.saturating_add_unsigned(whole as u32);
         let mut value = 0;
         for &byte in mantissa {
@@ -141,23 +138,20 @@ impl<'d> Value<'d> {
     }
 }
 
-/// The digits of an exponent; one that is too large is as large as can be.
-fn exponent(text: &[u8]) -> i32 {
+/// What `e+5` says, or nothing; an exponent that is too large is as large as can be.
+fn exponent_of(text: &[u8]) -> i32 {
     let mut value = 0i32;
     for byte in text {
-        if let b'0'..=b'9' = byte {
+        if byte.is_ascii_digit() {
             value = value
                 .saturating_mul(10)
                 .saturating_add(i32::from(byte - b'0'));
         }
     }
-    if text.first() == Some(&b'-') {
-        -value
-    } else {
-        value
-    }
+    if text.contains(&b'-') { -value } else { value }
 }
 
+#[inline(never)]
 fn with_digit(value: u64, digit: u8) -> Option<u64> {
     if value > u64::MAX / 10 {
         return None;
@@ -220,15 +214,15 @@ fn without_space(rest: &[u8]) -> &[u8] {
 /// The first one, at the byte that cannot be part of any document; when a document ends too early,
 /// at the end of what is there.
 pub fn parse(document: &[u8]) -> Result<Value<'_>, Diagnostic> {
-    let mut reader = Reader { document, at: 0 };
-    reader.document().map_err(|message| {
+    let mut reader = Reader::new(document, 0);
+    if reader.document().is_none() {
         let at = reader.at;
-        let mut text = text!("{}", message);
-        if message == DUPLICATE_KEY {
-            put!(&mut text, "{:?}", value_at(document, at).text());
+        let mut message = text!("{}", reader.message);
+        if reader.message == DUPLICATE_KEY {
+            put!(&mut message, "{:?}", value_at(document, at).text());
         }
-        Diagnostic { at, message: text }
-    })?;
+        return Err(Diagnostic { at, message });
+    }
     let start = document.strip_prefix(BYTE_ORDER_MARK.as_bytes());
     Ok(Value {
         rest: without_space(start.unwrap_or(document)),
@@ -245,14 +239,11 @@ fn value_at(document: &[u8], at: usize) -> Value<'_> {
 /// `string_at`. For an index inside a character it is where the character (or its escape) begins, for
 /// one beyond the end that of the closing quote.
 pub fn string_offset(document: &[u8], string_at: usize, index: usize) -> usize {
-    let mut reader = Reader {
-        document,
-        at: string_at.saturating_add(1),
-    };
+    let mut reader = Reader::new(document, string_at.saturating_add(1));
     let mut decoded = Vec::new();
     loop {
         let start = reader.at;
-        if reader.character(&mut decoded) != Ok(true) || decoded.len() > index {
+        if reader.character(&mut decoded) != Some(true) || decoded.len() > index {
             return start.min(document.len());
         }
     }
@@ -279,13 +270,25 @@ pub fn put_json_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// What is wrong; the place is where the reader stands then.
-type Check = Result<(), &'static str>;
+/// None if something is wrong: the reader knows what, and stands there.
+type Check = Option<()>;
 
 struct Reader<'d> {
     document: &'d [u8],
-    /// Offset of the next byte to read.
+    /// Offset of the next byte to read, or of what is wrong.
     at: usize,
+    /// What is wrong.
+    message: &'static str,
+}
+
+impl<'d> Reader<'d> {
+    fn new(document: &'d [u8], at: usize) -> Reader<'d> {
+        Reader {
+            document,
+            at,
+            message: "",
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -301,7 +304,7 @@ impl Reader<'_> {
         if self.at < self.document.len() {
             return self.unexpected(AFTER_THE_END);
         }
-        Ok(())
+        Some(())
     }
 
     /// The next byte; 0 at the end, where no byte is expected that is 0.
@@ -324,7 +327,8 @@ impl Reader<'_> {
 
     fn fail(&mut self, at: usize, message: &'static str) -> Check {
         self.at = at;
-        Err(message)
+        self.message = message;
+        None
     }
 
     /// The error for a next byte that does not fit.
@@ -333,7 +337,7 @@ impl Reader<'_> {
         if self.at >= self.document.len() {
             return self.fail(self.document.trim_ascii_end().len(), END);
         }
-        Err(message)
+        self.fail(self.at, message)
     }
 
     /// The same outside strings and numbers, with a better message for habits from other languages.
@@ -352,7 +356,7 @@ impl Reader<'_> {
         match self.peek() {
             b'"' => self.string(),
             b'-' | b'0'..=b'9' => self.number(),
-            b'[' | b'{' if depth >= MAX_DEPTH => Err(TOO_DEEP),
+            b'[' | b'{' if depth >= MAX_DEPTH => self.fail(self.at, TOO_DEEP),
             b'[' | b'{' => self.items(depth + 1),
             _ => self.word(),
         }
@@ -363,7 +367,7 @@ impl Reader<'_> {
         for word in ["null", "true", "false"] {
             if rest.starts_with(word.as_bytes()) {
                 self.at += word.len();
-                return Ok(());
+                return Some(());
             }
         }
         self.unexpected(EXPECTED_VALUE)
@@ -381,7 +385,7 @@ impl Reader<'_> {
             let _ = self.eat(b'+') || self.eat(b'-');
             self.digits()?;
         }
-        Ok(())
+        Some(())
     }
 
     /// Passes over one digit or more.
@@ -393,7 +397,7 @@ impl Reader<'_> {
         if self.at == start {
             return self.wrong(EXPECTED_DIGIT);
         }
-        Ok(())
+        Some(())
     }
 
     /// Reads an array or an object.
@@ -406,7 +410,7 @@ impl Reader<'_> {
         self.at += 1;
         self.skip_space();
         if self.eat(close) {
-            return Ok(());
+            return Some(());
         }
         loop {
             if close == b'}' {
@@ -416,7 +420,7 @@ impl Reader<'_> {
             self.skip_space();
             let comma = self.at;
             if self.eat(close) {
-                return Ok(());
+                return Some(());
             }
             if !self.eat(b',') {
                 return self.unexpected(EXPECTED_COMMA);
@@ -445,7 +449,7 @@ impl Reader<'_> {
         if !self.eat(b':') {
             return self.unexpected(EXPECTED_COLON);
         }
-        Ok(())
+        Some(())
     }
 
     /// Passes over a string.
@@ -453,11 +457,11 @@ impl Reader<'_> {
         self.at += 1;
         let mut text = Vec::new();
         while self.character(&mut text)? {}
-        Ok(())
+        Some(())
     }
 
     /// Reads one character of a string, escaped or not, to the end of `text`; false for the closing quote.
-    fn character(&mut self, text: &mut Vec<u8>) -> Result<bool, &'static str> {
+    fn character(&mut self, text: &mut Vec<u8>) -> Option<bool> {
         let start = self.at;
         let byte = self.peek();
         let message = match byte {
@@ -468,7 +472,7 @@ impl Reader<'_> {
             _ => {
                 self.at += 1;
                 if byte == b'"' {
-                    return Ok(false);
+                    return Some(false);
                 }
                 text.push(byte);
                 // The rest of a character that is not ASCII.
@@ -476,7 +480,7 @@ impl Reader<'_> {
                     self.at += 1;
                     text.push(more);
                 }
-                return Ok(true);
+                return Some(true);
             }
         };
         self.wrong(message).map(|()| false)
@@ -494,7 +498,7 @@ impl Reader<'_> {
         for (&letter, &meaning) in LETTERS.iter().zip(MEANINGS) {
             if self.eat(letter) {
                 text.push(meaning);
-                return Ok(());
+                return Some(());
             }
         }
         self.wrong(BAD_ESCAPE)
@@ -513,10 +517,10 @@ impl Reader<'_> {
             return self.fail(start, LONE_SURROGATE);
         };
         text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-        Ok(())
+        Some(())
     }
 
-    fn hex_digits(&mut self) -> Result<u32, &'static str> {
+    fn hex_digits(&mut self) -> Option<u32> {
         let mut code = 0;
         for _ in 0..4 {
             let Some(digit) = char::from(self.peek()).to_digit(16) else {
@@ -525,7 +529,7 @@ impl Reader<'_> {
             code = code << 4 | digit;
             self.at += 1;
         }
-        Ok(code)
+        Some(code)
     }
 }
 

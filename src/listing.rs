@@ -112,10 +112,17 @@ fn put_commands(
 /// What a line is searched for before the pattern itself is tried.
 fn put_pattern(what: &dyn Put, pattern: &Regex, out: &mut Vec<u8>) {
     put!(out, "    {}: ", what);
-    match pattern.literal() {
-        [] => put!(out, "no literal to look for\n"),
-        literal => put!(out, "looks for {:?}\n", literal),
+    let mut before = "looks for ";
+    for literal in pattern.literals() {
+        put!(out, "{}{:?}", before, literal);
+        before = ", ";
     }
+    let none = if before == ", " {
+        ""
+    } else {
+        "no literal to look for"
+    };
+    put!(out, "{}\n", none);
 }
 
 /// The open leases as a table. The error says why they are not known.

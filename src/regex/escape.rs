@@ -6,8 +6,7 @@
 
 use super::parse::{ASCII, IGNORE_CASE, Parse, Parser};
 use super::set::{DIGIT, SPACE_ASCII, SPACE_UNICODE, Set, WORD};
-use super::tree::{Look, Node};
-use alloc::boxed::Box;
+use super::tree::Look;
 
 const ERR_UNCLOSED_CLASS: &str = "unclosed character class";
 const ERR_RANGE_ENDS: &str = "a range must begin and end in single characters";
@@ -79,23 +78,20 @@ impl Parser<'_> {
         if negated {
             set.negate();
         }
-        self.nodes.push(Node::Set(Box::new(set)));
-        Ok(())
+        self.push_set(&set);
+        Some(())
     }
 
     /// Adds what the escape with this letter stands for: of the other class, if it is a capital.
     #[inline(never)]
     pub fn add_class(&self, letter: char, set: &mut Set) {
-        let mut class = match letter {
-            'd' | 'D' => DIGIT,
-            'w' | 'W' => WORD,
-            _ if self.flags & ASCII != 0 => SPACE_ASCII,
-            _ => SPACE_UNICODE,
+        let class = match letter {
+            'd' | 'D' => &DIGIT,
+            'w' | 'W' => &WORD,
+            _ if self.flags & ASCII != 0 => &SPACE_ASCII,
+            _ => &SPACE_UNICODE,
         };
-        if letter.is_ascii_uppercase() {
-            class.negate();
-        }
-        set.add(&class);
+        set.add(class, letter.is_ascii_uppercase());
     }
 
     /// Whether a `-` follows that is not the last of its class.
@@ -107,15 +103,15 @@ impl Parser<'_> {
     fn class_member(&mut self) -> Parse<Escape> {
         let at = self.at;
         let Some(char) = self.next() else {
-            return Ok(Escape::Look(Look::TextEnd));
+            return Some(Escape::Look(Look::TextEnd));
         };
         if char != '\\' {
-            return Ok(Escape::Char(char));
+            return Some(Escape::Char(char));
         }
         match self.peek() {
             Some('b') => {
                 self.next();
-                Ok(Escape::Char('\x08'))
+                Some(Escape::Char('\x08'))
             }
             Some('0'..='7') => self.octal(at),
             _ => self.escape(at),
@@ -127,7 +123,7 @@ impl Parser<'_> {
         let Some(char) = self.next() else {
             return self.fail_at(at, ERR_ESCAPE_END);
         };
-        Ok(match char {
+        Some(match char {
             'd' | 'D' | 'w' | 'W' | 's' | 'S' => Escape::Class(char),
             'A' => Escape::Look(Look::TextStart),
             'Z' => Escape::Look(Look::TextEnd),
@@ -190,7 +186,7 @@ impl Parser<'_> {
 
     fn code_point(&mut self, value: u32, at: usize) -> Parse<Escape> {
         match char::from_u32(value) {
-            Some(char) => Ok(Escape::Char(char)),
+            Some(char) => Some(Escape::Char(char)),
             None => self.fail_at(at, ERR_ESCAPE_CODE_POINT),
         }
     }
@@ -200,6 +196,6 @@ impl Parser<'_> {
             return self.fail_at(at, ERR_CLASS_NON_ASCII);
         }
         // OK because ASCII fits a byte.
-        Ok(char as u8)
+        Some(char as u8)
     }
 }

@@ -8,19 +8,32 @@ use alloc::vec::Vec;
 use super::find::rarity;
 use super::tree::Node;
 
-/// The literal that tells most of those in every match; of equals the last, for patterns go from the general to the
-/// particular. Empty if there is none.
-pub(super) fn telling(node: &Node) -> Vec<u8> {
-    let mut collector = Collector::default();
+/// The literals of two bytes or more that stand in every match, in the order of the pattern.
+pub(super) fn literals(node: &Node) -> Vec<Vec<u8>> {
+    let mut collector = Collector {
+        literals: Vec::new(),
+        run: Vec::new(),
+    };
     collector.visit(node);
     collector.cut();
-    collector.best
+    collector.literals
 }
 
-#[derive(Default)]
+/// The one of them that tells most; of equals the last, for patterns go from the general to the particular. Empty if
+/// there is none.
+pub(super) fn telling(node: &Node) -> Vec<u8> {
+    let (mut best, mut most) = (Vec::new(), 0);
+    for literal in literals(node) {
+        let weight: u32 = literal.iter().map(|byte| rarity(*byte)).sum();
+        if weight >= most {
+            (best, most) = (literal, weight);
+        }
+    }
+    best
+}
+
 struct Collector {
-    best: Vec<u8>,
-    weight: u32,
+    literals: Vec<Vec<u8>>,
     /// The literal that the latest nodes make.
     run: Vec<u8>,
 }
@@ -44,9 +57,8 @@ impl Collector {
     /// Ends the run: what follows need not be next to it.
     fn cut(&mut self) {
         let run = core::mem::take(&mut self.run);
-        let weight = run.iter().map(|byte| rarity(*byte)).sum();
-        if weight >= self.weight {
-            (self.best, self.weight) = (run, weight);
+        if run.len() > 1 {
+            self.literals.push(run);
         }
     }
 }

@@ -128,12 +128,10 @@ impl Regex {
         &self.names
     }
 
-    /// The rarest literal that stands in every match. Empty if there is none of two bytes or more.
-    pub fn literal(&self) -> &[u8] {
-        match self.telling.len() {
-            0 | 1 => &[],
-            _ => &self.telling,
-        }
+    /// Literals that stand in every match, in this order. They are not kept, but read from the pattern again.
+    pub fn literals(&self) -> Vec<Vec<u8>> {
+        let parsed = parse::parse(&self.pattern);
+        parsed.map_or(Vec::new(), |parsed| literal::literals(&parsed.node))
     }
 
     /// False if a text in which a [`Sieve`] for this pattern has seen these literals has no match.

@@ -77,18 +77,19 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed, Error> {
         group_count: 0,
         names: Vec::new(),
         nodes: Vec::new(),
+        message: "",
     };
-    match parser.whole() {
-        Ok(()) => Ok(Parsed {
-            node: parser.nodes.pop().unwrap_or(Node::Empty),
-            group_count: parser.group_count,
-            names: parser.names,
-        }),
-        Err(message) => Err(Error {
+    if parser.whole().is_none() {
+        return Err(Error {
             at: parser.at,
-            message,
-        }),
+            message: parser.message,
+        });
     }
+    Ok(Parsed {
+        node: parser.nodes.pop().unwrap_or(Node::Empty),
+        group_count: parser.group_count,
+        names: parser.names,
+    })
 }
 
 /// A set of the flags below: the bits are in the order of [`FLAG_LETTERS`].
@@ -122,16 +123,22 @@ pub(super) struct Parser<'p> {
     names: Vec<(String, usize)>,
     /// What has been read and is not yet part of something larger.
     pub nodes: Vec<Node>,
+    message: &'static str,
 }
 
-/// The error is what is wrong with the byte that the parser is at then.
-pub(super) type Parse<T> = Result<T, &'static str>;
+/// None if something is wrong: the parser knows what, and stands there.
+pub(super) type Parse<T> = Option<T>;
 
 /// What is read is appended to `nodes`: to return it would be to copy it.
 impl Parser<'_> {
+    fn fail<T>(&mut self, message: &'static str) -> Parse<T> {
+        self.fail_at(self.at, message)
+    }
+
     pub fn fail_at<T>(&mut self, at: usize, message: &'static str) -> Parse<T> {
         self.at = at;
-        Err(message)
+        self.message = message;
+        None
     }
 
     #[inline(never)]
@@ -159,8 +166,8 @@ impl Parser<'_> {
         self.alternation()?;
         match self.peek() {
             // Only a `)` ends an alternation before the pattern does.
-            Some(_) => Err(ERR_UNBALANCED),
-            None => Ok(()),
+            Some(_) => self.fail(ERR_UNBALANCED),
+            None => Some(()),
         }
     }
 
@@ -171,7 +178,7 @@ impl Parser<'_> {
             self.sequence()?;
         }
         self.join(first, Node::Alternate);
-        Ok(())
+        Some(())
     }
 
     fn sequence(&mut self) -> Parse<()> {
@@ -212,16 +219,16 @@ impl Parser<'_> {
             };
         }
         self.join(first, Node::Concat);
-        Ok(())
+        Some(())
     }
 
     /// Reads a quantifier up to its suffix; a `{` that starts none stays unread.
     fn quantifier(&mut self) -> Parse<Option<(u32, Option<u32>)>> {
         let start = self.at;
         match self.next() {
-            Some('*') => return Ok(Some((0, None))),
-            Some('+') => return Ok(Some((1, None))),
-            Some('?') => return Ok(Some((0, Some(1)))),
+            Some('*') => return Some(Some((0, None))),
+            Some('+') => return Some(Some((1, None))),
+            Some('?') => return Some(Some((0, Some(1)))),
             _ => {}
         }
         let first = self.at;
@@ -229,13 +236,13 @@ impl Parser<'_> {
         let max = if self.eat(',') { self.number()? } else { min };
         if self.at == first || !self.eat('}') {
             self.at = start;
-            return Ok(None);
+            return Some(None);
         }
         let min = min.unwrap_or(0);
         if max.is_some_and(|max| max < min) {
             return self.fail_at(first, ERR_REPEAT_ORDER);
         }
-        Ok(Some((min, max)))
+        Some(Some((min, max)))
     }
 
     #[inline(never)]
@@ -250,13 +257,13 @@ impl Parser<'_> {
             }
             self.at += 1;
         }
-        Ok(number)
+        Some(number)
     }
 
     /// Repeats the last of `nodes`.
     fn repeat(&mut self, min: u32, max: Option<u32>, at: usize) -> Parse<()> {
         if self.peek() == Some('+') {
-            return Err(ERR_POSSESSIVE);
+            return self.fail(ERR_POSSESSIVE);
         }
         let greedy = !self.eat('?');
         let node = self.nodes.pop().unwrap_or(Node::Empty);
@@ -268,7 +275,7 @@ impl Parser<'_> {
             greedy,
             at,
         })));
-        Ok(())
+        Some(())
     }
 
     fn group(&mut self) -> Parse<()> {
@@ -288,7 +295,7 @@ impl Parser<'_> {
                 Some('-' | 'a'..='z' | 'A'..='Z') => {
                     self.at = mark;
                     if self.flags(start)? {
-                        return Ok(());
+                        return Some(());
                     }
                     ""
                 }
@@ -312,7 +319,7 @@ impl Parser<'_> {
         {
             self.nodes.push(Node::Group(number, Box::new(node)));
         }
-        Ok(())
+        Some(())
     }
 
     fn group_body(&mut self, start: usize) -> Parse<()> {
@@ -325,7 +332,7 @@ impl Parser<'_> {
         if !self.eat(')') {
             return self.fail_at(start, ERR_UNCLOSED_GROUP);
         }
-        Ok(())
+        Some(())
     }
 
     fn open_group(&mut self, at: usize) -> Parse<u16> {
@@ -334,7 +341,7 @@ impl Parser<'_> {
         }
         self.group_count += 1;
         // OK because MAX_GROUPS fits.
-        Ok(self.group_count as u16)
+        Some(self.group_count as u16)
     }
 
     fn comment(&mut self, start: usize) -> Parse<()> {
@@ -348,7 +355,7 @@ impl Parser<'_> {
             }
         }
         self.extend_prelude(start);
-        Ok(())
+        Some(())
     }
 
     fn extend_prelude(&mut self, start: usize) {
@@ -381,7 +388,7 @@ impl Parser<'_> {
         let number = self.open_group(start)?;
         self.names.push((String::from(name), self.group_count));
         self.at = first + name.len() + 1;
-        Ok(number)
+        Some(number)
     }
 
     /// Reads flags after `(?`. True if they were for the whole pattern, so that the group is over.
@@ -396,7 +403,7 @@ impl Parser<'_> {
                 return self.fail_at(at, ERR_FLAG_BOTH);
             }
             if off == 0 || self.peek() != Some(':') {
-                return Err(ERR_FLAG_OFF_UNFINISHED);
+                return self.fail(ERR_FLAG_OFF_UNFINISHED);
             }
         }
         let end = self.at;
@@ -405,7 +412,7 @@ impl Parser<'_> {
             Some(':') if (on | off) & CHARACTER_SET != 0 => self.fail_at(first, ERR_FLAG_SCOPED),
             Some(':') => {
                 self.flags = self.flags & !off | on;
-                Ok(false)
+                Some(false)
             }
             Some(')') if start != self.prelude_end => self.fail_at(start, ERR_FLAGS_LATE),
             Some(')') => {
@@ -414,7 +421,7 @@ impl Parser<'_> {
                     return self.fail_at(first, ERR_FLAG_CONFLICT);
                 }
                 self.extend_prelude(start);
-                Ok(true)
+                Some(true)
             }
             _ => self.fail_at(end, ERR_FLAG_UNFINISHED),
         }
@@ -425,14 +432,14 @@ impl Parser<'_> {
         while let Some(char) = self.peek() {
             match FLAG_LETTERS.iter().position(|&letter| letter == char) {
                 Some(bit) => flags |= 1 << bit,
-                None if char == 'x' => return Err(ERR_FLAG_VERBOSE),
-                None if char == 'L' => return Err(ERR_FLAG_LOCALE),
-                None if char.is_ascii_alphabetic() => return Err(ERR_FLAG_UNKNOWN),
+                None if char == 'x' => return self.fail(ERR_FLAG_VERBOSE),
+                None if char == 'L' => return self.fail(ERR_FLAG_LOCALE),
+                None if char.is_ascii_alphabetic() => return self.fail(ERR_FLAG_UNKNOWN),
                 None => break,
             }
             self.at += 1;
         }
-        Ok(flags)
+        Some(flags)
     }
 
     /// Reads one item that is neither group nor quantifier.
@@ -449,25 +456,25 @@ impl Parser<'_> {
                 if self.flags & DOT_ALL != 0 {
                     set.insert(b'\n');
                 }
-                self.nodes.push(Node::Set(Box::new(set)));
-                return Ok(());
+                self.push_set(&set);
+                return Some(());
             }
             Some('[') => return self.class(at),
             Some('\\') => self.escape(at)?,
             Some(char) => Escape::Char(char),
-            None => return Ok(()),
+            None => return Some(()),
         };
         match escape {
             Escape::Char(char) => self.literal(char, at),
             Escape::Class(letter) => {
                 let mut set = Set::EMPTY;
                 self.add_class(letter, &mut set);
-                self.nodes.push(Node::Set(Box::new(set)));
-                Ok(())
+                self.push_set(&set);
+                Some(())
             }
             Escape::Look(look) => {
                 self.nodes.push(Node::Look(look));
-                Ok(())
+                Some(())
             }
         }
     }
@@ -479,8 +486,8 @@ impl Parser<'_> {
             // OK because ASCII fits a byte.
             set.insert(char as u8);
             set.ignore_case();
-            self.nodes.push(Node::Set(Box::new(set)));
-            return Ok(());
+            self.push_set(&set);
+            return Some(());
         }
         // Python knows letters outside ASCII that equal ASCII ones in all but case (the Kelvin sign and k).
         if ignore_case && !char.is_ascii() && self.flags & ASCII == 0 {
@@ -491,7 +498,12 @@ impl Parser<'_> {
             self.nodes.push(Node::Byte(byte));
         }
         self.join(first, Node::Concat);
-        Ok(())
+        Some(())
+    }
+
+    #[inline(never)]
+    pub fn push_set(&mut self, set: &Set) {
+        self.nodes.push(Node::Set(Box::new(*set)));
     }
 
     /// Makes one of all nodes from the `first` one on.

@@ -4,12 +4,12 @@
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Set([u32; 8]);
 
-pub(super) const DIGIT: Set = Set::of(&[(b'0', b'9')]);
-pub(super) const WORD: Set = Set::of(&[(b'0', b'9'), (b'A', b'Z'), (b'_', b'_'), (b'a', b'z')]);
+pub(super) static DIGIT: Set = Set::of(&[(b'0', b'9')]);
+pub(super) static WORD: Set = Set::of(&[(b'0', b'9'), (b'A', b'Z'), (b'_', b'_'), (b'a', b'z')]);
 /// What Python's `\s` matches of ASCII in a `str`, which is what patterns are by default.
-pub(super) const SPACE_UNICODE: Set = Set::of(&[(b'\t', b'\r'), (0x1c, 0x1f), (b' ', b' ')]);
+pub(super) static SPACE_UNICODE: Set = Set::of(&[(b'\t', b'\r'), (0x1c, 0x1f), (b' ', b' ')]);
 /// The same under `(?a)`.
-pub(super) const SPACE_ASCII: Set = Set::of(&[(b'\t', b'\r'), (b' ', b' ')]);
+pub(super) static SPACE_ASCII: Set = Set::of(&[(b'\t', b'\r'), (b' ', b' ')]);
 
 impl Set {
     pub const EMPTY: Set = Set([0; 8]);
@@ -51,9 +51,11 @@ impl Set {
         self.insert(high);
     }
 
-    pub fn add(&mut self, other: &Set) {
-        for (word, more) in self.0.iter_mut().zip(other.0) {
-            *word |= more;
+    /// Adds the members of another set or, if `negated`, what is no member of it.
+    pub fn add(&mut self, other: &Set, negated: bool) {
+        let flipped = if negated { !0 } else { 0 };
+        for (word, more) in self.0.iter_mut().zip(&other.0) {
+            *word |= more ^ flipped;
         }
     }
 

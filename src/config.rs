@@ -60,14 +60,14 @@ const POLL: Limits = Limits {
     decimals: 3,
     least: 100,
     most: 3_600_000,
-    what: "seconds from 0.1 to 3600",
+    what: "a number of seconds from 0.1 to 3600",
 };
 /// Up to ten years.
 const DURATION: Limits = Limits {
     decimals: 3,
     least: 1,
     most: 315_360_000_000,
-    what: "seconds from 0.001 to 315360000",
+    what: "a number of seconds from 0.001 to 315360000",
 };
 
 const FILES: Items = Items::up_to(64, "paths");
@@ -81,7 +81,7 @@ const MAX_NAME: usize = 255;
 const NAME: &str = "printable text of 1 to 255 bytes";
 const BOTH_SEQUENCES: &str = "cannot stand beside \"sequence\"";
 const NAME_TAKEN: &str = "an earlier rule has this name";
-const NO_KEY: &str = "there is no capture group to take the key from";
+const NO_KEY: &str = "there is no capture group to take the key from, such as ([0-9.]+)";
 const NO_SEQUENCE: &str = "missing \"sequence\" (or \"one_time\")";
 const NO_SOURCE: &str = "missing \"file\" or \"command\": there is nothing to watch";
 
@@ -167,7 +167,9 @@ impl Loader<'_> {
         for rule in self.items(ruleset, &RULES) {
             if self.object(rule, RULE_KEYS).is_some() {
                 self.name(rule, &mut names);
-                rules.extend(self.rule(rule));
+                if let Some(rule) = self.rule(rule) {
+                    rules.push(rule);
+                }
             }
         }
         rules
@@ -270,7 +272,9 @@ impl Loader<'_> {
         let problems = self.problems.len();
         let mut steps = Vec::new();
         for step in self.items(sequence, &STEPS) {
-            steps.extend(self.regex(step));
+            if let Some(step) = self.regex(step) {
+                steps.push(step);
+            }
         }
         if self.problems.len() > problems {
             steps.clear();

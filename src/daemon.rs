@@ -54,6 +54,7 @@ pub enum End {
 
 /// Runs until a signal ends it.
 pub fn run(options: Options) -> End {
+    process::settle_in();
     let mut log = Log::new(options.target, options.level);
     let config = match load(options.config, Purpose::Act) {
         Ok(config) => config,

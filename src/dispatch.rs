@@ -217,6 +217,7 @@ impl Dispatch {
                 let key = line.get(outcome.key).unwrap_or_default();
                 say!(self.log, Debug: "rule {:?}: {} {}, from {:?}", name, key, change, source);
             }
+            Meaning::Ignored => {}
             Meaning::KeyTooLong => {
                 if self.key_too_long.pass(now_ms) {
                     say!(self.log, Warn: "rule {:?}: a key of more than {} bytes is passed over{}",

@@ -10,6 +10,7 @@ use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
 use crate::job::Job;
 use crate::lease::Leases;
 use crate::log::Level;
+use crate::regex::{Regex, Scratch};
 use crate::request::{Request, first_unspent};
 use crate::rule::Rule;
 use crate::source::lines::LineBuffer;
@@ -18,6 +19,7 @@ use crate::sys::{Errno, clock, random_seed};
 use crate::template::put_shell_words;
 use crate::text::{Put, put_escaped};
 use crate::timestamp::LogClock;
+use crate::tracker::{Change, Steps, reached};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -46,6 +48,7 @@ pub fn run(config: Config, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> 
             max_leases: config.max_keys,
             explain: level >= Level::Debug,
             spent: Vec::new(),
+            scratch: Scratch::new(),
             out: Vec::new(),
         },
         clock: limits_time.then(|| LogClock::new(clock::unix_time_s())),
@@ -209,6 +212,8 @@ struct Play {
     explain: bool,
     /// Rules whose current one-time sequence has just been spent.
     spent: Vec<usize>,
+    /// To explain lines with.
+    scratch: Scratch,
     /// What has not been written yet.
     out: Vec<u8>,
 }
@@ -228,9 +233,49 @@ impl Play {
                 );
             }
             Meaning::Progress(change) if self.explain => {
-                self.event(place, "", rule.name.as_bytes(), key, &text!(" {}", change));
+                let mut detail = text!(" {}", change);
+                self.put_reason(rule, line, change, &mut detail);
+                self.event(place, "", rule.name.as_bytes(), key, &detail);
             }
-            Meaning::Progress(_) => {}
+            Meaning::Ignored if self.explain => {
+                self.event(
+                    place,
+                    "",
+                    rule.name.as_bytes(),
+                    key,
+                    &": passed over, \"ignore\" matches",
+                );
+            }
+            Meaning::Progress(_) | Meaning::Ignored => {}
+        }
+    }
+
+    /// Says why a line brought its key no further: which step was due, and what the line is instead.
+    fn put_reason(&mut self, rule: &Rule, line: &[u8], change: &Change, out: &mut Vec<u8>) {
+        let before = reached(change.before);
+        let current = first_unspent(rule, &self.leases).and_then(|index| rule.sequences.get(index));
+        let Some(sequence) = current.filter(|_| reached(change.after) <= before) else {
+            return;
+        };
+        if change.late != 0 {
+            return put!(out, ": \"within\" has passed, the sequence starts over");
+        }
+        // The engine tries only those steps that count.
+        let matched = sequence.matched(line, Steps::MAX, &mut self.scratch);
+        let is_latest = before > 0 && matched >> (before - 1) & 1 != 0;
+        if is_latest && rule.repeats {
+            return put!(out, ": repeated");
+        }
+        let due = sequence.steps.get(before as usize).map(Regex::pattern);
+        let due = due.unwrap_or_default();
+        put!(out, ": step {} is {:?}, this is ", before + 1, due);
+        match matched {
+            0 => put!(out, "no step"),
+            _ if is_latest => put!(out, "step {} again (see \"repeats\")", before),
+            _ => put!(out, "step {}", matched.trailing_zeros() + 1),
+        }
+        if before > 0 {
+            put!(out, "; the sequence starts over");
         }
     }
 

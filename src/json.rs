@@ -32,7 +32,8 @@ const EXPECTED_COLON: &str = "expected a colon after the key";
 const EXPECTED_COMMA: &str = "expected a comma or the closing bracket";
 const EXPECTED_DIGIT: &str = "expected a digit";
 const EXPECTED_KEY: &str = "expected a key in double quotes";
-const EXPECTED_VALUE: &str = "expected a value";
+const EXPECTED_VALUE: &str =
+    "expected a value: a string in double quotes, a number, true, false, [ or {";
 const LINE_BREAK: &str = "a string ends on the line it began: the closing quote is missing";
 const LONE_SURROGATE: &str = "half of a surrogate pair without its other half";
 const NOT_UTF8: &str = "not UTF-8";

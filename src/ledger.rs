@@ -47,7 +47,7 @@ impl Ledger {
         if need == Need::Required {
             lock(&mut record, log)?;
         }
-        match record.load() {
+        match record.load()? {
             Found::Leases(leases) => {
                 let count = leases.all().len();
                 if count > 0 {

@@ -3,8 +3,11 @@
 use crate::config::Config;
 use crate::lease::{Lease, Leases};
 use crate::record::{Found, Record};
-use crate::request::count_unspent;
+use crate::regex::Regex;
+use crate::request::{count_unspent, first_unspent};
+use crate::rule::{Rule, Sequence};
 use crate::sys::clock;
+use crate::template::{Command, Values, put_shell_words};
 use crate::text::{Put, put_escaped};
 use crate::timestamp::Utc;
 use alloc::vec::Vec;
@@ -12,6 +15,9 @@ use core::ffi::CStr;
 
 /// What is between two columns.
 const GAP: usize = 2;
+
+const LOOSE_FILTER: &str = "    \
+warning: the filter begins with neither ^ nor fixed text: what strangers have written into a line may match it\n";
 
 /// The rules of a configuration that has been found to be valid; with how many one-time sequences are
 /// left, as far as the record tells.
@@ -21,18 +27,92 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
     put_escaped(name.to_bytes(), &mut out);
     put!(&mut out, ": fine, {} rules\n", config.rules.len());
     for rule in &config.rules {
+        let mut current = Some(0);
         put!(&mut out, "  {:?}", rule.name);
         match &leases {
             _ if !rule.one_time => {}
             Ok(leases) => {
+                current = first_unspent(rule, leases);
                 let (left, all) = (count_unspent(rule, leases), rule.sequences.len());
                 put!(&mut out, ": {} of {} one-time sequences left", left, all);
             }
             Err(reason) => put!(&mut out, ": one-time sequences left: unknown, {}", reason),
         }
         out.push(b'\n');
+        put_pattern(&"filter", &rule.filter, &mut out);
+        if !rule.filter.begins_firmly() {
+            put!(&mut out, LOOSE_FILTER);
+        }
+        if let Some(ignore) = &rule.ignore {
+            put_pattern(&"ignore", ignore, &mut out);
+        }
+        if let Some(sequence) = current.and_then(|index| rule.sequences.get(index)) {
+            put_sequence(rule, sequence, &mut out);
+        }
     }
     out
+}
+
+/// A sequence's steps, the groups that its commands can name, and the commands.
+fn put_sequence(rule: &Rule, sequence: &Sequence, out: &mut Vec<u8>) {
+    for (index, step) in sequence.steps.iter().enumerate() {
+        put_pattern(&text!("step {}", index + 1), step, out);
+    }
+    let Some(step) = sequence.steps.last() else {
+        return;
+    };
+    let groups = groups(step);
+    put!(out, "    groups of the last step:");
+    for group in &groups {
+        put!(out, " {}", group);
+    }
+    put!(out, if groups.is_empty() { " none\n" } else { "\n" });
+    put_commands("open", rule, &rule.actions, step, &groups, out);
+    put_commands("close", rule, &rule.revert, step, &groups, out);
+}
+
+/// The placeholders for the groups of a step.
+fn groups(step: &Regex) -> Vec<Vec<u8>> {
+    let mut groups = Vec::new();
+    for index in 0..step.group_count() {
+        groups.push(text!("{}{}{}", "{", index, "}"));
+    }
+    for (name, number) in step.group_names() {
+        // OK because groups are counted from 1.
+        groups[number - 1] = text!("{}{}{}", "{", name, "}");
+    }
+    groups
+}
+
+/// Commands as they will be run, but with their placeholders still in them.
+fn put_commands(
+    what: &str,
+    rule: &Rule,
+    commands: &[Command],
+    step: &Regex,
+    groups: &[Vec<u8>],
+    out: &mut Vec<u8>,
+) {
+    let values = Values {
+        rule: &rule.name,
+        key: b"{key}",
+        groups,
+    };
+    for command in commands {
+        put!(out, "    {}: ", what);
+        // What is filled in is printable; only a group's name could be too long.
+        put_shell_words(&command.fill(step, &values).unwrap_or_default(), out);
+        out.push(b'\n');
+    }
+}
+
+/// What a line is searched for before the pattern itself is tried.
+fn put_pattern(what: &dyn Put, pattern: &Regex, out: &mut Vec<u8>) {
+    put!(out, "    {}: ", what);
+    match pattern.literal() {
+        [] => put!(out, "no literal to look for\n"),
+        literal => put!(out, "looks for {:?}\n", literal),
+    }
 }
 
 /// The open leases as a table. The error says why they are not known.
@@ -54,12 +134,10 @@ fn recorded(config: &Config) -> Result<Leases, Vec<u8>> {
         reason.put(&mut message);
         message
     };
-    match Record::new(&config.state)
-        .map_err(|errno| fail(&errno))?
-        .load()
-    {
-        Found::Leases(leases) => Ok(leases),
-        Found::Unusable(reason) => Err(fail(&reason)),
+    match Record::new(&config.state).and_then(|record| record.load()) {
+        Ok(Found::Leases(leases)) => Ok(leases),
+        Ok(Found::Unusable(reason)) => Err(fail(&reason)),
+        Err(errno) => Err(fail(&errno)),
     }
 }
 

@@ -12,7 +12,7 @@
 //! errors.
 
 use crate::regex::Regex;
-use crate::text::{Put, is_unprintable, put_hex_escape};
+use crate::text::{is_unprintable, put_hex_escape};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -28,6 +28,7 @@ const FORMAT: &str = "a placeholder is a group's number or name: no :format";
 const MIXED: &str = "{} cannot be mixed with numbered placeholders";
 const NESTED: &str = "a brace inside a placeholder (literal braces are written {{ and }})";
 const NO_COMMAND: &str = "empty command";
+const NO_SHELL: &str = "no shell runs this: for | & < > and $ see sh -c, or put the word in quotes";
 const NO_PROGRAM: &str = "the first word, the program, is empty";
 const NUL: &str = "a command cannot hold a NUL byte";
 const PROGRAM: &str = "what a log line says cannot choose the program to run";
@@ -105,6 +106,9 @@ impl Command {
                         command.push(at, 0);
                     }
                     false
+                }
+                (b'|' | b'&' | b'<' | b'>' | b'$', None) if !in_word => {
+                    return Err(error(0, at, NO_SHELL));
                 }
                 _ => {
                     command.push(at, byte);
@@ -203,9 +207,6 @@ enum Numbering {
     Manual,
 }
 
-/// Gives an address its value, or the reason why it has none.
-type Lookup<'v> = &'v dyn Fn(Address) -> Result<&'v [u8], Vec<u8>>;
-
 impl Command {
     /// Looks for bad placeholders, those that would choose what is run and, with `step`, the last one of a
     /// sequence, for numbers and names that it does not have.
@@ -214,11 +215,7 @@ impl Command {
     ///
     /// The first one.
     pub fn check(&self, step: Option<&Regex>) -> Result<(), Error> {
-        let lookup = |address: Address| match step {
-            Some(step) => resolve(address, step).map(|_| &[][..]),
-            None => Ok(&[][..]),
-        };
-        self.filled(&lookup).map(drop)
+        self.filled(step, None).map(drop)
     }
 
     /// The words of the command, never fewer or more than it was written with. `step` is one that it has been
@@ -229,63 +226,75 @@ impl Command {
     /// The first value that is longer than [`MAX_VALUE`] or not [`printable`], in a sentence that begins with the
     /// placeholder.
     pub fn fill(&self, step: &Regex, values: &Values) -> Result<Vec<Vec<u8>>, Vec<u8>> {
-        let lookup = |address: Address| checked(values.value(resolve(address, step)?));
-        self.filled(&lookup).map_err(|error| error.message)
+        self.filled(Some(step), Some(values))
+            .map_err(|error| error.message)
     }
 
-    /// The words with their placeholders replaced.
-    fn filled(&self, lookup: Lookup) -> Result<Vec<Vec<u8>>, Error> {
-        let shell_program = self.shell_program();
+    /// The words with their placeholders replaced; by nothing if the values are not known.
+    fn filled(&self, step: Option<&Regex>, values: Option<&Values>) -> Result<Vec<Vec<u8>>, Error> {
         let mut numbering = Numbering::Undecided;
         let (mut words, mut word) = (Vec::new(), Vec::new());
         let mut at = 0;
         while let Some(&byte) = self.text.get(at) {
             let start = at;
             at += 1;
-            let doubled = self.text.get(at) == Some(&byte);
-            let fail = |index: usize, message: &dyn Put| Error {
-                word: words.len(),
-                at: self.places.get(index).copied().unwrap_or_default(),
-                message: text!("{}", message),
-            };
             match byte {
                 0 => words.push(core::mem::take(&mut word)),
-                b'{' | b'}' if doubled => {
+                b'{' | b'}' if self.text.get(at) == Some(&byte) => {
                     word.push(byte);
                     at += 1;
                 }
-                b'}' => return Err(fail(start, &STRAY_BRACE)),
-                b'{' => {
-                    let end = |byte: &u8| matches!(byte, b'}' | 0);
-                    let rest = self.text.get(at..).unwrap_or_default();
-                    let written = rest.split(end).next().unwrap_or_default();
-                    if rest.get(written.len()) != Some(&b'}') {
-                        return Err(fail(start, &UNCLOSED));
-                    }
-                    for (offset, byte) in written.iter().enumerate() {
-                        if let Some(message) = unsupported(*byte) {
-                            return Err(fail(at + offset, &message));
-                        }
-                    }
-                    if shell_program.contains(&words.len()) {
-                        return Err(fail(start, &SHELL));
-                    }
-                    if words.is_empty() {
-                        return Err(fail(start, &PROGRAM));
-                    }
-                    let Some(address) = address(written, &mut numbering) else {
-                        return Err(fail(start, &MIXED));
+                b'{' | b'}' => {
+                    let result = self.placeholder(start, words.len()).and_then(|written| {
+                        at += written.len() + 1;
+                        let address = address(written, &mut numbering).ok_or((start, MIXED));
+                        address.map(|address| (written, address))
+                    });
+                    let (at, message) = match result {
+                        Err((at, message)) => (at, text!("{}", message)),
+                        Ok((written, address)) => match value(address, step, values) {
+                            Err(reason) => (start, text!("{{}}{}", written, reason)),
+                            Ok(value) => {
+                                word.extend_from_slice(value);
+                                continue;
+                            }
+                        },
                     };
-                    match lookup(address) {
-                        Ok(value) => word.extend_from_slice(value),
-                        Err(reason) => return Err(fail(start, &text!("{{}}{}", written, reason))),
-                    }
-                    at += written.len() + 1;
+                    return Err(Error {
+                        word: words.len(),
+                        at: self.places.get(at).copied().unwrap_or_default(),
+                        message,
+                    });
                 }
                 _ => word.push(byte),
             }
         }
         Ok(words)
+    }
+
+    /// What is written in the placeholder at `start` in a word, or what is wrong there and where.
+    fn placeholder(&self, start: usize, word: usize) -> Result<&[u8], (usize, &'static str)> {
+        let end = |byte: &u8| matches!(byte, b'}' | 0);
+        let rest = self.text.get(start + 1..).unwrap_or_default();
+        let written = rest.split(end).next().unwrap_or_default();
+        let mut unsupported = written.iter().enumerate().filter_map(|(offset, byte)| {
+            let message = unsupported(*byte)?;
+            Some((start + 1 + offset, message))
+        });
+        let message = if self.text.get(start) == Some(&b'}') {
+            STRAY_BRACE
+        } else if rest.get(written.len()) != Some(&b'}') {
+            UNCLOSED
+        } else if let Some(error) = unsupported.next() {
+            return Err(error);
+        } else if self.shell_program().contains(&word) {
+            SHELL
+        } else if word == 0 {
+            PROGRAM
+        } else {
+            return Ok(written);
+        };
+        Err((start, message))
     }
 
     /// The words a shell would take for its options and its program, if a shell is run: it by any path as
@@ -294,6 +303,8 @@ impl Command {
         const SHELLS: [&[u8]; 8] = [
             b"sh", b"ash", b"bash", b"dash", b"hush", b"ksh", b"mksh", b"zsh",
         ];
+        // Options that take the next word.
+        const LONG: [&[u8]; 2] = [b"-rcfile", b"-init-file"];
         let is_shell = |word: &[u8]| {
             let name = word.rsplit(|&byte| byte == b'/').next();
             SHELLS.contains(&name.unwrap_or_default())
@@ -307,18 +318,18 @@ impl Command {
         // Options, some of which take the next word for themselves, then the program.
         while let Some(word) = words.next() {
             end += 1;
-            let takes_next = match word {
-                b"-" | b"--" => {
-                    end += 1;
-                    break;
-                }
-                b"--rcfile" | b"--init-file" => true,
-                [b'-', b'-', ..] => false,
-                [b'-' | b'+', letters @ ..] => {
-                    takes_text |= letters.contains(&b'c');
-                    letters.iter().any(|letter| b"oO".contains(letter))
-                }
-                _ => break,
+            let Some((b'-' | b'+', letters)) = word.split_first() else {
+                break;
+            };
+            if matches!(letters, b"" | b"-") {
+                end += 1;
+                break;
+            }
+            let takes_next = if letters.first() == Some(&b'-') {
+                LONG.contains(&letters)
+            } else {
+                takes_text |= letters.contains(&b'c');
+                letters.iter().any(|letter| matches!(letter, b'o' | b'O'))
             };
             if takes_next {
                 words.next();
@@ -367,6 +378,19 @@ fn address<'w>(written: &'w [u8], numbering: &mut Numbering) -> Option<Address<'
     };
     *numbering = next;
     Some(Address::Number(number))
+}
+
+/// The value of an address; empty if values are not known.
+fn value<'v>(
+    address: Address,
+    step: Option<&Regex>,
+    values: Option<&Values<'v>>,
+) -> Result<&'v [u8], Vec<u8>> {
+    let Some(step) = step else {
+        return Ok(&[]);
+    };
+    let source = resolve(address, step)?;
+    values.map_or(Ok(&[]), |values| checked(values.value(source)))
 }
 
 /// Looks an address up among the groups of `step`.

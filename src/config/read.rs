@@ -183,7 +183,9 @@ impl<'d> Loader<'d> {
         let problems = self.problems.len();
         let mut words = Vec::new();
         for word in self.items(value, &WORDS) {
-            words.extend(self.string(word));
+            if let Some(word) = self.string(word) {
+                words.push(word);
+            }
         }
         (self.problems.len() == problems).then_some(words)
     }

@@ -13,7 +13,7 @@ use super::set::Set;
 pub(super) enum Node {
     Empty,
     Byte(u8),
-    Set(Set),
+    Set(Box<Set>),
     Look(Look),
     /// A capture group; its number counts from 1.
     Group(u16, Box<Node>),
@@ -57,6 +57,37 @@ impl Node {
             Node::Concat(nodes) => nodes.iter().all(Node::nullable),
             Node::Alternate(nodes) => nodes.iter().any(Node::nullable),
             Node::Repeat(repeat) => repeat.min == 0 || repeat.nullable,
+        }
+    }
+
+    /// The bytes it matches, if it matches one byte.
+    pub fn as_set(&self) -> Option<Set> {
+        match self {
+            Node::Byte(byte) => {
+                let mut set = Set::EMPTY;
+                set.insert(*byte);
+                Some(set)
+            }
+            Node::Set(set) => Some(**set),
+            _ => None,
+        }
+    }
+
+    /// Whether every match begins at the start of a line or with a known character, of either case. None if this says
+    /// nothing about it, and what follows has to.
+    pub fn begins_firmly(&self) -> Option<bool> {
+        match self {
+            Node::Look(Look::TextStart | Look::LineStart) | Node::Byte(_) => Some(true),
+            Node::Set(set) => Some(set.len() <= 2),
+            Node::Empty | Node::Look(_) => None,
+            Node::Group(_, node) => node.begins_firmly(),
+            Node::Concat(nodes) => nodes.iter().find_map(Node::begins_firmly),
+            Node::Alternate(nodes) => {
+                Some(nodes.iter().all(|node| node.begins_firmly() == Some(true)))
+            }
+            Node::Repeat(repeat) => {
+                Some(repeat.min > 0 && repeat.node.begins_firmly() == Some(true))
+            }
         }
     }
 }

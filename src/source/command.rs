@@ -58,22 +58,20 @@ pub struct CommandSource {
     lines: LineBuffer,
     backoff: Backoff,
     throttle: Throttle,
-    null: Fd,
 }
 
 impl CommandSource {
-    /// Starts the command. Fails if there is no `/dev/null`.
-    pub fn new(words: &[String], now_ms: u64, log: &mut Log) -> Result<CommandSource> {
+    /// Starts the command.
+    pub fn new(words: &[String], now_ms: u64, log: &mut Log) -> CommandSource {
         let mut source = CommandSource {
             words: words.iter().map(|word| word.clone().into_bytes()).collect(),
             running: None,
             lines: LineBuffer::new(0),
             backoff: Backoff::default(),
             throttle: Throttle::new(ERROR_LINES),
-            null: Fd::open(c"/dev/null")?,
         };
         source.start(now_ms, log);
-        Ok(source)
+        source
     }
 
     /// When to call [`CommandSource::start`] and [`CommandSource::read`] even though nothing has happened.
@@ -115,7 +113,7 @@ impl CommandSource {
             return;
         }
         self.backoff.begin();
-        match run(&self.words, &self.null, now_ms) {
+        match run(&self.words, now_ms) {
             Ok(running) => {
                 say!(log, Debug: "command {:?}: started", self.name());
                 self.running = Some(running);
@@ -242,11 +240,11 @@ impl CommandSource {
     }
 }
 
-fn run(words: &[Vec<u8>], null: &Fd, now_ms: u64) -> Result<Running> {
+fn run(words: &[Vec<u8>], now_ms: u64) -> Result<Running> {
     let (output, output_end) = Fd::pipe()?;
     let (error, error_end) = Fd::pipe()?;
     let streams = Streams {
-        input: null,
+        input: &Fd::open(c"/dev/null")?,
         output: &output_end,
         error: &error_end,
     };

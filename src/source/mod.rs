@@ -114,8 +114,8 @@ impl Sources {
             if let Some(index) = known {
                 self.entries.push(former.swap_remove(index));
             } else {
-                let source = CommandSource::new(words, now_ms, log).map(Source::Command);
-                self.add(words.join(" "), source, log);
+                let source = Source::Command(CommandSource::new(words, now_ms, log));
+                self.add(words.join(" "), Ok(source), log);
             }
         }
         for entry in former {

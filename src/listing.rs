@@ -8,7 +8,7 @@ use crate::request::{count_unspent, first_unspent};
 use crate::rule::{Rule, Sequence};
 use crate::sys::clock;
 use crate::template::{Command, Values, put_shell_words};
-use crate::text::{Put, put_escaped};
+use crate::text::{Characters, Put, put_escaped};
 use crate::timestamp::Utc;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -162,7 +162,7 @@ fn row(lease: &Lease, now_ms: u64, now_s: i64) -> [Vec<u8>; 4] {
 
 /// The rows with their columns aligned.
 fn table<const COLUMNS: usize>(rows: &[[Vec<u8>; COLUMNS]]) -> Vec<u8> {
-    let width = |cell: &Vec<u8>| core::str::from_utf8(cell).map_or(0, |text| text.chars().count());
+    let width = |cell: &Vec<u8>| Characters(cell).count();
     let mut widths = [0; COLUMNS];
     for row in rows {
         for (widest, cell) in widths.iter_mut().zip(row) {

@@ -167,9 +167,7 @@ impl Loader<'_> {
         for rule in self.items(ruleset, &RULES) {
             if self.object(rule, RULE_KEYS).is_some() {
                 self.name(rule, &mut names);
-                if let Some(rule) = self.rule(rule) {
-                    rules.push(rule);
-                }
+                self.rule(rule, &mut rules);
             }
         }
         rules
@@ -187,7 +185,8 @@ impl Loader<'_> {
         }
     }
 
-    fn rule(&mut self, rule: Value) -> Option<Rule> {
+    /// Reads a rule; without a filter there is none.
+    fn rule(&mut self, rule: Value, rules: &mut Vec<Rule>) {
         self.report_lonely(rule);
         let actions = self.required(rule, "actions");
         let one_time = rule.member("one_time").is_some();
@@ -200,19 +199,25 @@ impl Loader<'_> {
         let revert = self.commands(rule.member("revert"), &fit);
         let ignore = rule.member("ignore").and_then(|ignore| self.regex(ignore));
         let action_timeout_ms = self.number(rule, "action_timeout", &DURATION);
-        Some(Rule {
+        let lease = self.lease(rule);
+        let within_ms = self.number(rule, "within", &DURATION);
+        let repeats = self.flag(rule, "repeats");
+        let Some(filter) = self.filter(rule) else {
+            return;
+        };
+        rules.push(Rule {
             name: name_of(rule).unwrap_or_default(),
-            filter: self.filter(rule)?,
+            filter,
             ignore,
             sequences,
             one_time,
             actions,
             revert,
-            within_ms: self.number(rule, "within", &DURATION),
-            repeats: self.flag(rule, "repeats"),
-            lease: self.lease(rule),
+            within_ms,
+            repeats,
+            lease,
             action_timeout_ms: action_timeout_ms.unwrap_or(DEFAULT_ACTION_TIMEOUT_MS),
-        })
+        });
     }
 
     /// Reports keys that need another one which is not there.

@@ -54,7 +54,7 @@ impl Diagnostic {
         let line = document.get(start..before.len() + rest).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let ahead = line.get(..before.len() - start).unwrap_or(line);
-        let column = count(&harmless(ahead));
+        let column = count_characters(&harmless(ahead));
         let line = harmless(line);
 
         put!(
@@ -74,7 +74,7 @@ impl Diagnostic {
 
 /// Appends the line, or a window of it, and below it the caret.
 fn put_line(line: &[u8], column: usize, out: &mut Vec<u8>) {
-    let length = count(line);
+    let length = count_characters(line);
     let first = match length > WINDOW {
         true => column.saturating_sub(WINDOW / 2),
         false => 0,
@@ -116,7 +116,7 @@ fn harmless(text: &[u8]) -> Vec<u8> {
 }
 
 /// The number of characters in UTF-8.
-fn count(text: &[u8]) -> usize {
+pub fn count_characters(text: &[u8]) -> usize {
     text.iter().filter(|byte| begins_character(byte)).count()
 }
 

@@ -1,6 +1,7 @@
 //! What `-t` and `-l` show: the rules as they were understood, and the open leases.
 
 use crate::config::Config;
+use crate::diagnostic::count_characters;
 use crate::lease::{Lease, Leases};
 use crate::record::{Found, Record};
 use crate::regex::Regex;
@@ -8,11 +9,13 @@ use crate::request::{count_unspent, first_unspent};
 use crate::rule::{Rule, Sequence};
 use crate::sys::clock;
 use crate::template::{Command, Values, put_shell_words};
-use crate::text::{Characters, Put, put_escaped};
+use crate::text::{Put, put_escaped};
 use crate::timestamp::Utc;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+/// Of the table of leases.
+const COLUMNS: usize = 4;
 /// What is between two columns.
 const GAP: usize = 2;
 
@@ -122,62 +125,61 @@ pub fn leases(config: &Config) -> Result<Vec<u8>, Vec<u8>> {
         return Ok(text!("no open leases\n"));
     }
     let (now_ms, now_s) = (clock::boot_time_ms(), clock::unix_time_s());
-    let head = ["RULE", "KEY", "OPENED (UTC)", "LEFT"].map(|title| text!("{}", title));
-    let mut rows = alloc::vec![head];
-    rows.extend(leases.all().iter().map(|lease| row(lease, now_ms, now_s)));
-    Ok(table(&rows))
+    let mut cells = Vec::new();
+    for title in ["RULE", "KEY", "OPENED (UTC)", "LEFT"] {
+        cells.push(text!("{}", title));
+    }
+    for lease in leases.all() {
+        add_row(lease, now_ms, now_s, &mut cells);
+    }
+    Ok(table(&cells, COLUMNS))
 }
 
 fn recorded(config: &Config) -> Result<Leases, Vec<u8>> {
-    let fail = |reason: &dyn Put| {
-        let mut message = text!("record {:?}: ", config.state);
-        reason.put(&mut message);
-        message
+    let reason = match Record::new(&config.state).and_then(|record| record.load()) {
+        Ok(Found::Leases(leases)) => return Ok(leases),
+        Ok(Found::Unusable(reason)) => reason,
+        Err(errno) => text!("{}", errno),
     };
-    match Record::new(&config.state).and_then(|record| record.load()) {
-        Ok(Found::Leases(leases)) => Ok(leases),
-        Ok(Found::Unusable(reason)) => Err(fail(&reason)),
-        Err(errno) => Err(fail(&errno)),
-    }
+    Err(text!("record {:?}: {}", config.state, reason))
 }
 
-fn row(lease: &Lease, now_ms: u64, now_s: i64) -> [Vec<u8>; 4] {
-    let left_s = lease.deadline_ms.saturating_sub(now_ms).div_ceil(1000);
+fn add_row(lease: &Lease, now_ms: u64, now_s: i64, cells: &mut Vec<Vec<u8>>) {
+    // OK because no timeout is that long.
+    let left_s = (lease.deadline_ms.saturating_sub(now_ms).saturating_add(999) / 1000) as u32;
     // The age is known for certain; what the wall clock showed at that time may have been wrong.
     let age_s = now_ms.saturating_sub(lease.opened_ms) / 1000;
-    let opened = match lease.opened_ms {
+    let mut key = Vec::new();
+    put_escaped(&lease.job.key, &mut key);
+    cells.push(text!("{:?}", lease.job.rule));
+    cells.push(key);
+    cells.push(match lease.opened_ms {
         0 => text!("before the last boot"),
         _ => text!("{}", Utc(now_s.saturating_sub_unsigned(age_s))),
-    };
-    let left = match left_s {
+    });
+    cells.push(match left_s {
         0 => text!("due"),
         1..60 => text!("{} s", left_s),
         60..3600 => text!("{} min {} s", left_s / 60, left_s % 60),
         _ => text!("{} h {} min", left_s / 3600, left_s / 60 % 60),
-    };
-    let mut key = Vec::new();
-    put_escaped(&lease.job.key, &mut key);
-    [text!("{:?}", lease.job.rule), key, opened, left]
+    });
 }
 
-/// The rows with their columns aligned.
-fn table<const COLUMNS: usize>(rows: &[[Vec<u8>; COLUMNS]]) -> Vec<u8> {
-    let width = |cell: &Vec<u8>| Characters(cell).count();
-    let mut widths = [0; COLUMNS];
-    for row in rows {
-        for (widest, cell) in widths.iter_mut().zip(row) {
-            *widest = width(cell).max(*widest);
-        }
-    }
+/// The cells in rows, with their columns aligned.
+fn table(cells: &[Vec<u8>], columns: usize) -> Vec<u8> {
+    let width = |column: usize| {
+        let cells = cells.iter().skip(column).step_by(columns);
+        cells.fold(0, |widest, cell| widest.max(count_characters(cell)))
+    };
     let mut out = Vec::new();
-    for row in rows {
-        let mut padding = 0;
-        for (widest, cell) in widths.iter().zip(row) {
+    for (index, cell) in cells.iter().enumerate() {
+        out.extend_from_slice(cell);
+        if index % columns == columns - 1 {
+            out.push(b'\n');
+        } else {
+            let padding = width(index % columns) + GAP - count_characters(cell);
             out.resize(out.len() + padding, b' ');
-            cell.put(&mut out);
-            padding = widest + GAP - width(cell);
         }
-        out.push(b'\n');
     }
     out
 }
@@ -190,9 +192,10 @@ mod tests {
     #[test]
     fn columns_line_up_under_the_widest_cell_and_no_line_ends_in_blanks() {
         let rows = [["A", "B"], ["long cell", "x"], ["für", "y"]];
-        let rows = rows.map(|row| row.map(|cell| text!("{}", cell)));
+        let cells = rows.as_flattened().iter();
+        let cells: Vec<Vec<u8>> = cells.map(|cell| text!("{}", cell)).collect();
         let expected = "A          B\nlong cell  x\nfür        y\n";
-        assert_eq!(table(&rows), expected.as_bytes());
+        assert_eq!(table(&cells, 2), expected.as_bytes());
     }
 
     #[test]
@@ -205,7 +208,11 @@ mod tests {
             timeout_ms: 1,
         };
         leases.open(job.into(), 1_000, 3_700_000);
-        let show = |now_ms| row(&leases.all()[0], now_ms, 1_795_327_200).join(&b" | "[..]);
+        let show = |now_ms| {
+            let mut cells = Vec::new();
+            add_row(&leases.all()[0], now_ms, 1_795_327_200, &mut cells);
+            cells.join(&b" | "[..])
+        };
         assert_eq!(
             show(100_000),
             b"\"ssh\" | 198.51.100.7 | 2026-11-22 05:58:21 | 1 h 0 min"

@@ -104,12 +104,17 @@ impl Rule {
         out
     }
 
-    /// All its patterns: filter, `ignore`, and the steps of each sequence.
-    pub fn regexes(&self) -> impl Iterator<Item = &Regex> {
-        let steps = self.sequences.iter().flat_map(|sequence| &sequence.steps);
-        core::iter::once(&self.filter)
-            .chain(&self.ignore)
-            .chain(steps)
+    /// Appends all its patterns: filter, `ignore`, and the steps of each sequence.
+    pub fn add_patterns<'r>(&'r self, patterns: &mut Vec<&'r Regex>) {
+        patterns.push(&self.filter);
+        if let Some(ignore) = &self.ignore {
+            patterns.push(ignore);
+        }
+        for sequence in &self.sequences {
+            for step in &sequence.steps {
+                patterns.push(step);
+            }
+        }
     }
 }
 

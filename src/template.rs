@@ -71,55 +71,49 @@ impl Command {
         refuse_nul(0, line)?;
         let line = line.as_bytes();
         let mut command = Command::default();
-        let mut quote: Option<(u8, usize)> = None;
         let mut in_word = false;
+        // None is 0, which no byte is.
+        let (mut quote, mut quote_at) = (0, 0);
         let mut at = 0;
         while let Some(&byte) = line.get(at) {
-            let begins_word = match (byte, quote) {
-                (b'\\', None | Some((b'"', _))) => {
-                    let next = line.get(at + 1).copied();
-                    match next {
-                        // Backslash and line break are removed: the line goes on.
-                        Some(b'\n') => {
-                            at += 2;
-                            continue;
-                        }
-                        Some(b'$' | b'`' | b'"' | b'\\') => at += 1,
-                        _ if quote.is_some() => {}
-                        None => return Err(error(0, at, DANGLING_BACKSLASH)),
-                        Some(_) => at += 1,
+            if byte == quote {
+                quote = 0;
+            } else if byte == b'\\' && quote != b'\'' {
+                match line.get(at + 1) {
+                    // Backslash and line break are removed: the line goes on.
+                    Some(b'\n') => {
+                        at += 2;
+                        continue;
                     }
-                    command.push(at, line.get(at).copied().unwrap_or(byte));
-                    true
+                    None if quote == 0 => return Err(error(0, at, DANGLING_BACKSLASH)),
+                    Some(next) if quote == 0 || b"$`\"\\".contains(next) => {
+                        at += 1;
+                        command.push(at, *next);
+                    }
+                    _ => command.push(at, byte),
                 }
+            } else if quote != 0 {
+                command.push(at, byte);
+            } else if byte.is_ascii_whitespace() {
+                if in_word {
+                    command.push(at, 0);
+                }
+                in_word = false;
+                at += 1;
+                continue;
+            } else if matches!(byte, b'\'' | b'"') {
                 // A quote begins a word even if nothing is in it.
-                (b'\'' | b'"', None) => {
-                    quote = Some((byte, at));
-                    true
-                }
-                (_, Some((end, _))) if byte == end => {
-                    quote = None;
-                    true
-                }
-                (b' ' | b'\t' | b'\n' | b'\x0c' | b'\r', None) => {
-                    if in_word {
-                        command.push(at, 0);
-                    }
-                    false
-                }
-                (b'|' | b'&' | b'<' | b'>' | b'$', None) if !in_word => {
-                    return Err(error(0, at, NO_SHELL));
-                }
-                _ => {
-                    command.push(at, byte);
-                    true
-                }
-            };
-            in_word = begins_word;
+                (quote, quote_at) = (byte, at);
+            } else if !in_word && b"|&<>$".contains(&byte) {
+                return Err(error(0, at, NO_SHELL));
+            } else {
+                command.push(at, byte);
+            }
+            in_word = true;
             at += 1;
         }
-        if let Some((_, at)) = quote {
-            return Err(error(0, at, UNTERMINATED));
+        if quote != 0 {
+            return Err(error(0, quote_at, UNTERMINATED));
         }
         if in_word {
             command.push(at, 0);
@@ -136,9 +130,10 @@ impl Command {
         let mut command = Command::default();
         for (index, word) in words.iter().enumerate() {
             refuse_nul(index, word)?;
-            for (at, byte) in word.bytes().chain([0]).enumerate() {
+            for (at, byte) in word.bytes().enumerate() {
                 command.push(at, byte);
             }
+            command.push(word.len(), 0);
         }
         command.checked()
     }
@@ -159,8 +154,11 @@ impl Command {
     /// The words as they are, braces and all.
     pub fn into_words(self) -> Vec<String> {
         // OK because they were split from UTF-8 at ASCII bytes.
-        let word = |word: &[u8]| String::from_utf8(word.into()).unwrap_or_default();
-        self.words().map(word).collect()
+        let mut words = Vec::new();
+        for word in self.words() {
+            words.push(String::from_utf8(word.into()).unwrap_or_default());
+        }
+        words
     }
 
     fn words(&self) -> impl Iterator<Item = &[u8]> {
@@ -170,6 +168,7 @@ impl Command {
 }
 
 /// No word has a NUL byte.
+#[inline(never)]
 fn refuse_nul(word: usize, text: &str) -> Result<(), Error> {
     match text.bytes().position(|byte| byte == 0) {
         Some(at) => Err(error(word, at, NUL)),
@@ -177,6 +176,7 @@ fn refuse_nul(word: usize, text: &str) -> Result<(), Error> {
     }
 }
 
+#[inline(never)]
 fn error(word: usize, at: usize, message: &str) -> Error {
     Error {
         word,
@@ -400,7 +400,7 @@ fn resolve(address: Address, step: &Regex) -> Result<Source, Vec<u8>> {
         Address::Number(number) if number < count => return Ok(Source::Group(number)),
         Address::Number(_) => {
             return Err(match count {
-                0 => text!(": the last step has no groups"),
+                0 => text!(": the last step has no groups (the filter's is {key})"),
                 1 => text!(": the last step has 1 group, {0}"),
                 _ => text!(
                     ": the last step has {} groups, {0} to {{}}",
@@ -411,14 +411,17 @@ fn resolve(address: Address, step: &Regex) -> Result<Source, Vec<u8>> {
         }
         Address::Name(name) => name,
     };
-    let group = step.group_named(name);
-    match (name, group) {
-        (b"key" | b"rule", Some(_)) => Err(text!("{}", AMBIGUOUS)),
-        (b"key", None) => Ok(Source::Key),
-        (b"rule", None) => Ok(Source::Rule),
+    let own = match name {
+        b"key" => Some(Source::Key),
+        b"rule" => Some(Source::Rule),
+        _ => None,
+    };
+    match (own, step.group_named(name)) {
+        (Some(_), Some(_)) => Err(text!("{}", AMBIGUOUS)),
+        (Some(source), None) => Ok(source),
         // OK because groups are counted from 1 there.
-        (_, Some(group)) => Ok(Source::Group(group - 1)),
-        (_, None) => Err(text!("{}", UNKNOWN)),
+        (None, Some(group)) => Ok(Source::Group(group - 1)),
+        (None, None) => Err(text!("{}", UNKNOWN)),
     }
 }
 
@@ -472,47 +475,32 @@ pub fn printable(text: &[u8]) -> bool {
 pub fn put_shell_words<W: AsRef<[u8]>>(words: &[W], out: &mut Vec<u8>) {
     for (index, word) in words.iter().enumerate() {
         let word = word.as_ref();
-        // A first word with = would be an assignment.
-        let bare: &[u8] = if index == 0 {
-            b"_-./:,@%+"
-        } else {
-            b"_-./:,@%+="
-        };
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || bare.contains(byte);
         if index > 0 {
             out.push(b' ');
         }
+        // A first word with = would be an assignment.
+        let plain = |byte: &u8| {
+            byte.is_ascii_alphanumeric()
+                || b"_-./:,@%+".contains(byte)
+                || (*byte == b'=' && index > 0)
+        };
         if !word.is_empty() && word.iter().all(plain) {
             out.extend_from_slice(word);
-        } else if printable(word) {
-            put_single_quoted(word, out);
-        } else {
-            put_escaped(word, out);
+            continue;
         }
-    }
-}
-
-fn put_single_quoted(word: &[u8], out: &mut Vec<u8>) {
-    out.push(b'\'');
-    for &byte in word {
-        match byte {
-            b'\'' => put!(out, "'\\''"),
-            _ => out.push(byte),
+        let is_printable = printable(word);
+        out.extend_from_slice(if is_printable { b"'" } else { b"$'" });
+        for &byte in word {
+            match byte {
+                b'\'' if is_printable => out.extend_from_slice(b"'\\''"),
+                _ if is_printable => out.push(byte),
+                b'\'' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+                b' '..=b'~' => out.push(byte),
+                _ => put_hex_escape(byte, out),
+            }
         }
+        out.push(b'\'');
     }
-    out.push(b'\'');
-}
-
-fn put_escaped(word: &[u8], out: &mut Vec<u8>) {
-    put!(out, "$'");
-    for &byte in word {
-        match byte {
-            b'\'' | b'\\' => out.extend([b'\\', byte]),
-            b' '..=b'~' => out.push(byte),
-            _ => put_hex_escape(byte, out),
-        }
-    }
-    out.push(b'\'');
 }
 
 #[cfg(test)]

@@ -603,7 +603,7 @@ fn a_command_is_checked_against_every_sequence_and_reported_once() {
         r#""name": "r", "filter": "(a)", "one_time": [["(a)"], ["b"], ["c"]],
            "actions": ["x ¿{0}", "x {key}", "x ¿'"]"#,
         &[
-            "rule \"r\": action 1: one_time sequence 2: {0}: the last step has no groups",
+            "rule \"r\": action 1: one_time sequence 2: {0}: the last step has no groups (the filter's is {key})",
             "rule \"r\": action 3: unterminated quote",
         ],
     );
@@ -627,7 +627,7 @@ fn all_errors_are_reported_in_the_order_of_the_document() {
           ], "debug": ¿null, ¿"trase": 1 }"#,
         &[
             "missing \"file\" or \"command\": there is nothing to watch",
-            "rule \"one\": action 1: {5}: the last step has no groups",
+            "rule \"one\": action 1: {5}: the last step has no groups (the filter's is {key})",
             "rule \"one\": filter: unclosed group",
             "rule \"two\": missing \"actions\"",
             "rule \"two\": exclusive: expected true or false, found 2",

@@ -2,7 +2,7 @@
 //!
 //! A child is started as `posix_spawn` does it: it borrows our memory, which small machines may have no
 //! room to copy, while we stand still until it has become another program. Between the two runs one
-//! function, [`become_program`], which only makes system calls: whatever it needs is prepared before. It
+//! function, `become_program`, which only makes system calls: whatever it needs is prepared before. It
 //! reports through a pipe why the program cannot be run. The C library's own `posix_spawn` would be
 //! four kilobytes and a second heap.
 
@@ -60,8 +60,8 @@ pub fn user_id() -> u32 {
     unsafe { ffi::geteuid() }
 }
 
-/// Descriptors that may have been left open to us. Nobody hands out higher ones: more than 1024 is a limit that a
-/// program has to ask for.
+/// Descriptors that may have been left open to us. The usual limit is 1024; to try all that a raised
+/// limit allows, a million sometimes, would take too long.
 const INHERITED: core::ops::Range<usize> = 3..1024;
 
 /// Makes good what whoever started us may have left undone, before commands inherit it: files that everybody

@@ -209,7 +209,10 @@ fn a_bad_placeholder_is_refused_at_its_byte() {
 fn an_index_error_says_how_many_groups_there_are() {
     let command = Command::split("a {1}").ok().unwrap();
     let cases = [
-        ("x", "{1}: the last step has no groups"),
+        (
+            "x",
+            "{1}: the last step has no groups (the filter's is {key})",
+        ),
         ("(x)", "{1}: the last step has 1 group, {0}"),
     ];
     for (step, expected) in cases {

@@ -11,7 +11,7 @@
 //! the end. The source line may hold anything, so nothing of it that a terminal would obey is printed:
 //! unprintable characters and bytes that are not UTF-8 become `?`.
 
-use crate::text::is_unprintable;
+use crate::text::Characters;
 use alloc::vec::Vec;
 
 /// Lines of more characters than this are shown as a window of this size around the caret.
@@ -108,17 +108,9 @@ fn put_line(line: &[u8], column: usize, out: &mut Vec<u8>) {
 /// The text with a `?` for all that a terminal would obey, and for what is not UTF-8.
 fn harmless(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    for chunk in text.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if character != '\t' && is_unprintable(character) {
-                out.push(b'?');
-            } else {
-                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-        }
-        if !chunk.invalid().is_empty() {
-            out.push(b'?');
-        }
+    for (character, shows) in Characters(text) {
+        let is_kept = shows || character == b"\t";
+        out.extend_from_slice(if is_kept { character } else { b"?" });
     }
     out
 }

@@ -20,6 +20,7 @@ use crate::template::put_shell_words;
 use crate::text::{Put, put_escaped};
 use crate::timestamp::LogClock;
 use crate::tracker::{Change, Steps, reached};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -41,7 +42,8 @@ pub fn run(config: Config, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> 
         seed: random_seed(),
         own_id: None,
     };
-    let mut replay = Replay {
+    // The program ends with it, so nothing of it is ever taken apart.
+    let replay = Box::leak(Box::new(Replay {
         engine: Engine::new(config.rules, &setup),
         play: Play {
             leases: Leases::default(),
@@ -56,7 +58,7 @@ pub fn run(config: Config, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> 
         lines: 0,
         started_ms: clock::boot_time_ms(),
         progress: Progress::new(),
-    };
+    }));
     let names: &[&CStr] = if logs.is_empty() { &[c"-"] } else { logs };
     for name in names {
         let several = names.len() > 1;
@@ -152,7 +154,7 @@ impl Replay {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(), Errno> {
+    fn finish(&mut self) -> Result<(), Errno> {
         self.flush()?;
         let elapsed_ms = clock::boot_time_ms().saturating_sub(self.started_ms).max(1);
         let rate = self.lines.saturating_mul(1000) / elapsed_ms;

@@ -155,23 +155,38 @@ pub fn is_unprintable(character: char) -> bool {
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Appends `text` so that a terminal or a log shows it and does nothing else: characters that
-/// [are unprintable](is_unprintable) and bytes that are not UTF-8 become `\x1b`.
-pub fn put_escaped(text: &[u8], out: &mut Vec<u8>) {
-    for chunk in text.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            let mut bytes = [0; 4];
-            let bytes = character.encode_utf8(&mut bytes).as_bytes();
-            if is_unprintable(character) {
-                bytes.iter().for_each(|&byte| put_hex_escape(byte, out));
-            } else {
-                out.extend_from_slice(bytes);
+/// The characters of a text: the bytes of each, and whether it shows something, which what is
+/// [unprintable](is_unprintable) does not, nor a byte that is not UTF-8.
+pub struct Characters<'t>(pub &'t [u8]);
+
+impl<'t> Iterator for Characters<'t> {
+    type Item = (&'t [u8], bool);
+
+    fn next(&mut self) -> Option<(&'t [u8], bool)> {
+        let (mut character, mut shows) = (self.0.get(..1)?, false);
+        for length in 1..=4 {
+            let bytes = self.0.get(..length).unwrap_or_default();
+            if let Some(first) = core::str::from_utf8(bytes)
+                .ok()
+                .and_then(|s| s.chars().next())
+            {
+                (character, shows) = (bytes, !is_unprintable(first));
+                break;
             }
         }
-        chunk
-            .invalid()
-            .iter()
-            .for_each(|&byte| put_hex_escape(byte, out));
+        self.0 = self.0.get(character.len()..)?;
+        Some((character, shows))
+    }
+}
+
+/// Appends `text` so that a terminal or a log shows it and does nothing else: the bytes of characters that
+/// show nothing become `\x1b`.
+pub fn put_escaped(text: &[u8], out: &mut Vec<u8>) {
+    for (bytes, shows) in Characters(text) {
+        match shows {
+            true => out.extend_from_slice(bytes),
+            false => bytes.iter().for_each(|&byte| put_hex_escape(byte, out)),
+        }
     }
 }
 

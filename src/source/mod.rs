@@ -61,6 +61,10 @@ struct Entry {
 
 /// All sources.
 pub struct Sources {
+    #[expect(
+        clippy::vec_box,
+        reason = "a reload moves them, which takes less code for a box"
+    )]
     entries: Vec<Box<Entry>>,
     watcher: Watcher,
     /// When files are to be looked at next, where inotify does not tell.
@@ -115,7 +119,7 @@ impl Sources {
                 self.entries.push(former.swap_remove(index));
             } else {
                 let source = Source::Command(CommandSource::new(words, now_ms, log));
-                self.add(words.join(" "), Ok(source), log);
+                self.add(spaced(words), Ok(source), log);
             }
         }
         for entry in former {
@@ -213,12 +217,12 @@ impl Sources {
             };
         }
         if news.paths {
-            let is_path = |entry: &&Box<Entry>| match entry.source {
+            let is_path = |entry: &Entry| match entry.source {
                 Source::File(_) => true,
                 Source::Stream(_) => entry.name != STDIN_NAME,
                 Source::Command(_) => false,
             };
-            let named = self.entries.iter().filter(is_path);
+            let named = self.entries.iter().filter(|entry| is_path(entry));
             let mut paths = named.map(|entry| entry.name.as_bytes());
             self.watcher.watch_paths(&mut paths, log);
         }
@@ -240,8 +244,8 @@ impl Sources {
 
     /// Whether to read the source `index` again in its turn, of which `reads` have been.
     pub fn is_ready(&self, index: usize, reads: usize) -> bool {
-        let is_ready = |entry: &Box<Entry>| entry.ready || entry.undrained;
-        reads < READS && self.entries.get(index).is_some_and(is_ready)
+        let is_ready = |entry: &Entry| entry.ready || entry.undrained;
+        reads < READS && self.entries.get(index).is_some_and(|entry| is_ready(entry))
     }
 
     /// Reads from the source `index`, for [`Sources::next_line`]; not before the lines that were read before
@@ -291,11 +295,11 @@ impl Sources {
 
     /// Whether standard input was a source and has come to its end.
     pub fn has_ended(&self) -> bool {
-        let has_ended = |entry: &Box<Entry>| match &entry.source {
+        let has_ended = |entry: &Entry| match &entry.source {
             Source::Stream(stream) => stream.has_ended() && !entry.undrained,
             _ => false,
         };
-        self.entries.iter().any(has_ended)
+        self.entries.iter().any(|entry| has_ended(entry))
     }
 
     /// Reads no more, and ends the commands.
@@ -315,7 +319,7 @@ impl Sources {
 
     /// Each source's name and whether it is open.
     pub fn report(&self) -> impl Iterator<Item = (&str, bool)> {
-        let row = |entry: &'_ Box<Entry>| match &entry.source {
+        let row = |entry: &'_ Entry| match &entry.source {
             Source::File(file) => file.is_open(),
             Source::Stream(stream) => stream.is_open(),
             Source::Command(command) => command.is_running(),
@@ -371,6 +375,18 @@ impl Source {
             Source::Command(command) => command.next_line(),
         }
     }
+}
+
+/// A command's words as one text.
+fn spaced(words: &[String]) -> String {
+    let mut name = String::new();
+    for word in words {
+        if !name.is_empty() {
+            name.push(' ');
+        }
+        name.push_str(word);
+    }
+    name
 }
 
 fn paths(names: &[String]) -> impl Iterator<Item = &[u8]> {

@@ -71,6 +71,30 @@ pub(super) struct Program {
     pub states: u16,
 }
 
+impl Program {
+    pub fn inst(&self, pc: Pc) -> Option<&Inst> {
+        self.insts.get(usize::from(pc))
+    }
+
+    pub fn set(&self, index: u16) -> &Set {
+        let set = self.sets.get(usize::from(index));
+        set.unwrap_or(&Set::EMPTY)
+    }
+
+    /// The literal that comes next, if nothing but the ends of groups comes before it, and its instruction.
+    pub fn literal(&self, pc: Pc) -> Option<(Pc, &Literal)> {
+        let mut pc = pc;
+        loop {
+            let inst = self.inst(pc)?;
+            match inst.op {
+                Op::Save(_) => pc = inst.next,
+                Op::Literal(index) => return Some((pc, self.literals.get(usize::from(index))?)),
+                _ => return None,
+            }
+        }
+    }
+}
+
 /// Compiles a tree.
 pub(super) fn compile(node: &Node) -> Result<Program, Error> {
     let mut compiler = Compiler {

@@ -5,7 +5,6 @@
 
 use alloc::vec::Vec;
 
-use super::find::rarity;
 use super::tree::Node;
 
 /// The literal that tells most of those in every match; of equals the last, for patterns go from the general to the
@@ -44,9 +43,18 @@ impl Collector {
     /// Ends the run: what follows need not be next to it.
     fn cut(&mut self) {
         let run = core::mem::take(&mut self.run);
-        let weight = run.iter().map(|byte| rarity(*byte)).sum();
+        let weight = run.iter().map(|byte| weight(*byte)).sum();
         if weight >= self.weight {
             (self.best, self.weight) = (run, weight);
         }
+    }
+}
+
+/// How much a byte tells, by rough classes: words and blanks fill every line, capitals and numbers single a line out.
+fn weight(byte: u8) -> u32 {
+    match byte {
+        b' ' => 0,
+        b'a'..=b'z' | b'=' | b'.' | b':' => 1,
+        _ => 2,
     }
 }

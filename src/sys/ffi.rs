@@ -190,6 +190,9 @@ pub struct InotifyEvent {
     pub name_length: u32,
 }
 
+/// `memchr` and `memrchr`.
+pub type Search = unsafe extern "C" fn(*const c_void, c_int, usize) -> *const c_void;
+
 #[link(name = "c")]
 unsafe extern "C" {
     pub static environ: *const *const c_char;
@@ -201,6 +204,7 @@ unsafe extern "C" {
     pub fn realloc(block: *mut c_void, size: usize) -> *mut c_void;
     pub fn free(block: *mut c_void);
     pub fn memchr(text: *const c_void, byte: c_int, length: usize) -> *const c_void;
+    pub fn memrchr(text: *const c_void, byte: c_int, length: usize) -> *const c_void;
     pub fn _exit(status: c_int) -> !;
 
     pub fn open(path: *const c_char, flags: c_int, ...) -> c_int;

@@ -2,6 +2,9 @@
 .POSIX:
 
 TARGETS = mipsel mips aarch64 armv7 x86_64
+PREFIX = /usr/local
+DESTDIR =
+PROGRAM = target/release/logknockd
 PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
 
 help: ## show this list
@@ -11,6 +14,17 @@ build: ## build the program for this machine: target/release/logknockd
 	@tests/setup build
 	cargo build --release
 
+install: ## program, manual page and systemd unit to $(DESTDIR)$(PREFIX), after make build
+	@[ -x $(PROGRAM) ] || { echo "First: make build" >&2; exit 1; }
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/sbin/logknockd
+	install -D -m 644 docs/logknockd.8 $(DESTDIR)$(PREFIX)/share/man/man8/logknockd.8
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/logknockd/examples
+	sed 's#@SBIN@#$(PREFIX)/sbin#' cross/systemd/logknockd.service | \
+	    install -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/logknockd.service
+	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/logknockd
+	install -m 644 examples/*.conf examples/*.nft $(DESTDIR)$(PREFIX)/share/doc/logknockd/examples
+	install -m 755 examples/knock $(DESTDIR)$(PREFIX)/share/doc/logknockd/examples
+
 demo: build ## watch the program open and close a door, live, in a few seconds
 	@tests/demo target/release/logknockd
 
@@ -19,11 +33,28 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
-	shellcheck .ci/run tests/setup tests/demo tests/bench/measure tests/bench/instructions \
-	    cross/setup cross/build cross/cc cross/test cross/check-ipk tests/router/fetch tests/router/run
+	shellcheck .ci/run examples/knock tests/setup tests/demo tests/bench/measure tests/bench/instructions \
+	    cross/setup cross/build cross/cc cross/test cross/check-ipk cross/dist tests/router/fetch tests/router/run
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
+	tests/soak/checker_test.py
+	tests/soak/soak.py target/release/logknockd --seconds 12
+	tests/soak/leaks.py target/release/logknockd --knocks 2000 --reloads 100 --rotations 100
+
+soak: build ## knocks, rotation, reloads, kills and floods for half an hour, every command checked
+	@tests/setup test
+	@tests/soak/soak.py target/release/logknockd --seconds 1800
+
+leaks: build ## descriptors and memory after 100 000 knocks, 1 000 reloads and 1 000 rotations
+	@tests/setup test
+	@tests/soak/leaks.py target/release/logknockd
+
+flood: build ## floods of full size, every event held to its time (ten minutes, 1 GB of memory)
+	@tests/setup test
+	@# In memory, where routers keep the record: otherwise it is the disk that would be measured.
+	TMPDIR=/dev/shm LOGKNOCKD_FLOOD=full LOGKNOCKD=target/release/logknockd \
+	    cargo test --test floods -- --test-threads=1 --nocapture
 
 cross: $(TARGETS) ## static programs for routers: target/mipsel/logknockd ...; also one by one: make mipsel
 
@@ -34,6 +65,9 @@ ipk: mipsel mips aarch64 ## packages for OpenWrt's opkg: target/ipk/*.ipk, check
 	@cross/setup test
 	@cross/ipk $(PACKAGES)
 	@cross/check-ipk target/ipk/*.ipk
+
+dist: cross ipk ## what a release is made of, with checksums: target/dist
+	@cross/dist $(TARGETS)
 
 test-cross: mipsel mips aarch64 ## the integration tests on emulated machines, and ffi.rs against C headers
 	@cross/setup test
@@ -63,5 +97,5 @@ bench-instructions: build ## instructions per line of a dry run; fails when they
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build demo test ipk size test-cross test-router measure bench bench-instructions clean \
-    cross $(TARGETS)
+.PHONY: help build install demo test soak leaks flood ipk dist size test-cross test-router measure bench \
+    bench-instructions clean cross $(TARGETS)

@@ -37,6 +37,8 @@ pub struct Knock {
 pub enum Meaning {
     /// Its key is longer than [`KEY_LIMIT`]; it was passed over.
     KeyTooLong,
+    /// The rule's `ignore` matches it; it was passed over.
+    Ignored,
     /// It moved its key's progress, forwards or back.
     Progress(Change),
     /// It completed the sequence.
@@ -120,7 +122,7 @@ impl Engine {
         Engine {
             entries,
             scratch: Scratch::new(),
-            own_tag: setup.own_id.map(|id| text!("logknockd[", id, "]:")),
+            own_tag: setup.own_id.map(|id| text!("logknockd[{}]:", id)),
             seed: setup.seed,
             filters,
             patterns,
@@ -208,19 +210,21 @@ impl Engine {
             let found = known.unwrap_or_else(|| entry.key(line, seen, seed, scratch));
             keys.push(found.clone());
             let (range, hash) = found?;
-            if is_tagged(line, own_tag) || entry.rule.ignores(line, seen, scratch) {
+            if is_tagged(line, own_tag) {
                 return None;
             }
-            let passed = Passed {
-                line,
-                seen,
-                key: Key {
-                    bytes: line.get(range.clone()).unwrap_or_default(),
-                    hash,
-                },
-                now_ms,
+            let meaning = if entry.rule.ignores(line, seen, scratch) {
+                Meaning::Ignored
+            } else {
+                let bytes = line.get(range.clone()).unwrap_or_default();
+                let passed = Passed {
+                    line,
+                    seen,
+                    key: Key { bytes, hash },
+                    now_ms,
+                };
+                entry.meaning(index, &passed, scratch)?
             };
-            let meaning = entry.meaning(index, &passed, scratch)?;
             let outcome = Outcome {
                 rule: index,
                 key: range,

@@ -275,30 +275,28 @@ impl Leases {
     ///
     /// with `"spent_unknown":true` at its end where that is so. `boot` names the boot whose clock the times are of.
     pub fn put_json(&self, boot: &str, out: &mut Vec<u8>) {
-        put!(out, "{\"version\":1,\"boot\":", Json(boot), ",\"leases\":[");
+        put!(out, "{\"version\":1,\"boot\":{},\"leases\":[", Json(boot));
         put_list(&self.entries, out, |entry, out| {
             let lease = &entry.lease;
             put!(
                 out,
-                "{\"rule\":",
+                "{\"rule\":{},\"key\":{}",
                 Json(&lease.rule),
-                ",\"key\":",
                 Json(&lease.key)
             );
-            put!(out, ",\"opened_ms\":", lease.opened_ms);
-            put!(out, ",\"deadline_ms\":", lease.deadline_ms);
+            put!(out, ",\"opened_ms\":{}", lease.opened_ms);
+            put!(out, ",\"deadline_ms\":{}", lease.deadline_ms);
             put!(
                 out,
-                ",\"action_timeout_ms\":",
-                lease.action_timeout_ms,
-                ",\"revert\":["
+                ",\"action_timeout_ms\":{},\"revert\":[",
+                lease.action_timeout_ms
             );
             put_list(&lease.revert, out, |words, out| put_strings(words, out));
             put!(out, "]}");
         });
         put!(out, "],\"spent\":[");
         put_list(&self.spent, out, |spent, out| {
-            put!(out, "{\"rule\":", Json(&spent.rule), ",\"steps\":");
+            put!(out, "{\"rule\":{},\"steps\":", Json(&spent.rule));
             put_strings(&spent.steps, out);
             put!(out, "}");
         });
@@ -312,8 +310,8 @@ impl Leases {
     /// Reads a record back at the time `now_ms`. With another `boot` than the record's, every lease is due
     /// at once. The error says what is wrong with it.
     pub fn from_json(document: &[u8], boot: &str, now_ms: u64) -> Result<Leases, Vec<u8>> {
-        let value =
-            json::parse(document).map_err(|error| text!(error.message, " at byte ", error.at))?;
+        let value = json::parse(document)
+            .map_err(|error| text!("{} at byte {}", error.message, error.at))?;
         Leases::from_value(&value, boot, now_ms).ok_or_else(|| text!("not a record of leases"))
     }
 

@@ -1,4 +1,4 @@
-//! The literal that tells most about a pattern: a text without it has no match.
+//! The literals without which a text has no match.
 //!
 //! The one idea: the literal runs of a pattern that no alternative and no quantifier can leave out stand in every
 //! match.
@@ -7,19 +7,24 @@ use alloc::vec::Vec;
 
 use super::tree::Node;
 
-/// The literal that tells most of those in every match; of equals the last, for patterns go from the general to the
-/// particular. Empty if there is none.
-pub(super) fn telling(node: &Node) -> Vec<u8> {
+/// The literals of more than one byte that stand in every match, in the order of the pattern.
+pub(super) fn required(node: &Node) -> Vec<Vec<u8>> {
     let mut collector = Collector::default();
     collector.visit(node);
     collector.cut();
-    collector.best
+    collector.literals
+}
+
+/// The literal that tells most; of equals the last, for patterns go from the general to the particular. Empty if there
+/// is none.
+pub(super) fn telling(literals: &[Vec<u8>]) -> &[u8] {
+    let told = |literal: &&Vec<u8>| literal.iter().map(|byte| weight(*byte)).sum::<u32>();
+    literals.iter().max_by_key(told).map_or(&[], Vec::as_slice)
 }
 
 #[derive(Default)]
 struct Collector {
-    best: Vec<u8>,
-    weight: u32,
+    literals: Vec<Vec<u8>>,
     /// The literal that the latest nodes make.
     run: Vec<u8>,
 }
@@ -43,9 +48,8 @@ impl Collector {
     /// Ends the run: what follows need not be next to it.
     fn cut(&mut self) {
         let run = core::mem::take(&mut self.run);
-        let weight = run.iter().map(|byte| weight(*byte)).sum();
-        if weight >= self.weight {
-            (self.best, self.weight) = (run, weight);
+        if run.len() > 1 {
+            self.literals.push(run);
         }
     }
 }

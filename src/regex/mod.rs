@@ -54,8 +54,9 @@ pub struct Regex {
     program: Program,
     /// Whether to try the quick way first.
     quick: bool,
-    /// The literal a [`Sieve`] looks for.
-    telling: Vec<u8>,
+    /// What stands in every match, in the order of the pattern.
+    literals: Vec<Vec<u8>>,
+    begins_firmly: bool,
     /// What a [`Sieve`] must have seen in a text that matches.
     mark: Marks,
     group_count: usize,
@@ -78,13 +79,14 @@ impl Regex {
     /// What Python rejects, what linear time rules out, and what is too large or too deep.
     pub fn new(pattern: &str) -> Result<Regex, Error> {
         let parsed = parse::parse(pattern)?;
-        let telling = literal::telling(&parsed.node);
+        let literals = literal::required(&parsed.node);
         Ok(Regex {
             pattern: String::from(pattern),
             program: compile::compile(&parsed.node)?,
             quick: true,
-            mark: sieve::mark(&telling),
-            telling,
+            mark: sieve::mark(literal::telling(&literals)),
+            literals,
+            begins_firmly: parsed.node.begins_firmly() == Some(true),
             group_count: parsed.group_count,
             names: parsed.names,
         })
@@ -103,6 +105,11 @@ impl Regex {
         &self.pattern
     }
 
+    /// Whether every match begins at the start of a line or with a known character.
+    pub fn begins_firmly(&self) -> bool {
+        self.begins_firmly
+    }
+
     /// Number of capture groups; the whole match, group 0, does not count.
     pub fn group_count(&self) -> usize {
         self.group_count
@@ -114,6 +121,16 @@ impl Regex {
         names
             .find(|(known, _)| known == name)
             .map(|(_, group)| *group)
+    }
+
+    /// The named groups, with their numbers counted from 1.
+    pub fn group_names(&self) -> &[(String, usize)] {
+        &self.names
+    }
+
+    /// Literals that stand in every match, in this order: a text without one of them is turned away at once.
+    pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
+        self.literals.iter().map(Vec::as_slice)
     }
 
     /// False if a text in which a [`Sieve`] for this pattern has seen these literals has no match.

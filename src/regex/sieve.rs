@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 
 use super::Regex;
 use super::find::Literal;
+use super::literal;
 
 /// Bytes that are looked up together.
 const GRAM: usize = 4;
@@ -71,7 +72,7 @@ impl Sieve {
             blind: false,
         };
         for pattern in patterns {
-            sieve.add(&pattern.telling, pattern.mark);
+            sieve.add(literal::telling(&pattern.literals), pattern.mark);
         }
         for sought in &mut sieve.literals {
             let bytes = &sought.literal.bytes;

@@ -144,8 +144,10 @@ fn only_what_every_match_contains_is_sought_beforehand() {
         let regex = compiled(pattern);
         let matches = regex.is_match(text.as_bytes(), &mut Scratch::new());
         assert!(matches, "{pattern}");
-        let telling = std::str::from_utf8(&regex.telling).expect("ASCII");
-        assert!(text.contains(telling), "{pattern}: {telling}");
+        for literal in regex.literals() {
+            let literal = std::str::from_utf8(literal).expect("ASCII");
+            assert!(text.contains(literal), "{pattern}: {literal}");
+        }
     }
 }
 
@@ -224,7 +226,8 @@ fn a_sieve_lets_every_match_through_and_little_else() {
             for before in 0..30 {
                 let text = ["-".repeat(before), literal.into(), "-".repeat(40 - before)].concat();
                 let seen = sieve.marks(text.as_bytes());
-                let telling = |regex: &&Regex| regex.telling == literal.as_bytes();
+                let telling =
+                    |regex: &&Regex| literal::telling(&regex.literals) == literal.as_bytes();
                 let wanted = regexes.iter().find(telling);
                 assert_eq!(seen != 0, wanted.is_some(), "{text}");
                 assert!(wanted.is_none_or(|regex| regex.may_match(seen)), "{text}");
@@ -309,5 +312,38 @@ fn what_is_not_supported_is_called_by_its_name() {
     ] {
         let (_, message) = refusal(pattern);
         assert!(message.contains(name), "{pattern}: {message}");
+    }
+}
+
+#[test]
+fn a_pattern_that_can_begin_with_anything_is_told_from_one_that_cannot() {
+    for firm in [
+        "^a",
+        r"\A.*a",
+        "(?m)^(.*)",
+        "drop .*",
+        "(a)b*",
+        "(?i)drop",
+        "(?:sshd|^dropbear)",
+        r"\bdrop",
+        "a+",
+        "[-=]x",
+    ] {
+        assert!(compiled(firm).begins_firmly(), "{firm}");
+    }
+    for loose in [
+        ".*drop",
+        r"(\S+) ",
+        r"\bS*",
+        "a?drop",
+        "(?:a|)drop",
+        "(?:sshd|.*bear)",
+        r"\d+",
+        "[a-z]x",
+        "$",
+        "",
+        "(a|b*)c",
+    ] {
+        assert!(!compiled(loose).begins_firmly(), "{loose}");
     }
 }

@@ -193,7 +193,6 @@ impl Engine {
 
     /// What `line`, which came at `now_ms`, means to each rule whose filter it passes. It counts for a rule when
     /// the iterator comes to it: go through all.
-    #[must_use]
     pub fn line<'e>(
         &'e mut self,
         line: &'e [u8],

@@ -22,8 +22,8 @@ const ERR_TOO_LARGE: &str = "pattern is too large (repetitions count as often as
 
 /// States a program may have; each byte of a literal counts as one.
 ///
-/// Measured by `cargo test --release --test regex_limits -- --nocapture`: half of the 50 ms that the worst pattern may
-/// take on the longest line, so that a busy machine keeps the promise too.
+/// Measured by `cargo test --release --test regex_limits -- --nocapture`: two thirds of the 50 ms that the worst pattern
+/// may take on the longest line.
 const MAX_STATES: u16 = 300;
 /// Nodes that are looked at, each as often as it is repeated.
 const MAX_VISITS: u16 = 10_000;

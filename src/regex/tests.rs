@@ -212,14 +212,14 @@ fn a_sieve_lets_every_match_through_and_little_else() {
         "drop wan in: .* PROTO=UDP",
         "Bad password .* from ([0-9.]+)",
     ];
-    let short = [long[0], long[1], "x=1234", " DPT=22"];
+    let short = [long[0], long[1], "xy=1234", " DPT=22"];
     for patterns in [&long[..1], &long[..], &short[..], &short[1..2]] {
         let regexes: Vec<Regex> = patterns.iter().map(|pattern| compiled(pattern)).collect();
         let sieve = Sieve::new(&mut regexes.iter());
         for literal in [
             " PROTO=UDP",
             "Bad password ",
-            "x=1234",
+            "xy=1234",
             " DPT=22",
             " PROTO=UDQ",
         ] {

@@ -67,10 +67,8 @@ fn processor_time() -> Duration {
     const CLOCK_THREAD_CPUTIME_ID: c_int = 3;
     let mut time = [0; 2];
     // SAFETY: `struct timespec` is two longs on the 64-bit machines that run this test.
-    assert_eq!(
-        unsafe { clock_gettime(CLOCK_THREAD_CPUTIME_ID, &mut time) },
-        0
-    );
+    let answer = unsafe { clock_gettime(CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    assert_eq!(answer, 0);
     let [seconds, nanoseconds] = time.map(|part| u64::try_from(part).expect("a time"));
     Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds)
 }

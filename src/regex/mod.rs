@@ -14,10 +14,10 @@
 //! 2. `exec` walks quickly first: a run of bytes is one step, and ends only where the literal behind it stands. When
 //!    that takes too many steps, it begins again and notes where it has been, which bounds the time.
 //!
-//! Where the time goes in a dry run of `tests/bench` (some 1010 instructions per line, and a sixth of the time is the
+//! Where the time goes in a dry run of `tests/bench` (some 940 instructions per line, and a sixth of the time is the
 //! kernel's, copying the log): a quarter of the instructions find the lines that might concern a rule and count the
-//! others. One line in four or five is left, and takes the rest, some 3,400 instructions each: two fifths to match
-//! the filter, between a quarter and a third to sieve the steps, the rest for the keys' progress and what is made of
+//! others. One line in four or five is left, and takes the rest, some 3,000 instructions each: half of it to match
+//! the filter, a fifth to sieve the steps, the rest for the keys' progress and what is made of
 //! it. `make bench` shows the seconds, `make bench-instructions` counts.
 //!
 //! Text is bytes: a non-ASCII character of a pattern is its UTF-8 bytes, and `.`, `\W` or a negated class match

@@ -135,10 +135,7 @@ impl Sieve {
         let mut at = self.stride - 1;
         let mut found = None;
         // Lines that concern nobody spend their time here.
-        for chunk in text.get(at..)?.chunks(self.stride) {
-            let Some(gram) = chunk.first_chunk() else {
-                break;
-            };
+        while let Some(gram) = text.get(at..at + GRAM).and_then(<[u8]>::first_chunk) {
             let distances = table[slot(*gram)];
             if distances != 0
                 && let Some((place, marks)) = self.known(text, at, distances)
@@ -158,16 +155,15 @@ impl Sieve {
     /// of all.
     #[inline(never)]
     fn known(&self, text: &[u8], at: usize, distances: u8) -> Option<(usize, Marks)> {
-        let mut found = None;
-        for distance in 0..self.stride {
+        let (mut found, mut distances) = (None, distances);
+        while distances != 0 {
             // OK because the distance is less than the stride, and the first place is a stride less one.
-            let tail = at - distance;
-            if distances >> distance & 1 != 0 {
-                let marks = self.marks_at(text, tail);
-                if marks != 0 {
-                    found = Some((tail, marks | found.map_or(0, |(_, before)| before)));
-                }
+            let tail = at - distances.trailing_zeros() as usize;
+            let marks = self.marks_at(text, tail);
+            if marks != 0 {
+                found = Some((tail, marks | found.map_or(0, |(_, before)| before)));
             }
+            distances &= distances - 1;
         }
         found
     }

@@ -10,7 +10,7 @@
 
 use crate::regex::{Marks, Scratch, Sieve};
 use crate::rule::Rule;
-use crate::tracker::{Change, Key, Terms, Tracker};
+use crate::tracker::{Change, Key, Terms, Tracker, hash};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -92,15 +92,14 @@ pub struct Setup {
 pub struct Engine {
     entries: Vec<Entry>,
     scratch: Scratch,
-    outcomes: Vec<Outcome>,
     own_tag: Option<Vec<u8>>,
     seed: u64,
     /// Literals of the filters: a line without any of them concerns no rule.
     filters: Sieve,
     /// Literals of all patterns: one pass over a line tells which of them need not be tried.
     patterns: Sieve,
-    /// What the filters found in the line, as far as they were asked.
-    keys: Vec<Option<Range<usize>>>,
+    /// What the filters found in the line, as far as they were asked: where the key is, and its hash.
+    keys: Vec<Option<(Range<usize>, u32)>>,
 }
 
 impl Engine {
@@ -127,7 +126,6 @@ impl Engine {
         Engine {
             entries,
             scratch: Scratch::new(),
-            outcomes: Vec::new(),
             own_tag: setup.own_id.map(|id| text!("logknockd[{}]:", id)),
             seed: setup.seed,
             filters,
@@ -188,11 +186,7 @@ impl Engine {
     /// Whether `line` is one that this process wrote to the log: the first word of it that ends in a
     /// colon is our syslog tag.
     pub fn is_own(&self, line: &[u8]) -> bool {
-        let Some(own_tag) = &self.own_tag else {
-            return false;
-        };
-        let mut words = line.split(|&byte| byte == b' ');
-        words.find(|word| word.ends_with(b":")) == Some(own_tag)
+        is_tagged(line, self.own_tag.as_deref())
     }
 
     /// A place in `text`, which may be many lines: those that end before it concern no rule. None if that is
@@ -201,68 +195,46 @@ impl Engine {
         self.filters.next(text)
     }
 
-    /// What `line`, which came at `now_ms`, means to each rule whose filter it passes.
-    pub fn line(
-        &mut self,
-        line: &[u8],
+    /// What `line`, which came at `now_ms`, means to each rule whose filter it passes. It counts for a rule when
+    /// the iterator comes to it: go through all.
+    pub fn line<'e>(
+        &'e mut self,
+        line: &'e [u8],
         now_ms: u64,
-    ) -> impl Iterator<Item = (&Rule, Outcome)> + use<'_> {
-        self.outcomes.clear();
-        self.keys.clear();
+    ) -> impl Iterator<Item = (&'e Rule, Outcome)> {
         let seen = self.patterns.marks(line);
-        let mut latest: Option<Key> = None;
-        for index in 0..self.entries.len() {
-            let key = self.key(index, line, seen);
-            self.keys.push(key.clone());
-            let Some(range) = key else {
-                continue;
+        let (seed, own_tag) = (self.seed, self.own_tag.as_deref());
+        let (keys, scratch) = (&mut self.keys, &mut self.scratch);
+        keys.clear();
+        let entries = self.entries.iter_mut().enumerate();
+        entries.filter_map(move |(index, entry)| {
+            // Equal filters are asked once.
+            let known = keys.get(entry.same_filter).cloned();
+            let found = known.unwrap_or_else(|| entry.key(line, seen, seed, scratch));
+            keys.push(found.clone());
+            let (range, hash) = found?;
+            if is_tagged(line, own_tag) {
+                return None;
+            }
+            let meaning = if entry.rule.ignores(line, seen, scratch) {
+                Meaning::Ignored
+            } else {
+                let bytes = line.get(range.clone()).unwrap_or_default();
+                let passed = Passed {
+                    line,
+                    seen,
+                    key: Key { bytes, hash },
+                    now_ms,
+                };
+                entry.meaning(index, &passed, scratch)?
             };
-            if self.is_own(line) {
-                break;
-            }
-            // OK because index is below the length.
-            let entry = &mut self.entries[index];
-            if entry.rule.ignores(line, seen, &mut self.scratch) {
-                self.outcomes.push(Outcome {
-                    rule: index,
-                    key: range,
-                    meaning: Meaning::Ignored,
-                });
-                continue;
-            }
-            let bytes = line.get(range.clone()).unwrap_or_default();
-            let known = latest.filter(|key| key.bytes() == bytes);
-            let key = known.unwrap_or_else(|| Key::new(bytes, self.seed));
-            latest = Some(key);
-            let passed = Passed {
-                line,
-                seen,
-                key,
-                now_ms,
+            let outcome = Outcome {
+                rule: index,
+                key: range,
+                meaning,
             };
-            if let Some(meaning) = entry.meaning(index, &passed, &mut self.scratch) {
-                self.outcomes.push(Outcome {
-                    rule: index,
-                    key: range,
-                    meaning,
-                });
-            }
-        }
-        let entries = &self.entries;
-        let with_rule = |outcome: Outcome| (&entries[outcome.rule].rule, outcome);
-        self.outcomes.drain(..).map(with_rule)
-    }
-
-    /// What the filter of a rule finds in a line; those of the rules before it have been asked.
-    fn key(&mut self, index: usize, line: &[u8], seen: Marks) -> Option<Range<usize>> {
-        let entry = self.entries.get(index)?;
-        if let Some(key) = self.keys.get(entry.same_filter) {
-            return key.clone();
-        }
-        if !entry.rule.filter.may_match(seen) {
-            return None;
-        }
-        entry.rule.key(line, &mut self.scratch)
+            Some((&entry.rule, outcome))
+        })
     }
 }
 
@@ -275,9 +247,25 @@ struct Passed<'l> {
 }
 
 impl Entry {
+    /// What the filter finds in a line in which these literals have been seen.
+    fn key(
+        &self,
+        line: &[u8],
+        seen: Marks,
+        seed: u64,
+        scratch: &mut Scratch,
+    ) -> Option<(Range<usize>, u32)> {
+        let filter = &self.rule.filter;
+        let key = filter
+            .may_match(seen)
+            .then(|| self.rule.key(line, scratch))??;
+        let hash = hash(line.get(key.clone()).unwrap_or_default(), seed);
+        Some((key, hash))
+    }
+
     fn meaning(&mut self, index: usize, passed: &Passed, scratch: &mut Scratch) -> Option<Meaning> {
         self.counters.filtered += 1;
-        if passed.key.bytes().len() > KEY_LIMIT {
+        if passed.key.bytes.len() > KEY_LIMIT {
             return Some(Meaning::KeyTooLong);
         }
         let current = self.current?;
@@ -298,10 +286,16 @@ impl Entry {
         Some(Meaning::Knock(Box::new(Knock {
             rule: index,
             sequence: current,
-            key: passed.key.bytes().to_vec(),
+            key: passed.key.bytes.to_vec(),
             groups: sequence.groups(passed.line, scratch),
         })))
     }
+}
+
+/// Whether the first word of a line that ends in a colon is this one.
+fn is_tagged(line: &[u8], tag: Option<&[u8]>) -> bool {
+    let mut words = line.split(|&byte| byte == b' ');
+    tag.is_some() && words.find(|word| word.ends_with(b":")) == tag
 }
 
 fn terms(rule: &Rule, sequence: usize) -> Terms {

@@ -65,26 +65,11 @@ impl Put for Change {
     }
 }
 
-/// A key as it is looked up: the trackers of all rules share the work of hashing it.
+/// A key as it is looked up, and its [`hash`]: the trackers of all rules share the work of making it.
 #[derive(Clone, Copy)]
 pub struct Key<'k> {
-    bytes: &'k [u8],
-    hash: u32,
-}
-
-impl<'k> Key<'k> {
-    /// `seed` should be a secret, and is the same for all keys of a tracker.
-    pub fn new(bytes: &'k [u8], seed: u64) -> Key<'k> {
-        Key {
-            bytes,
-            hash: hash(bytes, seed),
-        }
-    }
-
-    /// The key itself.
-    pub fn bytes(&self) -> &'k [u8] {
-        self.bytes
-    }
+    pub bytes: &'k [u8],
+    pub hash: u32,
 }
 
 /// "No slot": one more than the largest index, as at most 65535 keys are held.
@@ -383,7 +368,8 @@ impl Tracker {
 
 /// HalfSipHash-1-3 (Aumasson and Bernstein): short, quick on 32-bit processors, and without the seed
 /// nobody can choose keys that fall into one bucket.
-fn hash(key: &[u8], seed: u64) -> u32 {
+/// `seed` should be a secret, and is the same for all keys of a tracker.
+pub fn hash(key: &[u8], seed: u64) -> u32 {
     let (low, high) = (seed as u32, (seed >> 32) as u32);
     let mut state = [low, high, 0x6c79_6765 ^ low, 0x7465_6462 ^ high];
     let mut chunks = key.chunks_exact(4);

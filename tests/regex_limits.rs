@@ -1,5 +1,6 @@
 //! What the limits promise: no pattern is slow to refuse, and none that is accepted is slow to match.
 
+use std::ffi::{c_int, c_long};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -51,11 +52,25 @@ fn largest(family: fn(usize) -> String) -> Regex {
 
 fn best_time(mut run: impl FnMut() -> bool) -> Duration {
     let times = (0..5).map(|_| {
-        let begin = Instant::now();
+        let begin = processor_time();
         assert!(!run(), "these families match no line");
-        begin.elapsed()
+        processor_time() - begin
     });
     times.min().expect("five times")
+}
+
+/// What this thread has had of the processor: what others have had is no fault of a pattern's.
+fn processor_time() -> Duration {
+    unsafe extern "C" {
+        fn clock_gettime(clock: c_int, time: *mut [c_long; 2]) -> c_int;
+    }
+    const CLOCK_THREAD_CPUTIME_ID: c_int = 3;
+    let mut time = [0; 2];
+    // SAFETY: `struct timespec` is two longs on the 64-bit machines that run this test.
+    let answer = unsafe { clock_gettime(CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    assert_eq!(answer, 0);
+    let [seconds, nanoseconds] = time.map(|part| u64::try_from(part).expect("a time"));
+    Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds)
 }
 
 fn lines(length: usize) -> [Vec<u8>; 2] {

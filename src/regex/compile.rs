@@ -22,8 +22,8 @@ const ERR_TOO_LARGE: &str = "pattern is too large (repetitions count as often as
 
 /// States a program may have; each byte of a literal counts as one.
 ///
-/// Measured by `cargo test --release --test regex_limits -- --nocapture`: half of the 50 ms that the worst pattern may
-/// take on the longest line, so that a busy machine keeps the promise too.
+/// Measured by `cargo test --release --test regex_limits -- --nocapture`: two thirds of the 50 ms that the worst pattern
+/// may take on the longest line.
 const MAX_STATES: u16 = 300;
 /// Nodes that are looked at, each as often as it is repeated.
 const MAX_VISITS: u16 = 10_000;
@@ -69,6 +69,30 @@ pub(super) struct Program {
     pub sets: Vec<Set>,
     pub start: Pc,
     pub states: u16,
+}
+
+impl Program {
+    pub fn inst(&self, pc: Pc) -> Option<&Inst> {
+        self.insts.get(usize::from(pc))
+    }
+
+    pub fn set(&self, index: u16) -> &Set {
+        let set = self.sets.get(usize::from(index));
+        set.unwrap_or(&Set::EMPTY)
+    }
+
+    /// The literal that comes next, if nothing but the ends of groups comes before it, and its instruction.
+    pub fn literal(&self, pc: Pc) -> Option<(Pc, &Literal)> {
+        let mut pc = pc;
+        loop {
+            let inst = self.inst(pc)?;
+            match inst.op {
+                Op::Save(_) => pc = inst.next,
+                Op::Literal(index) => return Some((pc, self.literals.get(usize::from(index))?)),
+                _ => return None,
+            }
+        }
+    }
 }
 
 /// Compiles a tree.

@@ -13,9 +13,9 @@
 use alloc::vec::Vec;
 use core::mem::replace;
 
-use super::compile::{Inst, Op, Pc, Program};
+use super::compile::{Op, Pc, Program};
 use super::find::{Literal, find_byte};
-use super::set::{Set, WORD};
+use super::set::WORD;
 use super::tree::Look;
 
 /// Value of a slot that was not set.
@@ -109,15 +109,18 @@ impl Scratch {
             steps: steps.unwrap_or(usize::MAX),
             line: (1, 0),
         };
-        let mut next = walk.next_start(0);
-        while let Some(start) = next {
-            if walk.matches(start) {
+        let mut from = 0;
+        while let Some((start, point)) = walk.next_start(from) {
+            if let Some(end) = walk.end(point) {
+                if let [first, second, ..] = &mut self.slots[..] {
+                    (*first, *second) = (start, end);
+                }
                 return Some(true);
             }
             if walk.steps == 0 {
                 return None;
             }
-            next = walk.next_start(start + 1);
+            from = start + 1;
         }
         Some(false)
     }
@@ -135,88 +138,116 @@ struct Walk<'t> {
 }
 
 impl Walk<'_> {
-    /// The first place not before `at` where a match could start.
-    fn next_start(&mut self, at: usize) -> Option<usize> {
+    /// The first place not before `from` where a match could start, and where to go on from there.
+    fn next_start(&mut self, from: usize) -> Option<(usize, Point)> {
+        let pc = self.program.start;
         if self.quick {
-            if let Some(literal) = self.literal(self.program.start) {
-                let found = literal.first(self.text, at);
-                self.spend(found.unwrap_or(self.text.len()).saturating_sub(at));
-                return found;
+            if let Some((of, literal)) = self.program.literal(pc) {
+                let start = literal.first(self.text, from)?;
+                self.spend(start - from);
+                return Some((start, self.past(pc, of, literal, start)));
             }
-            if let Some(Op::Look(Look::TextStart)) = self.inst(self.program.start).map(|i| i.op) {
-                return (at == 0).then_some(0);
+            if from > 0 && matches!(self.program.inst(pc)?.op, Op::Look(Look::TextStart)) {
+                return None;
             }
         }
-        (at <= self.text.len()).then_some(at)
+        (from <= self.text.len()).then_some((from, Point::consumed(pc, from)))
     }
 
-    fn inst(&self, pc: Pc) -> Option<&Inst> {
-        self.program.insts.get(usize::from(pc))
-    }
-
-    /// The literal that comes next, if nothing but the ends of groups comes before it.
-    fn literal(&self, pc: Pc) -> Option<&Literal> {
-        let mut pc = pc;
-        loop {
-            let inst = self.inst(pc)?;
-            match inst.op {
-                Op::Save(_) => pc = inst.next,
-                Op::Literal(index) => return self.program.literals.get(usize::from(index)),
-                _ => return None,
-            }
+    /// Goes on at `pc`, where the literal of the instruction `of` is known to stand.
+    fn past(&self, pc: Pc, of: Pc, literal: &Literal, at: usize) -> Point {
+        match self.program.inst(pc) {
+            Some(inst) if pc == of => Point::consumed(inst.next, at + literal.bytes.len()),
+            _ => Point::consumed(pc, at),
         }
     }
 
-    fn set(&self, index: u16) -> &Set {
-        self.program
-            .sets
-            .get(usize::from(index))
-            .unwrap_or(&Set::EMPTY)
-    }
-
-    #[inline(always)]
     fn spend(&mut self, steps: usize) {
         self.steps = self.steps.saturating_sub(steps);
     }
 
-    /// Whether a match starts here; then its slots are set.
-    fn matches(&mut self, start: usize) -> bool {
-        let mut point = Point {
-            pc: self.program.start,
-            fresh: 0,
-            at: start,
-        };
+    /// Where the match ends that goes on here.
+    fn end(&mut self, from: Point) -> Option<usize> {
+        let Point {
+            mut pc,
+            mut fresh,
+            mut at,
+        } = from;
         loop {
-            let Some(inst) = self.inst(point.pc).copied() else {
-                return false;
-            };
+            let inst = self.program.inst(pc)?;
             self.spend(1);
             if self.steps == 0 {
-                return false;
+                return None;
             }
-            let onward = match self.is_new(inst.state + point.fresh, point.at) {
-                true if matches!(inst.op, Op::Match) => {
-                    if let [first, second, ..] = &mut self.scratch.slots[..] {
-                        (*first, *second) = (start, point.at);
+            if self.quick || self.is_new(inst.state + fresh, at) {
+                let here = Point { pc, fresh, at };
+                pc = inst.next;
+                let fits = match inst.op {
+                    Op::Literal(index) => {
+                        let literal = self.program.literals.get(usize::from(index))?;
+                        (fresh, at) = (0, at + literal.bytes.len());
+                        literal.is_at(self.text, here.at)
                     }
-                    return true;
+                    Op::Set(set) => {
+                        (fresh, at) = (0, at + 1);
+                        self.is_member(set, here.at)
+                    }
+                    Op::Run { set, .. } if self.quick => {
+                        let end = self.extent(set, at);
+                        let choice = end > at && !self.is_definite(set, inst.next);
+                        if choice {
+                            self.scratch.choices.push(Choice::Run(here, end));
+                        } else if end > at {
+                            (fresh, at) = (0, end);
+                        }
+                        !choice
+                    }
+                    Op::Run { set, greedy } => {
+                        if self.is_member(set, at) {
+                            let more = Point::consumed(here.pc, at + 1);
+                            let mut other = more;
+                            if greedy {
+                                other = Point { pc, ..here };
+                                Point { pc, fresh, at } = more;
+                            }
+                            self.scratch.choices.push(Choice::Try(other));
+                        }
+                        true
+                    }
+                    Op::Look(look) => holds(look, self.text, at),
+                    Op::Save(slot) => {
+                        if let Some(place) = self.scratch.slots.get_mut(usize::from(slot)) {
+                            let value = replace(place, at);
+                            self.scratch.choices.push(Choice::Restore { slot, value });
+                        }
+                        true
+                    }
+                    Op::Split(pc) => {
+                        self.scratch.choices.push(Choice::Try(Point { pc, ..here }));
+                        true
+                    }
+                    Op::Enter => {
+                        fresh += 1;
+                        true
+                    }
+                    Op::Leave(out) => {
+                        if fresh > 0 {
+                            (pc, fresh) = (out, fresh - 1);
+                        }
+                        true
+                    }
+                    Op::Match => return Some(at),
+                };
+                if fits {
+                    continue;
                 }
-                true => self.follow(inst, point),
-                false => None,
-            };
-            point = match onward.or_else(|| self.resume()) {
-                Some(point) => point,
-                None => return false,
-            };
+            }
+            Point { pc, fresh, at } = self.go_back()?;
         }
     }
 
     /// Whether no path has been here before, as far as that is noted.
-    #[inline(always)]
     fn is_new(&mut self, state: u16, at: usize) -> bool {
-        if self.quick {
-            return true;
-        }
         let bit = at * usize::from(self.program.states) + usize::from(state);
         let Some(word) = self.scratch.visited.get_mut(bit / 32) else {
             return false;
@@ -226,89 +257,23 @@ impl Walk<'_> {
         *word != before
     }
 
-    /// Where an instruction leads, leaving behind what else there is to try.
-    #[inline(always)]
-    fn follow(&mut self, inst: Inst, point: Point) -> Option<Point> {
-        let Point { fresh, at, .. } = point;
-        let next = Point {
-            pc: inst.next,
-            ..point
-        };
-        match inst.op {
-            Op::Literal(index) => {
-                let literal = self.program.literals.get(usize::from(index))?;
-                let end = at + literal.bytes.len();
-                literal
-                    .is_at(self.text, at)
-                    .then_some(Point::consumed(inst.next, end))
-            }
-            Op::Set(set) => {
-                let byte = *self.text.get(at)?;
-                self.set(set)
-                    .contains(byte)
-                    .then_some(Point::consumed(inst.next, at + 1))
-            }
-            Op::Run { set, .. } if self.quick => self.run(set, point, next),
-            Op::Run { set, greedy } => {
-                let byte = self.text.get(at);
-                if byte.is_none_or(|byte| !self.set(set).contains(*byte)) {
-                    return Some(next);
-                }
-                let more = Point::consumed(point.pc, at + 1);
-                let (first, second) = if greedy { (more, next) } else { (next, more) };
-                self.scratch.choices.push(Choice::Try(second));
-                Some(first)
-            }
-            Op::Look(look) => holds(look, self.text, at).then_some(next),
-            Op::Save(slot) => {
-                if let Some(place) = self.scratch.slots.get_mut(usize::from(slot)) {
-                    let value = replace(place, at);
-                    self.scratch.choices.push(Choice::Restore { slot, value });
-                }
-                Some(next)
-            }
-            Op::Split(second) => {
-                let second = Point {
-                    pc: second,
-                    ..point
-                };
-                self.scratch.choices.push(Choice::Try(second));
-                Some(next)
-            }
-            Op::Enter => Some(Point {
-                fresh: fresh + 1,
-                ..next
-            }),
-            Op::Leave(_) if fresh == 0 => Some(next),
-            Op::Leave(out) => Some(Point {
-                pc: out,
-                fresh: fresh - 1,
-                at,
-            }),
-            Op::Match => None,
-        }
+    fn is_member(&self, set: u16, at: usize) -> bool {
+        let byte = self.text.get(at);
+        byte.is_some_and(|byte| self.program.set(set).contains(*byte))
     }
 
-    /// Takes a whole run, to where it must end or to a choice of ends.
-    fn run(&mut self, set: u16, point: Point, next: Point) -> Option<Point> {
-        let high = self.extent(set, point.at);
-        let literal = self.literal(next.pc);
-        let first = literal.and_then(|literal| literal.bytes.first());
-        if first.is_none_or(|byte| self.set(set).contains(*byte)) && high > point.at {
-            self.scratch.choices.push(Choice::Run(point, high));
-            return None;
-        }
-        Some(match high > point.at {
-            true => Point::consumed(next.pc, high),
-            false => next,
-        })
+    /// Whether a run of a set can only end where it must: what follows cannot begin inside it.
+    fn is_definite(&self, set: u16, next: Pc) -> bool {
+        let literal = self.program.literal(next);
+        let first = literal.and_then(|(_, literal)| literal.bytes.first());
+        first.is_some_and(|byte| !self.program.set(set).contains(*byte))
     }
 
     /// Where a run that begins here ends at the latest.
     fn extent(&mut self, set: u16, at: usize) -> usize {
         let rest = self.text.get(at..).unwrap_or_default();
         if set != 0 {
-            let members = self.set(set);
+            let members = self.program.set(set);
             let length = rest.iter().position(|byte| !members.contains(*byte));
             let length = length.unwrap_or(rest.len());
             self.spend(length);
@@ -323,7 +288,7 @@ impl Walk<'_> {
     }
 
     /// Goes back to the latest choice.
-    fn resume(&mut self) -> Option<Point> {
+    fn go_back(&mut self) -> Option<Point> {
         loop {
             match self.scratch.choices.pop()? {
                 Choice::Try(point) => return Some(point),
@@ -344,38 +309,41 @@ impl Walk<'_> {
     /// Ends a run at the best of the places up to `high`, and leaves the others behind.
     fn end_run(&mut self, point: Point, high: usize) -> Option<Point> {
         let Point { pc, fresh, at } = point;
-        let inst = *self.inst(pc)?;
+        let inst = self.program.inst(pc)?;
         let Op::Run { greedy, .. } = inst.op else {
             return None;
         };
-        let literal = self.literal(inst.next);
-        let end = match (literal, greedy) {
-            (None, true) => Some(high),
-            (None, false) => Some(at),
-            (Some(literal), true) => literal.last(self.text, at, high),
-            (Some(literal), false) => {
+        let literal = self.program.literal(inst.next);
+        let end = match literal {
+            None if greedy => Some(high),
+            None => Some(at),
+            Some((_, literal)) if greedy => literal.last(self.text, at, high),
+            Some((_, literal)) => {
                 let text = self.text.get(..high + literal.bytes.len());
                 literal.first(text.unwrap_or(self.text), at)
             }
         };
-        let passed = match (end, greedy) {
-            (None, _) => high - at,
-            (Some(end), true) => high - end,
-            (Some(end), false) => end - at,
-        };
-        self.spend(passed);
+        self.spend(match end {
+            None => high - at,
+            Some(end) if greedy => high - end,
+            Some(end) => end - at,
+        });
         let end = end?;
-        // Behind the first place something has been consumed.
-        let stale = Point::consumed(pc, end + 1);
-        match greedy {
-            true if end > at => self.scratch.choices.push(Choice::Run(point, end - 1)),
-            false if end < high => self.scratch.choices.push(Choice::Run(stale, high)),
-            _ => {}
+        if greedy && end > at {
+            self.scratch.choices.push(Choice::Run(point, end - 1));
+        } else if !greedy && end < high {
+            // Behind the first place something has been consumed.
+            let shortest = Point::consumed(pc, end + 1);
+            self.scratch.choices.push(Choice::Run(shortest, high));
         }
-        Some(Point {
-            pc: inst.next,
-            fresh: if end > at { 0 } else { fresh },
-            at: end,
+        Some(match literal {
+            Some((of, literal)) => self.past(inst.next, of, literal, end),
+            None if end > at => Point::consumed(inst.next, end),
+            None => Point {
+                pc: inst.next,
+                fresh,
+                at,
+            },
         })
     }
 }

@@ -3,17 +3,12 @@
 //! Its rarest byte is sought, and where that is found the rest is compared: logs are full of small letters and blanks,
 //! and one capital or digit tells more than the beginning does.
 //!
-//! Forwards this is the C library's `memchr`, behind the safe function that borrows it: the one thing the pure half of
-//! the program takes from the other, because no code of ours is as fast and as small. Backwards a machine word is
-//! looked at at a time: musl's `memrchr` looks at bytes.
+//! That is the C library's `memchr` and `memrchr`, behind the safe functions that borrow them: the one thing the pure
+//! half of the program takes from the other, because no code of ours is as fast and as small.
 
 use alloc::vec::Vec;
 
-pub(super) use crate::sys::find_byte;
-
-const WORD: usize = size_of::<usize>();
-const LOW: usize = usize::MAX / 255;
-const HIGH: usize = LOW << 7;
+pub(super) use crate::sys::{find_byte, find_last_byte};
 
 /// A literal to look for; not empty.
 pub(super) struct Literal {
@@ -38,8 +33,14 @@ impl Literal {
     }
 
     pub fn is_at(&self, text: &[u8], at: usize) -> bool {
-        text.get(at..)
-            .is_some_and(|rest| rest.starts_with(&self.bytes))
+        let there = text.get(at..).and_then(|rest| rest.get(..self.bytes.len()));
+        // Not `==`: that is a call, and mostly the first byte is wrong.
+        there.is_some_and(|there| {
+            there
+                .iter()
+                .zip(&self.bytes)
+                .all(|(one, other)| one == other)
+        })
     }
 
     /// The first place not before `from` where it stands.
@@ -59,7 +60,7 @@ impl Literal {
         let end = (to + self.rare_at + 1).min(text.len());
         let mut places = text.get(from + self.rare_at..end)?;
         loop {
-            let at = find_last(places, self.rare)?;
+            let at = find_last_byte(places, self.rare)?;
             if self.is_at(text, from + at) {
                 return Some(from + at);
             }
@@ -68,25 +69,11 @@ impl Literal {
     }
 }
 
-/// The last place of a byte.
-fn find_last(text: &[u8], byte: u8) -> Option<usize> {
-    let mut end = text.len();
-    for word in text.as_rchunks::<WORD>().1.iter().rev() {
-        let word = usize::from_ne_bytes(*word) ^ (LOW * usize::from(byte));
-        // A byte is zero where the one sought stands; only then is one's top bit left.
-        if word.wrapping_sub(LOW) & !word & HIGH != 0 {
-            break;
-        }
-        end -= WORD;
-    }
-    text.get(..end)?.iter().rposition(|&found| found == byte)
-}
+/// Bytes of which logs of firewalls and servers are full, the worst first.
+const COMMON: &[u8] = b" 0123456789.:=-eatnoirsdlc/[]TPSDORmhuCEpNILbAfgwyvkMFx";
 
-/// How much a byte tells, by rough classes: words and blanks fill every line, capitals and numbers single a line out.
-pub(super) fn rarity(byte: u8) -> u32 {
-    match byte {
-        b' ' => 0,
-        b'a'..=b'z' | b'=' | b'.' | b':' => 1,
-        _ => 2,
-    }
+/// How rare a byte is, the rarest ranking highest.
+fn rarity(byte: u8) -> usize {
+    let rank = COMMON.iter().position(|&common| common == byte);
+    rank.unwrap_or(COMMON.len())
 }

@@ -1,37 +1,28 @@
-//! The literal that tells most about a pattern: a text without it has no match.
+//! The literals without which a text has no match.
 //!
 //! The one idea: the literal runs of a pattern that no alternative and no quantifier can leave out stand in every
 //! match.
 
 use alloc::vec::Vec;
 
-use super::find::rarity;
 use super::tree::Node;
 
-/// The literals of two bytes or more that stand in every match, in the order of the pattern.
-pub(super) fn literals(node: &Node) -> Vec<Vec<u8>> {
-    let mut collector = Collector {
-        literals: Vec::new(),
-        run: Vec::new(),
-    };
+/// The literals of more than one byte that stand in every match, in the order of the pattern.
+pub(super) fn required(node: &Node) -> Vec<Vec<u8>> {
+    let mut collector = Collector::default();
     collector.visit(node);
     collector.cut();
     collector.literals
 }
 
-/// The one of them that tells most; of equals the last, for patterns go from the general to the particular. Empty if
-/// there is none.
-pub(super) fn telling(node: &Node) -> Vec<u8> {
-    let (mut best, mut most) = (Vec::new(), 0);
-    for literal in literals(node) {
-        let weight: u32 = literal.iter().map(|byte| rarity(*byte)).sum();
-        if weight >= most {
-            (best, most) = (literal, weight);
-        }
-    }
-    best
+/// The literal that tells most; of equals the last, for patterns go from the general to the particular. Empty if there
+/// is none.
+pub(super) fn telling(literals: &[Vec<u8>]) -> &[u8] {
+    let told = |literal: &&Vec<u8>| literal.iter().map(|byte| weight(*byte)).sum::<u32>();
+    literals.iter().max_by_key(told).map_or(&[], Vec::as_slice)
 }
 
+#[derive(Default)]
 struct Collector {
     literals: Vec<Vec<u8>>,
     /// The literal that the latest nodes make.
@@ -60,5 +51,14 @@ impl Collector {
         if run.len() > 1 {
             self.literals.push(run);
         }
+    }
+}
+
+/// How much a byte tells, by rough classes: words and blanks fill every line, capitals and numbers single a line out.
+fn weight(byte: u8) -> u32 {
+    match byte {
+        b' ' => 0,
+        b'a'..=b'z' | b'=' | b'.' | b':' => 1,
+        _ => 2,
     }
 }

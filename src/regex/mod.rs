@@ -1,27 +1,24 @@
 //! Regular expressions: what Python's `re.search` finds, in time proportional to the line.
 //!
 //! Guarantees: where a pattern compiles, it finds in ASCII text exactly what Python 3.11 finds, all groups
-//! included; on any text its cost is at most (size of program) × (length of text), and the size has a limit that
-//! keeps the worst pattern on a line of 8 KiB below 50 ms. (About 25 ms for the worst families of
-//! `tests/regex_limits.rs`, built for size, on a 2020s x86-64 core.)
+//! included; on any text its cost is at most (states of the program) × (length of text), and the size has a limit that
+//! keeps the worst pattern on a line of 8 KiB below 50 ms. (About 30 ms for the worst families of
+//! `tests/regex_limits.rs`, on a busy 2020s x86-64 core.)
 //!
 //! One stage per file: `parse` and `escape` (pattern to `tree`), `compile` (tree to program), `exec` (program and
-//! text to match); `set` is the classes. The program finds everything; the other files find the same sooner, each
-//! sure of its answer or passing the question on:
+//! text to match); `set` is the classes. The rest saves work:
 //!
-//! 1. `sieve`: which patterns might match, or where in a buffer a line is that one might match. A pass over the text
-//!    that looks up every sixth byte.
-//! 2. `chain`: the match itself, if the pattern is literals and runs of single bytes in a row, by searching the text
-//!    for the literals with `find`. It gives up when it takes too many steps.
-//! 3. `literal`: texts and places that need no program, for lack of a literal.
-//! 4. `exec`: the rest.
+//! 1. `sieve`: which patterns might match, or where in a buffer a line is that one might match, by the literals that
+//!    `literal` finds in a pattern. One pass over the text that looks up every sixth byte or so; a single literal is
+//!    left to the C library's search for its rarest byte (`find`).
+//! 2. `exec` walks quickly first: a run of bytes is one step, and ends only where the literal behind it stands. When
+//!    that takes too many steps, it begins again and notes where it has been, which bounds the time.
 //!
-//! Where the time goes in a dry run of `tests/bench` (some 1350 instructions per line; a fifth of the time is the
-//! kernel's, copying the log): 20 % of the instructions look for lines that might concern a rule, 10 % count the
-//! others. One line in four or five is left, and takes the remaining 70 %: half of it to match the filter (that is to
-//! find four literals and the end of the line, a word at a time), a quarter to sieve the steps, a quarter for the
-//! keys' progress and what is made of it. By the program alone, the same took thirty times as long.
-//! `make bench` shows the seconds, `make bench-instructions` counts.
+//! Where the time goes in a dry run of `tests/bench` (some 940 instructions per line, and a sixth of the time is the
+//! kernel's, copying the log): a quarter of the instructions find the lines that might concern a rule and count the
+//! others. One line in four or five is left, and takes the rest, some 3,000 instructions each: half of it to match
+//! the filter, a fifth to sieve the steps, the rest for the keys' progress and what is made of
+//! it. `make bench` shows the seconds, `make bench-instructions` counts.
 //!
 //! Text is bytes: a non-ASCII character of a pattern is its UTF-8 bytes, and `.`, `\W` or a negated class match
 //! one byte, so a character of a UTF-8 text may take several of them. Everything else is refused with the
@@ -54,8 +51,8 @@ pub struct Regex {
     program: Program,
     /// Whether to try the quick way first.
     quick: bool,
-    /// The literal a [`Sieve`] looks for.
-    telling: Vec<u8>,
+    /// What stands in every match, in the order of the pattern.
+    literals: Vec<Vec<u8>>,
     begins_firmly: bool,
     /// What a [`Sieve`] must have seen in a text that matches.
     mark: Marks,
@@ -79,13 +76,13 @@ impl Regex {
     /// What Python rejects, what linear time rules out, and what is too large or too deep.
     pub fn new(pattern: &str) -> Result<Regex, Error> {
         let parsed = parse::parse(pattern)?;
-        let telling = literal::telling(&parsed.node);
+        let literals = literal::required(&parsed.node);
         Ok(Regex {
             pattern: String::from(pattern),
             program: compile::compile(&parsed.node)?,
             quick: true,
-            mark: sieve::mark(&telling),
-            telling,
+            mark: sieve::mark(literal::telling(&literals)),
+            literals,
             begins_firmly: parsed.node.begins_firmly() == Some(true),
             group_count: parsed.group_count,
             names: parsed.names,
@@ -128,10 +125,9 @@ impl Regex {
         &self.names
     }
 
-    /// Literals that stand in every match, in this order. They are not kept, but read from the pattern again.
-    pub fn literals(&self) -> Vec<Vec<u8>> {
-        let parsed = parse::parse(&self.pattern);
-        parsed.map_or(Vec::new(), |parsed| literal::literals(&parsed.node))
+    /// Literals that stand in every match, in this order: a text without one of them is turned away at once.
+    pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
+        self.literals.iter().map(Vec::as_slice)
     }
 
     /// False if a text in which a [`Sieve`] for this pattern has seen these literals has no match.

@@ -12,11 +12,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Regex;
+use super::find::Literal;
+use super::literal;
 
 /// Bytes that are looked up together.
 const GRAM: usize = 4;
 /// Every how many bytes a gram is looked up, at the least and at the most.
-const STRIDES: core::ops::RangeInclusive<usize> = 3..=8;
+const STRIDES: core::ops::RangeInclusive<usize> = GRAM..=8;
 /// Shorter literals are not sought.
 const MIN_LITERAL: usize = *STRIDES.start() + GRAM - 1;
 /// More are not sought: comparing with each of them would take too long where they resemble the text.
@@ -30,7 +32,7 @@ pub type Marks = u64;
 
 /// The telling literals of many patterns.
 pub struct Sieve {
-    literals: Vec<Literal>,
+    literals: Vec<Sought>,
     /// For each gram, how far behind the place where a tail begins it stands, one bit for each distance; zero for most.
     distances: Vec<u8>,
     /// Every how many bytes a gram is looked up.
@@ -41,8 +43,8 @@ pub struct Sieve {
     blind: bool,
 }
 
-struct Literal {
-    bytes: Vec<u8>,
+struct Sought {
+    literal: Literal,
     /// Where the part begins whose grams are in the table.
     tail: usize,
     /// The last gram, which tells literals apart that begin alike.
@@ -70,17 +72,18 @@ impl Sieve {
             blind: false,
         };
         for pattern in patterns {
-            sieve.add(&pattern.telling, pattern.mark);
+            sieve.add(literal::telling(&pattern.literals), pattern.mark);
         }
-        for literal in &mut sieve.literals {
+        for sought in &mut sieve.literals {
+            let bytes = &sought.literal.bytes;
             // OK because no literal is so short that a stride would leave one out.
-            literal.tail = literal.bytes.len() - (sieve.stride + GRAM - 1);
-            let grams = literal.bytes.windows(GRAM).skip(literal.tail);
+            sought.tail = bytes.len() - (sieve.stride + GRAM - 1);
+            let grams = bytes.windows(GRAM).skip(sought.tail);
             for (distance, gram) in grams.enumerate() {
                 let Some(gram) = gram.first_chunk() else {
                     break;
                 };
-                literal.end = *gram;
+                sought.end = *gram;
                 if let Some(distances) = sieve.distances.get_mut(slot(*gram)) {
                     *distances |= 1 << distance;
                 }
@@ -90,7 +93,11 @@ impl Sieve {
     }
 
     fn add(&mut self, bytes: &[u8], mark: Marks) {
-        if self.literals.iter().any(|known| known.bytes == bytes) {
+        if self
+            .literals
+            .iter()
+            .any(|known| known.literal.bytes == bytes)
+        {
             return;
         }
         if mark == 0 || self.literals.len() >= MAX_LITERALS {
@@ -99,8 +106,8 @@ impl Sieve {
             return;
         }
         self.stride = self.stride.min(bytes.len() + 1 - GRAM);
-        self.literals.push(Literal {
-            bytes: bytes.to_vec(),
+        self.literals.push(Sought {
+            literal: Literal::new(bytes.to_vec()),
             tail: 0,
             end: [0; GRAM],
             mark,
@@ -109,49 +116,56 @@ impl Sieve {
 
     /// A place in the first literal there is; a line that ends before it matches none of the patterns.
     pub fn next(&self, text: &[u8]) -> Option<usize> {
-        if self.blind {
-            return Some(0);
+        match &self.literals[..] {
+            _ if self.blind => Some(0),
+            [only] => only.literal.first(text, 0),
+            _ => self.scan(text, false).map(|(place, _)| place),
         }
-        self.find(text, 0).map(|(place, _)| place)
     }
 
     /// The marks of all literals in a line. A pattern whose mark is not among them has no match in it.
     pub fn marks(&self, line: &[u8]) -> Marks {
-        let mut marks = self.unsought;
-        let mut at = 0;
-        while let Some((place, mark)) = self.find(line, at) {
-            marks |= mark;
-            at = place + 1;
-        }
-        marks
+        let found = self.scan(line, true);
+        self.unsought | found.map_or(0, |(_, marks)| marks)
     }
 
-    /// The first place not before `at` where tails of literals begin, and their marks.
-    fn find(&self, text: &[u8], at: usize) -> Option<(usize, Marks)> {
+    /// A place where the tail of a literal begins, and the marks of those found: all, or those of the first place.
+    fn scan(&self, text: &[u8], all: bool) -> Option<(usize, Marks)> {
         let table = self.distances.first_chunk::<SLOTS>()?;
-        let mut at = at + self.stride - 1;
-        loop {
-            // Lines that concern nobody spend their time here.
-            let mut distances = loop {
-                let distances = table[slot(*text.get(at..)?.first_chunk()?)];
-                if distances != 0 {
-                    break distances;
+        let mut at = self.stride - 1;
+        let mut found = None;
+        // Lines that concern nobody spend their time here.
+        while let Some(gram) = text.get(at..at + GRAM).and_then(<[u8]>::first_chunk) {
+            let distances = table[slot(*gram)];
+            if distances != 0
+                && let Some((place, marks)) = self.known(text, at, distances)
+            {
+                let before = found.map_or(0, |(_, before)| before);
+                found = Some((place, before | marks));
+                if !all {
+                    break;
                 }
-                at += self.stride;
-            };
-            while distances != 0 {
-                // The greatest first: that tail begins first.
-                let distance = distances.ilog2();
-                // OK because the distance is less than the stride.
-                let place = at - distance as usize;
-                let marks = self.marks_at(text, place);
-                if marks != 0 {
-                    return Some((place, marks));
-                }
-                distances ^= 1 << distance;
             }
             at += self.stride;
         }
+        found
+    }
+
+    /// The first of the places that lie at these distances before `at` where tails of literals begin, and the marks
+    /// of all.
+    #[inline(never)]
+    fn known(&self, text: &[u8], at: usize, distances: u8) -> Option<(usize, Marks)> {
+        let (mut found, mut distances) = (None, distances);
+        while distances != 0 {
+            // OK because the distance is less than the stride, and the first place is a stride less one.
+            let tail = at - distances.trailing_zeros() as usize;
+            let marks = self.marks_at(text, tail);
+            if marks != 0 {
+                found = Some((tail, marks | found.map_or(0, |(_, before)| before)));
+            }
+            distances &= distances - 1;
+        }
+        found
     }
 
     /// The marks of the literals whose tails begin here.
@@ -160,15 +174,17 @@ impl Sieve {
         let Some(end) = end.and_then(<[u8]>::first_chunk) else {
             return 0;
         };
-        let stands = |literal: &&Literal| {
-            let begin = tail.checked_sub(literal.tail);
-            literal.end == *end
-                && begin
-                    .and_then(|begin| text.get(begin..))
-                    .is_some_and(|text| text.starts_with(&literal.bytes))
+        // Mostly it was a beginning that many have: comparing with all of them can be saved.
+        let known = self.distances.get(slot(*end));
+        if known.is_none_or(|distances| distances >> (self.stride - 1) & 1 == 0) {
+            return 0;
+        }
+        let stands = |sought: &&Sought| {
+            let begin = tail.checked_sub(sought.tail);
+            sought.end == *end && begin.is_some_and(|begin| sought.literal.is_at(text, begin))
         };
         let here = self.literals.iter().filter(stands);
-        here.fold(0, |marks, literal| marks | literal.mark)
+        here.fold(0, |marks, sought| marks | sought.mark)
     }
 }
 

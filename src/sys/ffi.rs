@@ -271,6 +271,9 @@ pub struct InotifyEvent {
     pub name_length: u32,
 }
 
+/// `memchr` and `memrchr`.
+pub type Search = unsafe extern "C" fn(*const c_void, c_int, usize) -> *const c_void;
+
 #[link(name = "c")]
 unsafe extern "C" {
     pub static environ: *const *const c_char;
@@ -280,6 +283,7 @@ unsafe extern "C" {
     /// The arguments are as wide as a register: `usize` or pointers.
     pub fn syscall(number: c_long, ...) -> c_long;
     pub fn memchr(text: *const c_void, byte: c_int, length: usize) -> *const c_void;
+    pub fn memrchr(text: *const c_void, byte: c_int, length: usize) -> *const c_void;
     pub fn _exit(status: c_int) -> !;
 
     pub fn open(path: *const c_char, flags: c_int, ...) -> c_int;

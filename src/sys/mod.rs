@@ -87,9 +87,19 @@ fn repeat(mut call: impl FnMut() -> c_long) -> Result<usize> {
 
 /// Index of the first `byte` in `text`, by the C library's fast search.
 pub fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
+    find_by(ffi::memchr, text, byte)
+}
+
+/// Index of the last `byte` in `text`.
+pub fn find_last_byte(text: &[u8], byte: u8) -> Option<usize> {
+    find_by(ffi::memrchr, text, byte)
+}
+
+#[inline(always)]
+fn find_by(search: ffi::Search, text: &[u8], byte: u8) -> Option<usize> {
     let start = text.as_ptr();
-    // SAFETY: memchr reads at most `text.len()` bytes of a slice that is borrowed for the call.
-    let found = unsafe { ffi::memchr(start.cast(), c_int::from(byte), text.len()) };
+    // SAFETY: memchr and memrchr read at most `text.len()` bytes of a slice that is borrowed for the call.
+    let found = unsafe { search(start.cast(), c_int::from(byte), text.len()) };
     // OK because a match lies inside the slice, behind its start.
     (!found.is_null()).then(|| found as usize - start as usize)
 }

@@ -156,9 +156,6 @@ macro_rules! say {
     ($log:expr, $level:ident: $($message:tt)+) => {
         $crate::with_parts!([$log.say], ($crate::log::Level::$level), $($message)+)
     };
-    ($log:expr, $level:ident, $($message:tt)+) => {
-        $crate::say!($log, $level: $($message)+)
-    };
 }
 
 /// How long a throttle counts, in milliseconds.

@@ -118,15 +118,6 @@ impl Put for i32 {
     }
 }
 
-/// A name or value in quotes, as `{:?}` puts it.
-pub struct Quoted<T>(pub T);
-
-impl<T: AsRef<[u8]>> Put for Quoted<T> {
-    fn put(&self, out: &mut Vec<u8>) {
-        put_quoted(self.0.as_ref(), out);
-    }
-}
-
 /// Appends `text` in double quotes, its quotes, backslashes and control bytes escaped.
 fn put_quoted(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');

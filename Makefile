@@ -41,7 +41,7 @@ test: build ## formatting, lints, unit, integration and differential tests
 	LOGKNOCKD=target/release/logknockd cargo test --tests
 	tests/soak/checker_test.py
 	tests/soak/soak.py target/release/logknockd --seconds 12
-	tests/soak/leaks.py target/release/logknockd --knocks 2000 --reloads 100 --rotations 100
+	tests/soak/leaks.py target/release/logknockd --knocks 1000 --reloads 100 --rotations 100
 
 soak: build ## knocks, rotation, reloads, kills and floods for half an hour, every command checked
 	@tests/setup test
@@ -51,7 +51,7 @@ leaks: build ## descriptors and memory after 100 000 knocks, 1 000 reloads and 1
 	@tests/setup test
 	@tests/soak/leaks.py target/release/logknockd
 
-flood: build ## floods of full size, every event held to its time (ten minutes, 1 GB of memory)
+flood: build ## floods of full size (a minute), every event held to its time: on an idle machine only
 	@tests/setup test
 	@# In memory, where routers keep the record: otherwise it is the disk that would be measured.
 	TMPDIR=/dev/shm LOGKNOCKD_FLOOD=full LOGKNOCKD=target/release/logknockd \
@@ -68,6 +68,7 @@ ipk: mipsel mips aarch64 ## packages for OpenWrt's opkg: target/ipk/*.ipk, check
 	@cross/check-ipk target/ipk/*.ipk
 
 dist: cross ipk ## what a release is made of, with checksums: target/dist
+	@cross/setup dist
 	@cross/dist $(TARGETS)
 
 test-cross: mipsel mips aarch64 ## unit and integration tests on emulated machines, and ffi.rs against C headers

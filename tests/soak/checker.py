@@ -1,5 +1,6 @@
 """Holds what commands have run against what the model says: none missing, none twice, none out of order, in time."""
 
+import itertools
 from collections import deque
 
 from driven import Wrong
@@ -52,6 +53,7 @@ class Checker:
         self.repeatable = set()
         self.blocked = deque(maxlen=1000)
         self.before = None
+        self.history = deque(maxlen=5000)
         self.late = []
         self.counts = dict.fromkeys(["knocks", "commands", "renewals", "closings", "retries", "undecided"], 0)
 
@@ -66,6 +68,7 @@ class Checker:
         for command in commands:
             self.counts["commands"] += 1
             self.check_alone(command)
+            self.history.append(command)
             if command.event == "close":
                 self.close(command)
             elif command.index == 1:
@@ -135,13 +138,21 @@ class Checker:
             raise Wrong(f"{command} does not close {lease.knock}")
         if lease.tries:
             self.counts["retries"] += 1
-            due = lease.tries[-1].end + 2 ** (len(lease.tries) - 1)
-            self.in_time(command, due - EARLY, due)
+            pause = 2 ** (len(lease.tries) - 1)
+            failed = lease.tries[-1]
+            self.in_time(command, failed.end + pause, self.noticed(failed) + pause)
         lease.tries.append(command)
+
+    def noticed(self, ended):
+        """When the daemon has known that a command had ended, at the latest: when it began another."""
+        later = itertools.dropwhile(lambda command: command is not ended, self.history)
+        next(later)
+        return next(later).begin
 
     def judge_lease(self, lease, now):
         if not lease.tries:
-            if self.lateness(lease.due[1], now) > self.slack:
+            since = max(lease.due[1], self.history[-1].end or 0)
+            if self.lateness(since, now) > self.slack:
                 raise Wrong(f"not closed by {now:.3f}, due at {lease.due[1]:.3f}: {lease.knock}")
             return
         if not lease.judged:
@@ -157,10 +168,35 @@ class Checker:
     def in_time(self, command, earliest, latest):
         if command.begin < earliest - EARLY:
             raise Wrong(f"{command} is early, due from {earliest:.3f} to {latest:.3f}")
-        late = self.lateness(latest, command.begin)
+        before = self.between(latest, command)
+        late = self.longest_pause(latest, before, command.begin)
         if late > self.slack:
-            raise Wrong(f"{command} is late by {late:.3f} s, due from {earliest:.3f} to {latest:.3f}")
+            raise Wrong(f"{command} waited {late:.3f} s for nothing, due from {earliest:.3f} to {latest:.3f}")
+        self.check_precedence(before, command)
         return late
+
+    def between(self, due, command):
+        """The commands that began after `due` and before `command`."""
+        earlier = itertools.takewhile(lambda other: other is not command, self.history)
+        return [other for other in earlier if other.begin > due]
+
+    def longest_pause(self, due, commands, end):
+        """The longest time after `due` in which nothing ran although it could. Commands run one at a time."""
+        ends = [c.end or c.begin for c in self.history if c.begin <= due][-1:]
+        ends += [c.end or c.begin for c in commands]
+        begins = [c.begin for c in commands] + [end]
+        return max(self.lateness(max(due, ended), begin) for ended, begin in zip([due, *ends][-len(begins) :], begins))
+
+    def check_precedence(self, before, command):
+        """Closing waits for what else closes, for its own rule's commands, and for what runs already."""
+        others = []
+        for other in before:
+            if other.event == "close" or other.rule == command.rule:
+                others = []
+            elif other.index == 1:
+                others.append(other)
+        if len(others) > 1:
+            raise Wrong(f"{command} waited for {len(others)} that open for other rules, such as {others[-1]}")
 
     def lateness(self, due, time):
         """How much later than `due`, without the time in which nothing could run."""

@@ -6,6 +6,7 @@ PREFIX = /usr/local
 DESTDIR =
 PROGRAM = target/release/logknockd
 PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
+SECONDS = 1800
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -43,9 +44,9 @@ test: build ## formatting, lints, unit, integration and differential tests
 	tests/soak/soak.py target/release/logknockd --seconds 12
 	tests/soak/leaks.py target/release/logknockd --knocks 1000 --reloads 100 --rotations 100
 
-soak: build ## knocks, rotation, reloads, kills and floods for half an hour, every command checked
+soak: build ## knocks, rotation, reloads, kills, floods for SECONDS (half an hour), every command checked
 	@tests/setup test
-	@tests/soak/soak.py target/release/logknockd --seconds 1800
+	@tests/soak/soak.py target/release/logknockd --seconds $(SECONDS)
 
 leaks: build ## descriptors and memory after 100 000 knocks, 1 000 reloads and 1 000 rotations
 	@tests/setup test

@@ -94,6 +94,17 @@ fn probe(daemon: &mut Daemon, dir: &TempDir, number: usize) -> Delays {
     delays
 }
 
+/// When a probe fails, the daemon may have stopped reading, and the flood would wait for it for ever.
+struct EndOfFlood(u32);
+
+impl Drop for EndOfFlood {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            common::works("sh", &["-c", "kill -KILL $0", &self.0.to_string()]);
+        }
+    }
+}
+
 /// Probes for as long as `flood` goes on in a thread of its own, at least once; checks the delays, and that memory
 /// stays as it is.
 fn endure(name: &str, daemon: &mut Daemon, dir: &TempDir, flood: impl FnOnce() + Send) {
@@ -102,6 +113,7 @@ fn endure(name: &str, daemon: &mut Daemon, dir: &TempDir, flood: impl FnOnce() +
     let mut delays = Delays::new();
     let begun = Instant::now();
     std::thread::scope(|scope| {
+        let _end = EndOfFlood(daemon.pid());
         scope.spawn(|| {
             flood();
             is_over.store(true, Ordering::Release);

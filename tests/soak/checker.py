@@ -4,10 +4,11 @@ import itertools
 from collections import deque
 
 from driven import Wrong
-from rules import SYNC
+from rules import SYNC, Setup
 
 # Commands read the uptime, which is cut to hundredths.
 EARLY = 0.011
+RULES = {rule.name: rule for rule in Setup().rules()}
 
 
 class Command:
@@ -60,8 +61,8 @@ class Checker:
     def outstanding(self):
         return sum(map(len, self.expected.values()))
 
-    def expect(self, log, knock):
-        self.expected[log].append(knock)
+    def expect(self, knock):
+        self.expected[knock.rule.log].append(knock)
 
     def judge(self, commands, now):
         """Judges what has run since the last time. Everything that was written has been taken and done."""
@@ -72,7 +73,7 @@ class Checker:
             if command.event == "close":
                 self.close(command)
             elif command.index == 1:
-                self.open("b" if command.rule in ("door", "solo", "once", "sync-b") else "a", command)
+                self.open(RULES[command.rule].log, command)
         for lease in list(self.leases.values()):
             self.judge_lease(lease, now)
 
@@ -80,10 +81,10 @@ class Checker:
         before, self.before = self.before, command
         if before is None:
             return
-        if before.end is None and not before.option[:4] in ("hold", "shut", "stuc"):
+        if before.end is None and before.option.partition("-")[0] not in ("hold", "shut", "stuck"):
             raise Wrong(f"{command} began while this was running: {before}")
         first, second = [(c.event, c.rule, c.serial, c.index) for c in (before, command)]
-        has_second = first[0] == "open" and first[1] == "plain" and first[3] == 1
+        has_second = first[0] == "open" and first[3] < RULES[first[1]].actions
         if has_second != (second[3] == 2) or has_second and second != (*first[:3], 2):
             raise Wrong(f"{command} does not follow {before}")
 

@@ -21,7 +21,6 @@ Reload = namedtuple("Reload", "kind setup broken meanwhile")
 Stop = namedtuple("Stop", "seconds meanwhile")
 Restart = namedtuple("Restart", "signal lines seconds")
 
-LOGS = {"gate": "a", "quick": "a", "stuck": "a", "yard": "b", "once": "b"}
 KEYS = 40
 LEASE_KEYS = 10
 STRANGERS = 5000

@@ -83,7 +83,7 @@ class Soak:
     def take_pending(self, log, latest, certain=True):
         for line, earliest in log.pending:
             for knock in self.model.take(Taken(line, earliest, latest)):
-                self.checker.expect(log.name, knock._replace(certain=knock.certain and certain))
+                self.checker.expect(knock._replace(certain=knock.certain and certain))
         log.pending = []
 
     def settle(self):

@@ -82,8 +82,8 @@ impl Value {
 ///
 /// # Errors
 ///
-/// The first one, at the byte that cannot be part of any document; when a document ends too early,
-/// at the end of what is there.
+/// Bytes that are not UTF-8. Otherwise the first one, at the byte that cannot be part of any document; when a
+/// document ends too early, at the end of what is there.
 pub fn parse(document: &[u8]) -> Result<Value, Diagnostic> {
     let text = match core::str::from_utf8(document) {
         Ok(text) => text,
@@ -134,31 +134,31 @@ pub fn scaled(number: &str, decimals: i32) -> Option<u64> {
     };
     let (whole, fraction) = split_at_byte(mantissa, b'.').unwrap_or((mantissa, ""));
     let mut value = 0u64;
+    // Places that the digits up to here have and `value` has not: it never ends in 0.
+    let mut places = 0u32;
     for digit in whole.bytes().chain(fraction.bytes()) {
         if !digit.is_ascii_digit() {
             return None;
         }
-        value = value
-            .checked_mul(10)?
-            .checked_add(u64::from(digit - b'0'))?;
+        places = places.checked_add(1)?;
+        if digit != b'0' {
+            value = times_ten(value, places)?.checked_add(u64::from(digit - b'0'))?;
+            places = 0;
+        }
     }
-    let shift = decimals
-        .checked_add(exponent)?
-        .checked_sub(i32::try_from(fraction.len()).ok()?)?;
     if value == 0 {
         return Some(0);
     }
-    // OK because a value that is not 0 leaves its 20 digits, on either side, after as many rounds.
-    for _ in 0..shift {
-        value = value.checked_mul(10)?;
-    }
-    for _ in shift..0 {
-        if !value.is_multiple_of(10) {
-            return None;
-        }
-        value /= 10;
-    }
-    Some(value)
+    let shift = decimals
+        .checked_add(exponent)?
+        .checked_add_unsigned(places)?;
+    let shift = shift.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    times_ten(value, u32::try_from(shift).ok()?)
+}
+
+/// `value` with so many zeros behind it. One that is not 0 is too large after 20 of them, however many there are.
+fn times_ten(value: u64, places: u32) -> Option<u64> {
+    (0..places).try_fold(value, |value, _| value.checked_mul(10))
 }
 
 /// Appends `text` as a JSON string that [`parse`] reads back. Bytes that are not UTF-8, which no JSON

@@ -11,6 +11,7 @@
 //! the end. The source line may hold anything, so nothing of it that a terminal would obey is printed:
 //! control characters and bytes that are not UTF-8 become `?`.
 
+use crate::text::put_escaped;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -28,7 +29,7 @@ const NUMBER_WIDTH: usize = 5;
 pub struct Diagnostic {
     /// Byte offset in the document.
     pub at: usize,
-    /// What is wrong: one line without a newline, what it quotes already escaped.
+    /// What is wrong, in one line. It may quote the document: what a terminal would obey is escaped when shown.
     pub message: Vec<u8>,
 }
 
@@ -37,7 +38,9 @@ impl Diagnostic {
     pub fn render(&self, file: &[u8], document: &[u8], out: &mut Vec<u8>) {
         let place = Place::find(document, self.at);
         put!(out, file, ":", place.number, ":", place.column + 1);
-        put!(out, ": error: ", self.message, "\n");
+        put!(out, ": error: ");
+        put_escaped(&self.message, out);
+        out.push(b'\n');
 
         let mut number = Vec::new();
         put!(&mut number, place.number);
@@ -203,6 +206,14 @@ mod tests {
         let shown = shown(document, at);
         assert!(shown.contains(" | a?[2J?????z\n"), "{shown}");
         assert_eq!(under_caret(&shown), "z");
+    }
+
+    #[test]
+    fn nothing_that_a_message_quotes_is_obeyed() {
+        let mut out = Vec::new();
+        let message = text!("{\x1b[2J\u{9b}\n}");
+        Diagnostic { at: 0, message }.render(b"f", b"x", &mut out);
+        assert!(out.starts_with(b"f:1:1: error: {\\x1b[2J\\xc2\\x9b\\x0a}\n"));
     }
 
     #[test]

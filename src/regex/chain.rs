@@ -15,6 +15,7 @@ use super::exec::holds;
 use super::find::{Needle, find_byte};
 use super::literal::Shortcuts;
 use super::set::Set;
+use super::steps::count;
 use super::tree::{Look, Node, Repeat};
 
 /// Steps for every byte of the text, and for one that is short. A byte that is searched through is a step.
@@ -286,7 +287,7 @@ impl<'t> Walker<'t> {
                 if before != *byte || at < from || at > end {
                     let length = find_byte(*byte, rest).unwrap_or(rest.len());
                     self.until = (at, at + length, *byte);
-                    self.steps = self.steps.saturating_sub(length);
+                    _ = self.spend(length);
                 }
                 self.until.1
             }
@@ -298,7 +299,7 @@ impl<'t> Walker<'t> {
                 {
                     end += 1;
                 }
-                self.steps = self.steps.saturating_sub(end - at);
+                _ = self.spend(end - at);
                 end
             }
         }
@@ -363,6 +364,7 @@ impl<'t> Walker<'t> {
     /// None, and no steps left, if that was too much.
     #[inline(always)]
     fn spend(&mut self, steps: usize) -> Option<()> {
+        count(steps);
         self.steps = self.steps.saturating_sub(steps);
         (self.steps > 0).then_some(())
     }

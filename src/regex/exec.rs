@@ -15,6 +15,7 @@ use super::chain::{Chain, Choice, Walk, Walker};
 use super::compile::{Op, Pc, Program};
 use super::literal::Shortcuts;
 use super::set::WORD;
+use super::steps::count;
 use super::tree::Look;
 
 /// Value of a slot that was not set.
@@ -198,6 +199,7 @@ impl Scratch {
         let byte = search.text.get(at).copied();
         let mut pc = start;
         loop {
+            count(1);
             let mut onward = None;
             match search.program.insts.get(usize::from(pc)) {
                 Some(inst) if self.reach(pc) => {

@@ -9,6 +9,8 @@
 
 use alloc::vec::Vec;
 
+use super::steps::count;
+
 /// Longer literals are cut to this where it is enough to find their beginning.
 pub(super) const MAX_NEEDLE: usize = 32;
 
@@ -57,6 +59,7 @@ impl Needle {
     /// Whether it stands at `at`.
     #[inline(never)]
     pub fn is_at(&self, text: &[u8], at: usize) -> bool {
+        count(1 + self.len() / WORD);
         let [probe, _] = self.probes;
         // The byte that is likely to be wrong first: a call costs more.
         text.get(at + probe.index).copied() == self.bytes.get(probe.index).copied()
@@ -108,6 +111,7 @@ impl Needle {
         let (first, second) = self.probed(text, from, end)?;
         let words = first.as_chunks().0.iter().zip(second.as_chunks().0);
         for (index, (first, second)) in words.enumerate() {
+            count(1);
             let places = self.places(*first, *second);
             if places != 0 {
                 return Some((from + index * WORD, places));
@@ -122,6 +126,7 @@ impl Needle {
         let (first, second) = self.probed(text, from, end)?;
         let words = first.as_rchunks().1.iter().zip(second.as_rchunks().1);
         for (index, (first, second)) in words.rev().enumerate() {
+            count(1);
             let places = self.places(*first, *second);
             if places != 0 {
                 return Some((end - (index + 1) * WORD, places));

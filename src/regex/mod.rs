@@ -36,6 +36,7 @@ mod literal;
 mod parse;
 mod set;
 mod sieve;
+pub mod steps;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -105,6 +106,12 @@ impl Regex {
         self.shortcuts = Shortcuts::none();
         self.mark = 0;
         self.without_chain()
+    }
+
+    /// Number of instructions of its program.
+    #[cfg(feature = "count-steps")]
+    pub fn size(&self) -> usize {
+        self.program.insts.len()
     }
 
     /// The text this was compiled from.

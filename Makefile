@@ -4,6 +4,8 @@
 TARGETS = mipsel mips aarch64 armv7 x86_64
 PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
 
+FUZZ = --seconds 600 --keep ../../target/fuzz/kept
+
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
 
@@ -19,11 +21,22 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
-	shellcheck .ci/run tests/setup tests/demo tests/bench/measure tests/bench/instructions \
+	shellcheck .ci/run tests/setup tests/demo tests/sanitized tests/bench/measure tests/bench/instructions \
 	    cross/setup cross/build cross/cc cross/test cross/check-ipk tests/router/fetch tests/router/run
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
+	cd tests/fuzz && cargo fmt --check && cargo clippy --release -- -D warnings
+	@echo "A short search for inputs that break a promise, always the same:"
+	cd tests/fuzz && cargo run --release --quiet -- --tries 4000
+
+fuzz: ## search for inputs that break a promise, ten minutes for each reader (FUZZ: see tests/fuzz/src/main.rs)
+	@tests/setup test
+	cd tests/fuzz && cargo run --release --quiet -- $(FUZZ)
+
+test-sanitized: ## unit and integration tests under AddressSanitizer (minutes)
+	@tests/setup test
+	@tests/sanitized
 
 cross: $(TARGETS) ## static programs for routers: target/mipsel/logknockd ...; also one by one: make mipsel
 
@@ -63,5 +76,5 @@ bench-instructions: build ## instructions per line of a dry run; fails when they
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build demo test ipk size test-cross test-router measure bench bench-instructions clean \
+.PHONY: help build demo test fuzz test-sanitized ipk size test-cross test-router measure bench bench-instructions clean \
     cross $(TARGETS)

@@ -1,0 +1,250 @@
+//! Regular expressions: all ways to the answer agree, groups lie in the match, and the steps taken are bounded by
+//! the pattern's size times the text's length.
+//!
+//! An input is a pattern, a byte that no UTF-8 has, and texts divided by the same byte.
+
+use super::texts;
+use crate::hunt::Target;
+use logknockd::regex::{Captures, Regex, Scratch, Sieve, steps};
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub const TARGET: Target = Target {
+    name: "regex",
+    seeds,
+    words: &[
+        "(",
+        ")",
+        "(?:",
+        "(?P<n>",
+        "(?i)",
+        "(?s:",
+        "(?m)",
+        "(?-i:",
+        "|",
+        "*",
+        "+",
+        "?",
+        "*?",
+        "{2}",
+        "{1,3}",
+        "{,2}?",
+        "[a-z]",
+        "[^",
+        "]",
+        "\\d",
+        "\\w",
+        "\\s",
+        "\\b",
+        "\\B",
+        "^",
+        "$",
+        "\\A",
+        "\\Z",
+        "\\n",
+        ".*",
+        ".*?",
+        ".+",
+        "[0-9.]+",
+        " SRC=",
+        " DPT=",
+        "drop wan in: ",
+        "PROTO=UDP",
+        "\\x41",
+        "\\101",
+        "\\u00e9",
+        "aaaaaaaaaaaaaaaa",
+        "abababab",
+        "\n",
+        "\u{fc}",
+    ],
+    check,
+    verdict: Some(verdict),
+    remark,
+};
+
+/// No pattern and text may take more steps than this for each instruction and byte.
+const STEPS: usize = 16;
+/// Added to the length of each text: going back is allowed a few steps however short it is.
+const BYTES_MORE: usize = 32;
+const LONGEST_TEXT: usize = 1024;
+
+/// The most steps taken, in hundredths for each instruction and byte: by the program alone, and by all together.
+static WORST: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+fn remark() -> String {
+    let [program, all] = [0, 1].map(|index| WORST[index].load(Ordering::Relaxed) as f64 / 100.0);
+    format!(
+        "; at most {program} steps per instruction and byte by the program, {all} with all that saves time"
+    )
+}
+
+fn seeds() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for row in include_str!("../../../data/regex.tsv").lines() {
+        let fields: Vec<&str> = row.split('\t').collect();
+        seeds.push([fields[0].as_bytes(), b"\xff", fields[1].as_bytes()].concat());
+    }
+    for [pattern, text] in [
+        [
+            "drop wan in: .* SRC=([0-9.]+) .* DPT=1234",
+            "drop wan in: IN=eth1 SRC=198.51.100.7 DST=1 DPT=1234 ",
+        ],
+        ["(a*)*|b", "aaaaab"],
+        ["(?:a?){20}[^a]c", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaa"],
+        [
+            ".*a.*a.*a.*aZ",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ],
+        ["(a+).*?(a+).*?[^ab]", "aaaaaaaaaaaaaaaaaaaaaaaabbbbbbbbbbb"],
+    ] {
+        seeds.extend(
+            texts(&[pattern])
+                .into_iter()
+                .map(|seed| [&seed[..], b"\xff", text.as_bytes()].concat()),
+        );
+    }
+    seeds
+}
+
+/// What each kind of engine makes of a pattern.
+struct Ways {
+    /// All on, without chains, and the program alone.
+    regexes: [Regex; 3],
+    sieve: Sieve,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
+}
+
+fn compile(pattern: &str) -> Option<Ways> {
+    let fast = match Regex::new(pattern) {
+        Ok(regex) => regex,
+        Err(error) => {
+            assert!(
+                pattern.is_char_boundary(error.at),
+                "{} at {}",
+                error.message,
+                error.at
+            );
+            return None;
+        }
+    };
+    assert_eq!(fast.pattern(), pattern);
+    let again = || Regex::new(pattern).ok();
+    let sieve = Sieve::new(&mut [&fast].into_iter());
+    Some(Ways {
+        sieve,
+        regexes: [fast, again()?.without_chain(), again()?.without_shortcuts()],
+    })
+}
+
+fn check(input: &[u8]) {
+    let mut parts = input.split(|&byte| byte == 0xff);
+    let Some(Ok(pattern)) = parts.next().map(str::from_utf8) else {
+        return;
+    };
+    let Some(ways) = compile(pattern) else {
+        return;
+    };
+    for text in parts.take(8) {
+        let text = &text[..text.len().min(LONGEST_TEXT)];
+        check_text(&ways, text);
+        // Lines are stripped, but nobody says so here; and repeating makes places that resemble each other.
+        if !text.is_empty() && text.len() < 64 {
+            check_text(&ways, &text.repeat(LONGEST_TEXT / 2 / text.len()));
+        }
+    }
+}
+
+fn check_text(ways: &Ways, text: &[u8]) {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let [fast, unchained, plain] = &ways.regexes;
+        let expected = find(plain, text, scratch, 0);
+        assert_eq!(
+            find(unchained, text, scratch, 1),
+            expected,
+            "without chains and by the program"
+        );
+        assert_eq!(
+            find(fast, text, scratch, 1),
+            expected,
+            "with chains and by the program"
+        );
+        let seen = ways.sieve.marks(text);
+        if expected.is_some() {
+            assert!(fast.may_match(seen), "sieved out as a line");
+            assert!(ways.sieve.next(text).is_some(), "sieved out of a buffer");
+        }
+    });
+}
+
+type Spans = Option<Vec<Option<(usize, usize)>>>;
+
+fn find(regex: &Regex, text: &[u8], scratch: &mut Scratch, way: usize) -> Spans {
+    steps::take();
+    let found = regex
+        .captures(text, scratch)
+        .map(|captures| spans(&captures));
+    check_steps(regex, text, way);
+    assert_eq!(
+        regex.is_match(text, scratch),
+        found.is_some(),
+        "is_match and captures"
+    );
+    check_steps(regex, text, way);
+    if let Some(groups) = &found {
+        assert_eq!(groups.len(), regex.group_count() + 1);
+        let (start, end) = groups[0].expect("a match is somewhere");
+        assert!(start <= end && end <= text.len());
+        for (first, last) in groups.iter().flatten() {
+            assert!(
+                start <= *first && first <= last && *last <= end,
+                "a group outside the match"
+            );
+        }
+    }
+    found
+}
+
+fn spans(captures: &Captures) -> Vec<Option<(usize, usize)>> {
+    let span = |group| captures.get(group).map(|range| (range.start, range.end));
+    (0..captures.len()).map(span).collect()
+}
+
+fn check_steps(regex: &Regex, text: &[u8], way: usize) {
+    let taken = steps::take();
+    let unit = regex.size() * (text.len() + BYTES_MORE);
+    WORST[way].fetch_max(taken * 100 / unit, Ordering::Relaxed);
+    assert!(
+        taken <= STEPS * unit,
+        "{taken} steps, {} instructions, {} bytes",
+        regex.size(),
+        text.len()
+    );
+}
+
+fn verdict(input: &[u8]) -> String {
+    let mut parts = input.split(|&byte| byte == 0xff);
+    let Some(Ok(pattern)) = parts.next().map(str::from_utf8) else {
+        return "?".into();
+    };
+    let regex = match Regex::new(pattern) {
+        Ok(regex) => regex,
+        Err(error) => return format!("!{}", error.message),
+    };
+    let shown = parts.take(8).map(|text| {
+        let text = &text[..text.len().min(LONGEST_TEXT)];
+        match SCRATCH.with_borrow_mut(|scratch| find(&regex, text, scratch, 1)) {
+            None => "none".into(),
+            Some(groups) => {
+                let span = |span: &Option<(usize, usize)>| {
+                    span.map_or("-".into(), |(start, end)| format!("{start}-{end}"))
+                };
+                groups.iter().map(span).collect::<Vec<String>>().join(" ")
+            }
+        }
+    });
+    shown.collect::<Vec<String>>().join(";")
+}

@@ -2,9 +2,11 @@
 .POSIX:
 
 TARGETS = mipsel mips aarch64 armv7 x86_64
-PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
-
+PREFIX = /usr/local
+DESTDIR =
+PROGRAM = target/release/logknockd
 FUZZ = --seconds 600 --keep ../../target/fuzz/kept
+PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -12,6 +14,17 @@ help: ## show this list
 build: ## build the program for this machine: target/release/logknockd
 	@tests/setup build
 	cargo build --release
+
+install: ## program, manual page and systemd unit to $(DESTDIR)$(PREFIX), after make build
+	@[ -x $(PROGRAM) ] || { echo "First: make build" >&2; exit 1; }
+	install -D -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/sbin/logknockd
+	install -D -m 644 docs/logknockd.8 $(DESTDIR)$(PREFIX)/share/man/man8/logknockd.8
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/logknockd/examples
+	sed 's#@SBIN@#$(PREFIX)/sbin#' cross/systemd/logknockd.service | \
+	    install -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/logknockd.service
+	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/logknockd
+	install -m 644 examples/*.conf examples/*.nft $(DESTDIR)$(PREFIX)/share/doc/logknockd/examples
+	install -m 755 examples/knock $(DESTDIR)$(PREFIX)/share/doc/logknockd/examples
 
 demo: build ## watch the program open and close a door, live, in a few seconds
 	@tests/demo target/release/logknockd
@@ -21,14 +34,32 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
-	shellcheck .ci/run tests/setup tests/demo tests/sanitized tests/bench/measure tests/bench/instructions \
-	    cross/setup cross/build cross/cc cross/test cross/check-ipk tests/router/fetch tests/router/run
+	shellcheck .ci/run examples/knock tests/setup tests/demo tests/sanitized tests/bench/measure \
+	    tests/bench/instructions cross/setup cross/build cross/cc cross/test cross/check-ipk cross/dist \
+	    tests/router/fetch tests/router/run
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
+	tests/soak/checker_test.py
+	tests/soak/soak.py target/release/logknockd --seconds 12
+	tests/soak/leaks.py target/release/logknockd --knocks 2000 --reloads 100 --rotations 100
 	cd tests/fuzz && cargo fmt --check && cargo clippy --release -- -D warnings
 	@echo "A short search for inputs that break a promise, always the same:"
 	cd tests/fuzz && cargo run --release --quiet -- --tries 4000
+
+soak: build ## knocks, rotation, reloads, kills and floods for half an hour, every command checked
+	@tests/setup test
+	@tests/soak/soak.py target/release/logknockd --seconds 1800
+
+leaks: build ## descriptors and memory after 100 000 knocks, 1 000 reloads and 1 000 rotations
+	@tests/setup test
+	@tests/soak/leaks.py target/release/logknockd
+
+flood: build ## floods of full size, every event held to its time (ten minutes, 1 GB of memory)
+	@tests/setup test
+	@# In memory, where routers keep the record: otherwise it is the disk that would be measured.
+	TMPDIR=/dev/shm LOGKNOCKD_FLOOD=full LOGKNOCKD=target/release/logknockd \
+	    cargo test --test floods -- --test-threads=1 --nocapture
 
 fuzz: ## search for inputs that break a promise, ten minutes for each reader (FUZZ: see tests/fuzz/src/main.rs)
 	@tests/setup test
@@ -47,6 +78,9 @@ ipk: mipsel mips aarch64 ## packages for OpenWrt's opkg: target/ipk/*.ipk, check
 	@cross/setup test
 	@cross/ipk $(PACKAGES)
 	@cross/check-ipk target/ipk/*.ipk
+
+dist: cross ipk ## what a release is made of, with checksums: target/dist
+	@cross/dist $(TARGETS)
 
 test-cross: mipsel mips aarch64 ## the integration tests on emulated machines, and ffi.rs against C headers
 	@cross/setup test
@@ -76,5 +110,5 @@ bench-instructions: build ## instructions per line of a dry run; fails when they
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build demo test fuzz test-sanitized ipk size test-cross test-router measure bench bench-instructions clean \
-    cross $(TARGETS)
+.PHONY: help build install demo test soak leaks flood fuzz test-sanitized ipk dist size test-cross test-router \
+    measure bench bench-instructions clean cross $(TARGETS)

@@ -10,7 +10,6 @@ use crate::listing;
 use crate::load::{Purpose, load};
 use crate::log::{Level, Target};
 use crate::sys::fd::{STDERR, STDOUT};
-use crate::text::Quoted;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -73,11 +72,7 @@ pub fn run(arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     let command = match parse(arguments) {
         Ok(command) => command,
         Err(message) => {
-            complain(&text!(
-                "logknockd: ",
-                message,
-                "\nTry 'logknockd --help'.\n"
-            ));
+            complain(&text!("logknockd: {}\nTry 'logknockd --help'.\n", message));
             return USAGE;
         }
     };
@@ -120,7 +115,7 @@ fn look(command: &Command, what: impl FnOnce(Config) -> Result<Vec<u8>, Vec<u8>>
     match what(config) {
         Ok(answer) => print(&answer),
         Err(message) => {
-            complain(&text!("logknockd: ", message, "\n"));
+            complain(&text!("logknockd: {}\n", message));
             FAILED
         }
     }
@@ -130,7 +125,7 @@ fn print(text: &[u8]) -> u8 {
     match STDOUT.write_all(text) {
         Ok(()) => FINE,
         Err(errno) => {
-            complain(&text!("logknockd: standard output: ", errno, "\n"));
+            complain(&text!("logknockd: standard output: {}\n", errno));
             FAILED
         }
     }
@@ -184,8 +179,11 @@ fn parse(mut arguments: impl Iterator<Item = &'static CStr>) -> Result<Command, 
     }
     match command.logs.first() {
         Some(log) if !matches!(command.mode, Mode::DryRun | Mode::Help | Mode::Version) => {
-            let log = Quoted(log.to_bytes());
-            Err(text!("only a dry run (-n) takes the name of a log: ", log))
+            let log = log.to_bytes();
+            Err(text!(
+                "only a dry run (-n) takes the name of a log: {:?}",
+                log
+            ))
         }
         _ => Ok(command),
     }
@@ -206,11 +204,11 @@ impl Command {
         let value = name_length.and_then(|length| tail(argument, 2 + length + 1));
         let known = OPTIONS.iter().find(|(_, long, _)| long.as_bytes() == name);
         let Some(&(_, _, effect)) = known else {
-            return Err(text!("unknown option ", Quoted(argument.to_bytes())));
+            return Err(text!("unknown option {:?}", argument.to_bytes()));
         };
         match (effect, value) {
             (Effect::Config, value) => self.set_config(value.or_else(|| rest.next())),
-            (_, Some(_)) => Err(text!("option --", name, " takes no value")),
+            (_, Some(_)) => Err(text!("option --{} takes no value", name)),
             (effect, None) => self.apply(effect),
         }
     }
@@ -223,7 +221,7 @@ impl Command {
     ) -> Result<(), Vec<u8>> {
         for (index, letter) in argument.to_bytes().iter().enumerate().skip(1) {
             match OPTIONS.iter().find(|(short, ..)| short == letter) {
-                None => return Err(text!("unknown option ", Quoted([b'-', *letter]))),
+                None => return Err(text!("unknown option {:?}", [b'-', *letter])),
                 Some((_, _, Effect::Config)) => {
                     let value = tail(argument, index + 1).filter(|value| !value.is_empty());
                     return self.set_config(value.or_else(|| rest.next()));

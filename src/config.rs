@@ -15,7 +15,6 @@ use crate::json::{self, Kind, Value};
 use crate::regex::Regex;
 use crate::rule::{LeaseTerms, Rule, Sequence};
 use crate::template::{Command, Template, printable};
-use crate::text::Quoted;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -62,14 +61,14 @@ const POLL: Limits = Limits {
     decimals: 3,
     least: 100,
     most: 3_600_000,
-    what: "seconds from 0.1 to 3600",
+    what: "a number of seconds from 0.1 to 3600",
 };
 /// Up to ten years.
 const DURATION: Limits = Limits {
     decimals: 3,
     least: 1,
     most: 315_360_000_000,
-    what: "seconds from 0.001 to 315360000",
+    what: "a number of seconds from 0.001 to 315360000",
 };
 
 const FILES: Items = Items::up_to(64, "paths");
@@ -83,7 +82,7 @@ const MAX_NAME: usize = 255;
 const NAME: &str = "printable text of 1 to 255 bytes";
 const BOTH_SEQUENCES: &str = "cannot stand beside \"sequence\"";
 const NAME_TAKEN: &str = "an earlier rule has this name";
-const NO_KEY: &str = "there is no capture group to take the key from";
+const NO_KEY: &str = "there is no capture group to take the key from, such as ([0-9.]+)";
 /// What messages call an item of `one_time`.
 const ONE_TIME_SEQUENCE: &str = "one_time sequence";
 const NO_SEQUENCE: &str = "missing \"sequence\" (or \"one_time\")";
@@ -160,7 +159,7 @@ impl Loader<'_> {
                 continue;
             };
             if files.iter().any(|earlier| earlier == path) {
-                self.report(&field, &text!(Quoted(path), " is listed twice"));
+                self.report(&field, &text!("{:?} is listed twice", path));
             }
             files.push(path.into());
         }
@@ -227,7 +226,7 @@ impl Loader<'_> {
     fn report_lonely(&mut self, rule: &Field) {
         for (key, needed) in NEEDS {
             if let (Some(member), None) = (rule.value.member(key), rule.value.member(needed)) {
-                let message = text!(Quoted(key), " needs ", Quoted(needed));
+                let message = text!("{:?} needs {:?}", key, needed);
                 self.report_at(member.key_at, rule, &message);
             }
         }
@@ -281,7 +280,7 @@ impl Loader<'_> {
             };
             let mut earlier = items.iter().take(index);
             if let Some(same) = earlier.position(|earlier| same_strings(earlier, value)) {
-                self.report(&field, &text!("the same as sequence ", same + 1));
+                self.report(&field, &text!("the same as sequence {}", same + 1));
             }
             sequences.push(sequence);
         }

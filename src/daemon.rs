@@ -22,7 +22,6 @@ use crate::source::{Sources, Wanted};
 use crate::sys::fd::{self, Poll};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::{Errno, clock, process, random_seed};
-use crate::text::Quoted;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -53,6 +52,7 @@ pub enum End {
 
 /// Runs until a signal ends it.
 pub fn run(options: Options) -> End {
+    process::settle_in();
     let mut log = Log::new(options.target, options.level);
     let config = match load(options.config, Purpose::Act) {
         Ok(config) => config,
@@ -65,7 +65,7 @@ pub fn run(options: Options) -> End {
         Ok(mut daemon) => daemon.run(),
         Err(errno) => {
             let mut log = Log::new(options.target, options.level);
-            say!(log, Error, "cannot start: ", errno);
+            say!(log, Error: "cannot start: {}", errno);
             End::Failed
         }
     }
@@ -137,7 +137,7 @@ impl Daemon {
                 return self.end(now_ms);
             }
             if let Err(errno) = self.wait(&mut polls) {
-                say!(self.dispatch.log, Error, "poll: ", errno);
+                say!(self.dispatch.log, Error: "poll: {}", errno);
                 return End::Failed;
             }
             if let Some(end) = self.handle_signals() {
@@ -160,7 +160,7 @@ impl Daemon {
 
     fn end(&mut self, now_ms: u64) -> End {
         let everything_is_closed = self.dispatch.end_stop(now_ms);
-        say!(self.dispatch.log, Info, "stopped");
+        say!(self.dispatch.log, Info: "stopped");
         match everything_is_closed {
             true => End::Stopped,
             false => End::Failed,
@@ -171,18 +171,10 @@ impl Daemon {
         let log = &mut self.dispatch.log;
         for (name, is_open) in self.sources.report() {
             let state = if is_open { "" } else { " (not open yet)" };
-            say!(log, Info, what, " ", Quoted(name), state);
+            say!(log, Info: "{} {:?}{}", what, name, state);
         }
         let version = env!("CARGO_PKG_VERSION");
-        say!(
-            log,
-            Info,
-            "logknockd ",
-            version,
-            ": ",
-            self.engine.rules().count(),
-            " rules"
-        );
+        say!(log, Info: "logknockd {}: {} rules", version, self.engine.rules().count());
     }
 
     /// Sleeps until there is something to do.
@@ -225,8 +217,7 @@ impl Daemon {
                 (Signal::Stop, Life::Running) => self.stop(),
                 (Signal::Stop, Life::Stopping) => {
                     self.sources.kill_rest();
-                    let what = "stopped at once by a second signal";
-                    say!(self.dispatch.log, Warn, what);
+                    say!(self.dispatch.log, Warn: "stopped at once by a second signal");
                     return Some(End::Failed);
                 }
             }
@@ -240,11 +231,7 @@ impl Daemon {
             Ok(config) => config,
             Err(message) => {
                 log_lines(log, &message);
-                say!(
-                    log,
-                    Error,
-                    "reload failed: the configuration in use is kept"
-                );
+                say!(log, Error: "reload failed: the configuration in use is kept");
                 return;
             }
         };
@@ -264,20 +251,12 @@ impl Daemon {
         let log = &mut self.dispatch.log;
         for (name, is_open) in self.sources.report() {
             let state = if is_open { "open" } else { "not open" };
-            say!(log, Info, "state: source ", Quoted(name), ": ", state);
+            say!(log, Info: "state: source {:?}: {}", name, state);
         }
         for (rule, counters, keys) in self.engine.report() {
-            let seen = text!(
-                counters.filtered,
-                " lines passed the filter, ",
-                counters.knocks,
-                " knocks, ",
-                keys,
-                " keys in progress, ",
-                counters.evicted,
-                " given up for lack of room"
-            );
-            say!(log, Info, "state: rule ", Quoted(&rule.name), ": ", seen);
+            say!(log, Info: "state: rule {:?}: {} lines passed the filter, {} knocks, \
+                {} keys in progress, {} given up for lack of room",
+                rule.name, counters.filtered, counters.knocks, keys, counters.evicted);
         }
         self.dispatch.report(clock::boot_time_ms());
     }
@@ -310,7 +289,7 @@ impl Daemon {
         {
             let log = &mut self.dispatch.log;
             if log.shows(Level::Trace) && !self.engine.is_own(line) {
-                say!(log, Trace, Quoted(name), ": ", line);
+                say!(log, Trace: "{:?}: {}", name, line);
             }
             for (rule, outcome) in self.engine.line(line, now_ms) {
                 self.dispatch.outcome(rule, name, line, outcome, now_ms);

@@ -14,7 +14,6 @@ use crate::request::{Request, Words, count_unspent, first_unspent};
 use crate::rule::Rule;
 use crate::runner::{Event, Finished, Job, QUEUE_LIMIT, Runner};
 use crate::sys::fd::Poll;
-use crate::text::Quoted;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -62,14 +61,7 @@ impl Dispatch {
     pub fn reload(&mut self, state: &str, max_leases: usize) {
         self.max_leases = max_leases;
         if let Some(path) = self.ledger.path().filter(|path| *path != state.as_bytes()) {
-            let what = " is used until the next start";
-            say!(
-                self.log,
-                Warn,
-                "\"state\" has changed: ",
-                Quoted(path),
-                what
-            );
+            say!(self.log, Warn: "\"state\" has changed: {:?} is used until the next start", path);
         }
     }
 
@@ -86,19 +78,17 @@ impl Dispatch {
             let Some(rule) = engine.rule(index) else {
                 continue;
             };
-            let head = text!("rule ", Quoted(&rule.name), ": ");
+            let name = &rule.name;
             match count_unspent(rule, &self.ledger.leases) {
                 _ if self.ledger.leases.is_spent_unknown() => {
-                    let what =
-                        "which one-time sequences are spent is unknown, the rule stays shut: ";
-                    let advice = "put the record back, or remove it to begin anew";
-                    say!(self.log, Error, head, what, advice);
+                    say!(self.log, Error: "rule {:?}: which one-time sequences are spent is \
+                        unknown, the rule stays shut: put the record back, or remove it to begin anew", name);
                 }
                 0 => {
-                    let what = "every one-time sequence is spent, the rule stays shut";
-                    say!(self.log, Warn, head, what);
+                    say!(self.log, Warn: "rule {:?}: every one-time sequence is spent, \
+                        the rule stays shut", name);
                 }
-                left => say!(self.log, Info, head, left, " one-time sequences left"),
+                left => say!(self.log, Info: "rule {:?}: {} one-time sequences left", name, left),
             }
             let next = first_unspent(rule, &self.ledger.leases);
             engine.select(index, next);
@@ -172,8 +162,8 @@ impl Dispatch {
             }
         }
         if dropped > 0 {
-            let what = " knocks whose commands have not begun are dropped";
-            say!(self.log, Warn, "stopping: ", dropped, what);
+            say!(self.log, Warn: "stopping: {} knocks whose commands have not begun are dropped",
+                dropped);
         }
         if !self.ledger.leases.is_empty() {
             self.ledger.leases.expire_all(now_ms);
@@ -181,12 +171,7 @@ impl Dispatch {
             self.close_due(now_ms);
         }
         if let Some(job) = self.runner.current() {
-            say!(
-                self.log,
-                Info,
-                "stopping: waiting for the commands of rule ",
-                Quoted(&job.rule)
-            );
+            say!(self.log, Info: "stopping: waiting for the commands of rule {:?}", job.rule);
         }
     }
 
@@ -197,8 +182,8 @@ impl Dispatch {
         }
         let left = self.ledger.leases.iter().count();
         if left > 0 {
-            let what = " leases could not be closed, the next start will try again";
-            say!(self.log, Error, left, what);
+            say!(self.log, Error: "{} leases could not be closed, the next start will try again",
+                left);
         }
         left == 0
     }
@@ -206,27 +191,18 @@ impl Dispatch {
     /// Reports the leases.
     pub fn report(&mut self, now_ms: u64) {
         for (lease, phase) in self.ledger.leases.iter() {
-            let name = Quoted(&lease.rule);
-            let head = text!("state: lease of rule ", name, ", ", lease.key, ": ");
             let left_s = lease.deadline_ms.saturating_sub(now_ms) / 1000;
-            match phase {
-                Phase::Open => say!(self.log, Info, head, "closes in ", left_s, " s"),
-                Phase::Closing => say!(self.log, Info, head, "being closed"),
-                Phase::Failed => say!(self.log, Info, head, "could not be closed, trying again"),
-                Phase::GivenUp => say!(self.log, Info, head, "could not be closed, given up"),
-            }
+            let state = match phase {
+                Phase::Open => &text!("closes in {} s", left_s),
+                Phase::Closing => &b"being closed"[..],
+                Phase::Failed => b"could not be closed, trying again",
+                Phase::GivenUp => b"could not be closed, given up",
+            };
+            say!(self.log, Info: "state: lease of rule {:?}, {}: {}", lease.rule, lease.key, state);
         }
         let running = usize::from(self.runner.current().is_some());
         let waiting = self.runner.waiting();
-        say!(
-            self.log,
-            Info,
-            "state: queue: ",
-            running,
-            " running, ",
-            waiting,
-            " waiting"
-        );
+        say!(self.log, Info: "state: queue: {} running, {} waiting", running, waiting);
     }
 
     /// Deals with what `line` of `source` meant to `rule`.
@@ -238,39 +214,36 @@ impl Dispatch {
         outcome: Outcome,
         now_ms: u64,
     ) {
-        let name = Quoted(&rule.name);
+        let name = &rule.name;
         match outcome.meaning {
             Meaning::Knock(knock) => self.knock(rule, *knock, now_ms),
             Meaning::Progress(change) => {
                 let key = line.get(outcome.key).unwrap_or_default();
-                let source = Quoted(source);
-                say!(
-                    self.log, Debug, "rule ", name, ": ", key, " ", change, ", from ", source
-                );
+                say!(self.log, Debug: "rule {:?}: {} {}, from {:?}", name, key, change, source);
             }
+            Meaning::Ignored => {}
             Meaning::KeyTooLong => {
                 if let Some(left_out) = self.key_too_long.pass(now_ms) {
-                    let what = text!(": a key of more than ", KEY_LIMIT, " bytes is passed over");
-                    say!(self.log, Warn, "rule ", name, what, left_out);
+                    say!(self.log, Warn: "rule {:?}: a key of more than {} bytes is passed over{}",
+                        name, KEY_LIMIT, left_out);
                 }
             }
         }
     }
 
     fn knock(&mut self, rule: &Rule, knock: Knock, now_ms: u64) {
-        let name = Quoted(&rule.name);
+        let name = &rule.name;
         let request = match Request::new(rule, &knock) {
             Ok(request) => request,
             Err(reason) => {
                 if let Some(left_out) = self.unfit.pass(now_ms) {
-                    let what = text!(": knock refused: ", reason, left_out);
-                    say!(self.log, Warn, "rule ", name, what);
+                    say!(self.log, Warn: "rule {:?}: knock refused: {}{}", name, reason, left_out);
                 }
                 return;
             }
         };
         if !rule.one_time && request.renew(rule, &mut self.ledger.leases, now_ms) {
-            say!(self.log, Debug, "rule ", name, ": knock by ", knock.key);
+            say!(self.log, Debug: "rule {:?}: knock by {}", name, knock.key);
             return;
         }
         match self.admit(rule, &knock, request, now_ms) {
@@ -278,8 +251,8 @@ impl Dispatch {
             Ok(Some(job)) => self.runner.submit(job),
             Err(reason) => {
                 if let Some(left_out) = self.refused.pass(now_ms) {
-                    let what = text!(": knock by ", knock.key, " refused: ", reason, left_out);
-                    say!(self.log, Error, "rule ", name, what);
+                    say!(self.log, Error: "rule {:?}: knock by {} refused: {}{}",
+                        name, knock.key, reason, left_out);
                 }
             }
         }
@@ -294,9 +267,9 @@ impl Dispatch {
         request: Request,
         now_ms: u64,
     ) -> core::result::Result<Option<Job>, Vec<u8>> {
-        let name = Quoted(&rule.name);
+        let name = &rule.name;
         if !self.runner.has_room() {
-            return Err(text!(QUEUE_LIMIT, " knocks are waiting already"));
+            return Err(text!("{} knocks are waiting already", QUEUE_LIMIT));
         }
         let mut lease = None;
         let mut is_renewal = false;
@@ -315,21 +288,14 @@ impl Dispatch {
         if rule.one_time {
             self.spent.push(knock.rule);
         }
-        say!(self.log, Info, "rule ", name, ": knock by ", knock.key);
+        say!(self.log, Info: "rule {:?}: knock by {}", name, knock.key);
         if is_renewal {
             return Ok(None);
         }
         if let Some(terms) = rule.lease.as_ref().filter(|_| lease.is_some()) {
-            let closes = text!(", closes in ", terms.timeout_ms.div_ceil(1000), " s");
-            say!(
-                self.log,
-                Info,
-                "rule ",
-                name,
-                ": opened for ",
-                knock.key,
-                closes
-            );
+            let timeout_s = terms.timeout_ms.div_ceil(1000);
+            say!(self.log, Info: "rule {:?}: opened for {}, closes in {} s",
+                name, knock.key, timeout_s);
         }
         // What an exclusive lease displaces is closed before the newcomer's actions run.
         self.close_due(now_ms);
@@ -347,19 +313,12 @@ impl Dispatch {
     fn close_due(&mut self, now_ms: u64) {
         let superseded = self.ledger.leases.drop_superseded();
         if superseded > 0 {
-            let what = " leases that could not be closed are left to newer ones";
-            say!(self.log, Warn, superseded, what);
+            say!(self.log, Warn: "{} leases that could not be closed are left to newer ones",
+                superseded);
             self.ledger.store(now_ms, &mut self.log);
         }
         while let Some((id, lease)) = self.ledger.leases.next_due(now_ms) {
-            say!(
-                self.log,
-                Info,
-                "rule ",
-                Quoted(&lease.rule),
-                ": closing for ",
-                lease.key
-            );
+            say!(self.log, Info: "rule {:?}: closing for {}", lease.rule, lease.key);
             let words = |words: &Vec<String>| -> Words {
                 words.iter().map(|word| word.clone().into_bytes()).collect()
             };
@@ -375,31 +334,22 @@ impl Dispatch {
     }
 
     fn closed(&mut self, id: LeaseId, finished: &Finished, now_ms: u64) {
-        let head = text!("rule ", Quoted(&finished.job.rule), ": ");
-        let key = &finished.job.key;
+        let Job { rule, key, .. } = &finished.job;
         match self.ledger.leases.closed(id, finished.succeeded, now_ms) {
-            Closed::Done => say!(self.log, Info, head, "closed for ", key),
+            Closed::Done => say!(self.log, Info: "rule {:?}: closed for {}", rule, key),
             Closed::Retry(_) if self.life == Life::Stopping => {
-                say!(self.log, Warn, head, "not closed for ", key);
+                say!(self.log, Warn: "rule {:?}: not closed for {}", rule, key);
                 return;
             }
             Closed::Retry(delay_ms) => {
                 let seconds = delay_ms / 1000;
-                say!(
-                    self.log,
-                    Warn,
-                    head,
-                    "not closed for ",
-                    key,
-                    ", trying again in ",
-                    seconds,
-                    " s"
-                );
+                say!(self.log, Warn: "rule {:?}: not closed for {}, trying again in {} s",
+                    rule, key, seconds);
                 return;
             }
             Closed::GivenUp => {
-                let what = ", giving up; the record keeps it for the next start";
-                say!(self.log, Error, head, "not closed for ", key, what);
+                say!(self.log, Error: "rule {:?}: not closed for {}, giving up; \
+                    the record keeps it for the next start", rule, key);
                 return;
             }
         }

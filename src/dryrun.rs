@@ -9,14 +9,16 @@ use crate::config::Config;
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
 use crate::lease::Leases;
 use crate::log::Level;
+use crate::regex::{Regex, Scratch};
 use crate::request::{Request, first_unspent};
 use crate::rule::Rule;
 use crate::source::lines::LineBuffer;
 use crate::sys::fd::{Fd, Poll, STDERR, STDIN, STDOUT, poll};
 use crate::sys::{Errno, clock, random_seed};
 use crate::template::put_shell_words;
-use crate::text::{Put, Quoted, put_escaped};
+use crate::text::{Put, put_escaped};
 use crate::timestamp::LogClock;
+use crate::tracker::{Change, Steps, reached};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -45,6 +47,7 @@ pub fn run(config: Config, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> 
             max_leases: config.max_keys,
             explain: level >= Level::Debug,
             spent: Vec::new(),
+            scratch: Scratch::new(),
             out: Vec::new(),
         },
         clock: limits_time.then(|| LogClock::new(clock::unix_time_s())),
@@ -65,7 +68,7 @@ pub fn run(config: Config, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> 
 }
 
 fn output_error(errno: Errno) -> Vec<u8> {
-    text!("standard output: ", errno)
+    text!("standard output: {}", errno)
 }
 
 struct Replay {
@@ -84,13 +87,13 @@ struct Replay {
 impl Replay {
     /// Replays one log. The error is a message.
     fn log(&mut self, name: &CStr, several: bool) -> Result<(), Vec<u8>> {
-        let fail = |errno: Errno| text!(name.to_bytes(), ": ", errno);
+        let fail = |errno: Errno| text!("{}: {}", name.to_bytes(), errno);
         let fd = match name.to_bytes() {
             b"-" => STDIN,
             _ => Fd::open(name).map_err(fail)?,
         };
         let prefix = match several {
-            true => text!(name.to_bytes(), ":"),
+            true => text!("{}:", name.to_bytes()),
             false => Vec::new(),
         };
         let first = self.lines;
@@ -153,31 +156,26 @@ impl Replay {
         let elapsed_ms = clock::boot_time_ms().saturating_sub(self.started_ms).max(1);
         let rate = self.lines.saturating_mul(1000) / elapsed_ms;
         let mut summary = text!(
+            "{} lines in {} s, {} lines/s\n",
             self.lines,
-            " lines in ",
             Seconds(elapsed_ms),
-            " s, ",
-            rate,
-            " lines/s\n"
+            rate
         );
         for (rule, counters, _) in self.engine.report() {
             put!(
                 &mut summary,
-                "rule ",
-                Quoted(&rule.name),
-                ": ",
+                "rule {:?}: {} filtered, {} knocks\n",
+                rule.name,
                 counters.filtered,
-                " filtered, ",
-                counters.knocks,
-                " knocks\n"
+                counters.knocks
             );
         }
         let left = self.play.leases.iter().count();
         if left > 0 {
             put!(
                 &mut summary,
-                left,
-                " leases are open at the end of the log\n"
+                "{} leases are open at the end of the log\n",
+                left
             );
         }
         if self.clock.is_some() && self.time_ms.is_none() {
@@ -201,7 +199,7 @@ struct Place<'l> {
 
 impl Put for Place<'_> {
     fn put(&self, out: &mut Vec<u8>) {
-        put!(out, self.prefix, self.number, ": ");
+        put!(out, "{}{}: ", self.prefix, self.number);
     }
 }
 
@@ -213,6 +211,8 @@ struct Play {
     explain: bool,
     /// Rules whose current one-time sequence has just been spent.
     spent: Vec<usize>,
+    /// To explain lines with.
+    scratch: Scratch,
     /// What has not been written yet.
     out: Vec<u8>,
 }
@@ -232,9 +232,49 @@ impl Play {
                 );
             }
             Meaning::Progress(change) if self.explain => {
-                self.event(place, "", &rule.name, key, &text!(" ", change));
+                let mut detail = text!(" {}", change);
+                self.put_reason(rule, line, change, &mut detail);
+                self.event(place, "", &rule.name, key, &detail);
             }
-            Meaning::Progress(_) => {}
+            Meaning::Ignored if self.explain => {
+                self.event(
+                    place,
+                    "",
+                    &rule.name,
+                    key,
+                    &": passed over, \"ignore\" matches",
+                );
+            }
+            Meaning::Progress(_) | Meaning::Ignored => {}
+        }
+    }
+
+    /// Says why a line brought its key no further: which step was due, and what the line is instead.
+    fn put_reason(&mut self, rule: &Rule, line: &[u8], change: &Change, out: &mut Vec<u8>) {
+        let before = reached(change.before);
+        let current = first_unspent(rule, &self.leases).and_then(|index| rule.sequences.get(index));
+        let Some(sequence) = current.filter(|_| reached(change.after) <= before) else {
+            return;
+        };
+        if change.late != 0 {
+            return put!(out, ": \"within\" has passed, the sequence starts over");
+        }
+        // The engine tries only those steps that count.
+        let matched = sequence.matched(line, Steps::MAX, &mut self.scratch);
+        let is_latest = before > 0 && matched >> (before - 1) & 1 != 0;
+        if is_latest && rule.repeats {
+            return put!(out, ": repeated");
+        }
+        let due = sequence.steps.get(before as usize).map(Regex::pattern);
+        let due = due.unwrap_or_default();
+        put!(out, ": step {} is {:?}, this is ", before + 1, due);
+        match matched {
+            0 => put!(out, "no step"),
+            _ if is_latest => put!(out, "step {} again (see \"repeats\")", before),
+            _ => put!(out, "step {}", matched.trailing_zeros() + 1),
+        }
+        if before > 0 {
+            put!(out, "; the sequence starts over");
         }
     }
 
@@ -242,14 +282,14 @@ impl Play {
         self.event(place, "knock ", &rule.name, &knock.key, &"");
         let request = match Request::new(rule, knock) {
             Ok(request) => request,
-            Err(reason) => return put!(&mut self.out, place, "  refused: ", reason, "\n"),
+            Err(reason) => return put!(&mut self.out, "{}  refused: {}\n", place, reason),
         };
         if request.renew(rule, &mut self.leases, now_ms) {
             self.event(place, "renew ", &rule.name, &knock.key, &"");
             return self.spend(rule, knock);
         }
         match request.open(rule, &mut self.leases, self.max_leases, now_ms) {
-            Err(reason) => return put!(&mut self.out, place, "  refused: ", reason, "\n"),
+            Err(reason) => return put!(&mut self.out, "{}  refused: {}\n", place, reason),
             Ok(lease) => {
                 self.close_due(place, now_ms);
                 if lease.is_some() {
@@ -279,7 +319,7 @@ impl Play {
     }
 
     fn event(&mut self, place: &Place, what: &str, rule: &str, key: &[u8], detail: &dyn Put) {
-        put!(&mut self.out, place, what, Quoted(rule), " ");
+        put!(&mut self.out, "{}{}{:?} ", place, what, rule);
         put_escaped(key, &mut self.out);
         detail.put(&mut self.out);
         self.out.push(b'\n');
@@ -288,7 +328,7 @@ impl Play {
 
 fn put_commands<W: AsRef<[u8]>>(place: &Place, commands: &[Vec<W>], out: &mut Vec<u8>) {
     for words in commands {
-        put!(out, place, "  run ");
+        put!(out, "{}  run ", place);
         put_shell_words(words, out);
         out.push(b'\n');
     }
@@ -312,7 +352,7 @@ struct Seconds(u64);
 impl Put for Seconds {
     fn put(&self, out: &mut Vec<u8>) {
         let (seconds, hundredths) = (self.0 / 1000, self.0 % 1000 / 10);
-        put!(out, seconds, ".", hundredths / 10, hundredths % 10);
+        put!(out, "{}.{}{}", seconds, hundredths / 10, hundredths % 10);
     }
 }
 
@@ -353,9 +393,9 @@ impl Progress {
         }
         self.show_at_ms = now_ms + PROGRESS_MS;
         self.shown = true;
-        let mut text = text!("\r\x1b[K", lines, " lines");
+        let mut text = text!("\r\x1b[K{} lines", lines);
         if let Some(percent) = self.read.saturating_mul(100).checked_div(self.size) {
-            put!(&mut text, ", ", percent.min(100), " %");
+            put!(&mut text, ", {} %", percent.min(100));
         }
         let _ = STDERR.write_all(&text);
     }

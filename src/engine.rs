@@ -37,6 +37,8 @@ pub struct Knock {
 pub enum Meaning {
     /// Its key is longer than [`KEY_LIMIT`]; it was passed over.
     KeyTooLong,
+    /// The rule's `ignore` matches it; it was passed over.
+    Ignored,
     /// It moved its key's progress, forwards or back.
     Progress(Change),
     /// It completed the sequence.
@@ -122,7 +124,7 @@ impl Engine {
             entries,
             scratch: Scratch::new(),
             outcomes: Vec::new(),
-            own_tag: setup.own_id.map(|id| text!("logknockd[", id, "]:")),
+            own_tag: setup.own_id.map(|id| text!("logknockd[{}]:", id)),
             seed: setup.seed,
             filters,
             patterns,
@@ -217,6 +219,11 @@ impl Engine {
             // OK because index is below the length.
             let entry = &mut self.entries[index];
             if entry.rule.ignores(line, seen, &mut self.scratch) {
+                self.outcomes.push(Outcome {
+                    rule: index,
+                    key: range,
+                    meaning: Meaning::Ignored,
+                });
                 continue;
             }
             let bytes = line.get(range.clone()).unwrap_or_default();

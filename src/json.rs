@@ -32,7 +32,8 @@ const EXPECTED_COLON: &str = "expected a colon after the key";
 const EXPECTED_COMMA: &str = "expected a comma or the closing bracket";
 const EXPECTED_DIGIT: &str = "expected a digit";
 const EXPECTED_KEY: &str = "expected a key in double quotes";
-const EXPECTED_VALUE: &str = "expected a value";
+const EXPECTED_VALUE: &str =
+    "expected a value: a string in double quotes, a number, true, false, [ or {";
 const LINE_BREAK: &str = "a string ends on the line it began: the closing quote is missing";
 const LONE_SURROGATE: &str = "half of a surrogate pair without its other half";
 const NOT_UTF8: &str = "not UTF-8";
@@ -172,7 +173,7 @@ pub fn put_json_string(text: &[u8], out: &mut Vec<u8>) {
                 // OK because the lower half of a byte is below 16.
                 0..0x20 => put!(
                     out,
-                    "\\u00",
+                    "\\u00{}",
                     [
                         b'0' + (byte >> 4),
                         b"0123456789abcdef"[usize::from(byte & 15)]
@@ -191,7 +192,7 @@ pub fn put_json_string(text: &[u8], out: &mut Vec<u8>) {
 fn fail(at: usize, message: &str) -> Diagnostic {
     Diagnostic {
         at,
-        message: text!(message),
+        message: text!("{}", message),
     }
 }
 
@@ -317,7 +318,7 @@ impl Reader<'_> {
             }
             let key = self.string()?;
             if members.iter().any(|member| member.key == key) {
-                let message = text!(DUPLICATE_KEY, crate::text::Quoted(&key));
+                let message = text!("{}{:?}", DUPLICATE_KEY, key);
                 return Err(Diagnostic {
                     at: key_at,
                     message,

@@ -276,30 +276,28 @@ impl Leases {
     /// with `"spent_unknown":true` before the sum where that is so. `boot` names the boot whose clock the times are
     /// of; the sum is the [`checksum`] of everything before its key.
     pub fn put_json(&self, boot: &str, out: &mut Vec<u8>) {
-        put!(out, "{\"version\":1,\"boot\":", Json(boot), ",\"leases\":[");
+        put!(out, "{\"version\":1,\"boot\":{},\"leases\":[", Json(boot));
         put_list(&self.entries, out, |entry, out| {
             let lease = &entry.lease;
             put!(
                 out,
-                "{\"rule\":",
+                "{\"rule\":{},\"key\":{}",
                 Json(&lease.rule),
-                ",\"key\":",
                 Json(&lease.key)
             );
-            put!(out, ",\"opened_ms\":", lease.opened_ms);
-            put!(out, ",\"deadline_ms\":", lease.deadline_ms);
+            put!(out, ",\"opened_ms\":{}", lease.opened_ms);
+            put!(out, ",\"deadline_ms\":{}", lease.deadline_ms);
             put!(
                 out,
-                ",\"action_timeout_ms\":",
-                lease.action_timeout_ms,
-                ",\"revert\":["
+                ",\"action_timeout_ms\":{},\"revert\":[",
+                lease.action_timeout_ms
             );
             put_list(&lease.revert, out, |words, out| put_strings(words, out));
             put!(out, "]}");
         });
         put!(out, "],\"spent\":[");
         put_list(&self.spent, out, |spent, out| {
-            put!(out, "{\"rule\":", Json(&spent.rule), ",\"steps\":");
+            put!(out, "{\"rule\":{},\"steps\":", Json(&spent.rule));
             put_strings(&spent.steps, out);
             put!(out, "}");
         });
@@ -315,8 +313,8 @@ impl Leases {
     /// at once. The error says what is wrong with it: a record of which any byte is not as it was written is none,
     /// for the byte might be one of a deadline or a command.
     pub fn from_json(document: &[u8], boot: &str, now_ms: u64) -> Result<Leases, Vec<u8>> {
-        let value =
-            json::parse(document).map_err(|error| text!(error.message, " at byte ", error.at))?;
+        let value = json::parse(document)
+            .map_err(|error| text!("{} at byte {}", error.message, error.at))?;
         let leases = Leases::from_value(&value, document, boot, now_ms);
         leases.ok_or_else(|| text!("not a record of leases as it was written"))
     }
@@ -390,7 +388,7 @@ impl Put for Json<'_> {
 
 /// How a record ends: with the sum of what stands before.
 fn end_of(record: &[u8]) -> Vec<u8> {
-    text!("\"sum\":", checksum(record), "}\n")
+    text!("\"sum\":{}}\n", checksum(record))
 }
 
 fn put_list<T>(items: &[T], out: &mut Vec<u8>, put_item: impl Fn(&T, &mut Vec<u8>)) {

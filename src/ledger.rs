@@ -14,7 +14,6 @@ use crate::log::Log;
 use crate::record::{Found, Record};
 use crate::sys::fd::poll;
 use crate::sys::{Errno, Result};
-use crate::text::Quoted;
 use alloc::vec::Vec;
 
 /// Whether the configuration has rules that need a record.
@@ -48,12 +47,12 @@ impl Ledger {
         if need == Need::Required {
             lock(&mut record, log)?;
         }
-        match record.load() {
+        match record.load()? {
             Found::Leases(leases) => {
                 let count = leases.iter().count();
                 if count > 0 {
                     lock(&mut record, log)?;
-                    say!(log, Info, "going on with ", count, " recorded leases");
+                    say!(log, Info: "going on with {} recorded leases", count);
                 }
                 ledger.leases = leases;
                 ledger.record = Some(record);
@@ -65,17 +64,16 @@ impl Ledger {
 
     fn set_aside(&mut self, record: Record, reason: &[u8], now_ms: u64, log: &mut Log) {
         self.leases = Leases::after_loss();
-        let path = Quoted(record.path());
+        let path = record.path();
         match record.set_aside() {
             Ok(name) => {
-                let now = text!(" is unusable, now ", Quoted(name), ": ");
-                say!(log, Error, "record ", path, now, reason);
+                say!(log, Error: "record {:?} is unusable, now {:?}: {}", path, name, reason);
                 self.record = Some(record);
                 self.store(now_ms, log);
             }
             Err(errno) => {
-                let then = text!("; it cannot be set aside: ", errno);
-                say!(log, Error, "record ", path, " is unusable: ", reason, then);
+                say!(log, Error: "record {:?} is unusable: {}; it cannot be set aside: {}",
+                    path, reason, errno);
             }
         }
     }
@@ -106,7 +104,7 @@ impl Ledger {
             Ok(()) => self.unsaved.succeed(),
             Err(reason) => {
                 if self.unsaved.failures() == 0 {
-                    say!(log, Error, "record of leases: ", reason, "; trying again");
+                    say!(log, Error: "record of leases: {}; trying again", reason);
                 }
                 self.unsaved.fail(now_ms);
             }
@@ -119,8 +117,8 @@ impl Ledger {
             self.store(now_ms, log);
             for lease in self.leases.take_renewed() {
                 let seconds = lease.deadline_ms.saturating_sub(now_ms).div_ceil(1000);
-                let head = text!("rule ", Quoted(&lease.rule), ": renewed for ");
-                say!(log, Info, head, lease.key, ", closes in ", seconds, " s");
+                say!(log, Info: "rule {:?}: renewed for {}, closes in {} s",
+                    lease.rule, lease.key, seconds);
             }
         } else if self.unsaved.is_due(now_ms) {
             self.store(now_ms, log);
@@ -132,7 +130,7 @@ impl Ledger {
             return Err(text!("the record on disk is unusable"));
         };
         let saved = record.save(leases);
-        saved.map_err(|errno| text!("cannot write ", Quoted(record.path()), ": ", errno))
+        saved.map_err(|errno| text!("cannot write {:?}: {}", record.path(), errno))
     }
 }
 
@@ -153,8 +151,8 @@ fn lock(record: &mut Record, log: &mut Log) -> Result<()> {
         locked = record.lock();
     }
     if locked == Err(Errno::EAGAIN) {
-        let path = Quoted(record.path());
-        say!(log, Error, "record ", path, ": another process uses it");
+        let path = record.path();
+        say!(log, Error: "record {:?}: another process uses it", path);
         return locked;
     }
     Ok(())

@@ -3,9 +3,12 @@
 use crate::config::Config;
 use crate::lease::{Lease, Leases};
 use crate::record::{Found, Record};
-use crate::request::count_unspent;
+use crate::regex::Regex;
+use crate::request::{count_unspent, first_unspent};
+use crate::rule::{Rule, Sequence};
 use crate::sys::clock;
-use crate::text::{Put, Quoted, put_escaped};
+use crate::template::{Template, Values, put_shell_words};
+use crate::text::{Put, put_escaped};
 use crate::timestamp::Utc;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -13,33 +16,108 @@ use core::ffi::CStr;
 /// What is between two columns.
 const GAP: usize = 2;
 
+const LOOSE_FILTER: &str = "    \
+warning: the filter begins with neither ^ nor fixed text: what strangers have written into a line may match it\n";
+
 /// The rules of a configuration that has been found to be valid; with how many one-time sequences are
 /// left, as far as the record tells.
 pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
     let leases = recorded(config);
     let mut out = Vec::new();
     put_escaped(name.to_bytes(), &mut out);
-    put!(&mut out, ": fine, ", config.rules.len(), " rules\n");
+    put!(&mut out, ": fine, {} rules\n", config.rules.len());
     for rule in &config.rules {
-        put!(&mut out, "  ", Quoted(&rule.name));
+        let mut current = Some(0);
+        put!(&mut out, "  {:?}", rule.name);
         match &leases {
             _ if !rule.one_time => {}
             Ok(leases) => {
+                current = first_unspent(rule, leases);
                 let (left, all) = (count_unspent(rule, leases), rule.sequences.len());
-                put!(
-                    &mut out,
-                    ": ",
-                    left,
-                    " of ",
-                    all,
-                    " one-time sequences left"
-                );
+                put!(&mut out, ": {} of {} one-time sequences left", left, all);
             }
-            Err(reason) => put!(&mut out, ": one-time sequences left: unknown, ", reason),
+            Err(reason) => put!(&mut out, ": one-time sequences left: unknown, {}", reason),
         }
         out.push(b'\n');
+        put_pattern(&"filter", &rule.filter, &mut out);
+        if !rule.filter.begins_firmly() {
+            put!(&mut out, LOOSE_FILTER);
+        }
+        if let Some(ignore) = &rule.ignore {
+            put_pattern(&"ignore", ignore, &mut out);
+        }
+        if let Some(sequence) = current.and_then(|index| rule.sequences.get(index)) {
+            put_sequence(rule, sequence, &mut out);
+        }
     }
     out
+}
+
+/// A sequence's steps, the groups that its commands can name, and the commands.
+fn put_sequence(rule: &Rule, sequence: &Sequence, out: &mut Vec<u8>) {
+    for (index, step) in sequence.steps.iter().enumerate() {
+        put_pattern(&text!("step {}", index + 1), step, out);
+    }
+    let groups = sequence.steps.last().map(groups).unwrap_or_default();
+    put!(out, "    groups of the last step:");
+    for group in &groups {
+        put!(out, " {}", group);
+    }
+    put!(out, if groups.is_empty() { " none\n" } else { "\n" });
+    put_commands("open", rule, &sequence.actions, &groups, out);
+    put_commands("close", rule, &sequence.revert, &groups, out);
+}
+
+/// The placeholders for the groups of a step.
+fn groups(step: &Regex) -> Vec<Vec<u8>> {
+    let mut groups = Vec::new();
+    for index in 0..step.group_count() {
+        groups.push(text!("{}{}{}", "{", index, "}"));
+    }
+    for (name, number) in step.group_names() {
+        // OK because groups are counted from 1.
+        groups[number - 1] = text!("{}{}{}", "{", name, "}");
+    }
+    groups
+}
+
+/// Commands as they will be run, but with their placeholders still in them.
+fn put_commands(
+    what: &str,
+    rule: &Rule,
+    commands: &[Template],
+    groups: &[Vec<u8>],
+    out: &mut Vec<u8>,
+) {
+    let values = Values {
+        rule: &rule.name,
+        key: b"{key}",
+        groups,
+    };
+    for command in commands {
+        put!(out, "    {}: ", what);
+        // What is filled in is printable; only a group's name could be too long.
+        put_shell_words(&command.fill(&values).unwrap_or_default(), out);
+        out.push(b'\n');
+    }
+}
+
+/// What a line is searched for before the pattern itself is tried.
+fn put_pattern(what: &dyn Put, pattern: &Regex, out: &mut Vec<u8>) {
+    put!(out, "    {}: ", what);
+    let mut before = "looks for ";
+    for literal in pattern.literals() {
+        put!(out, "{}{:?}", before, literal);
+        before = ", ";
+    }
+    put!(
+        out,
+        if before == ", " {
+            "\n"
+        } else {
+            "no literal to look for\n"
+        }
+    );
 }
 
 /// The open leases as a table. The error says why they are not known.
@@ -49,7 +127,7 @@ pub fn leases(config: &Config) -> Result<Vec<u8>, Vec<u8>> {
         return Ok(text!("no open leases\n"));
     }
     let (now_ms, now_s) = (clock::boot_time_ms(), clock::unix_time_s());
-    let head = ["RULE", "KEY", "OPENED (UTC)", "LEFT"].map(|title| text!(title));
+    let head = ["RULE", "KEY", "OPENED (UTC)", "LEFT"].map(|title| text!("{}", title));
     let mut rows = alloc::vec![head];
     rows.extend(leases.iter().map(|(lease, _)| row(lease, now_ms, now_s)));
     Ok(table(&rows))
@@ -57,16 +135,14 @@ pub fn leases(config: &Config) -> Result<Vec<u8>, Vec<u8>> {
 
 fn recorded(config: &Config) -> Result<Leases, Vec<u8>> {
     let fail = |reason: &dyn Put| {
-        let mut message = text!("record ", Quoted(&config.state), ": ");
+        let mut message = text!("record {:?}: ", config.state);
         reason.put(&mut message);
         message
     };
-    match Record::new(&config.state)
-        .map_err(|errno| fail(&errno))?
-        .load()
-    {
-        Found::Leases(leases) => Ok(leases),
-        Found::Unusable(reason) => Err(fail(&reason)),
+    match Record::new(&config.state).and_then(|record| record.load()) {
+        Ok(Found::Leases(leases)) => Ok(leases),
+        Ok(Found::Unusable(reason)) => Err(fail(&reason)),
+        Err(errno) => Err(fail(&errno)),
     }
 }
 
@@ -76,17 +152,17 @@ fn row(lease: &Lease, now_ms: u64, now_s: i64) -> [Vec<u8>; 4] {
     let age_s = now_ms.saturating_sub(lease.opened_ms) / 1000;
     let opened = match lease.opened_ms {
         0 => text!("before the last boot"),
-        _ => text!(Utc(now_s.saturating_sub_unsigned(age_s))),
+        _ => text!("{}", Utc(now_s.saturating_sub_unsigned(age_s))),
     };
     let left = match left_s {
         0 => text!("due"),
-        1..60 => text!(left_s, " s"),
-        60..3600 => text!(left_s / 60, " min ", left_s % 60, " s"),
-        _ => text!(left_s / 3600, " h ", left_s / 60 % 60, " min"),
+        1..60 => text!("{} s", left_s),
+        60..3600 => text!("{} min {} s", left_s / 60, left_s % 60),
+        _ => text!("{} h {} min", left_s / 3600, left_s / 60 % 60),
     };
     let mut key = Vec::new();
     put_escaped(lease.key.as_bytes(), &mut key);
-    [text!(Quoted(&lease.rule)), key, opened, left]
+    [text!("{:?}", lease.rule), key, opened, left]
 }
 
 /// The rows with their columns aligned.
@@ -118,7 +194,7 @@ mod tests {
     #[test]
     fn columns_line_up_under_the_widest_cell_and_no_line_ends_in_blanks() {
         let rows = [["A", "B"], ["long cell", "x"], ["für", "y"]];
-        let rows = rows.map(|row| row.map(|cell| text!(cell)));
+        let rows = rows.map(|row| row.map(|cell| text!("{}", cell)));
         let expected = "A          B\nlong cell  x\nfür        y\n";
         assert_eq!(table(&rows), expected.as_bytes());
     }

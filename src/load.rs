@@ -26,7 +26,7 @@ pub enum Purpose {
 pub fn load(path: &CStr, purpose: Purpose) -> Result<Config, Vec<u8>> {
     let name = path.to_bytes();
     let complain = |what: &dyn Put| {
-        let mut message = text!(name, ": ");
+        let mut message = text!("{}: ", name);
         what.put(&mut message);
         message.push(b'\n');
         message
@@ -43,7 +43,7 @@ pub fn load(path: &CStr, purpose: Purpose) -> Result<Config, Vec<u8>> {
     }
     let document = fd.read_all(FILE_LIMIT).map_err(|errno| complain(&errno))?;
     let Some(document) = document else {
-        return Err(complain(&text!("longer than ", FILE_LIMIT, " bytes")));
+        return Err(complain(&text!("longer than {} bytes", FILE_LIMIT)));
     };
     Config::parse(&document).map_err(|diagnostics| {
         let mut message = Vec::new();

@@ -9,7 +9,7 @@
 //!   daemon adds itself; if `/dev/log` is not there, they go to standard error.
 
 use crate::sys::{Errno, fd, process};
-use crate::text::{Put, put_escaped};
+use crate::text::{self, Part, Put, put_escaped};
 use alloc::vec::Vec;
 
 /// How important a message is. Later levels are more talkative.
@@ -87,6 +87,14 @@ impl Log {
         level <= self.level
     }
 
+    /// Writes a message, `template` filled in with `parts`.
+    #[inline(never)]
+    pub fn say(&mut self, level: Level, template: &str, parts: &[Part]) {
+        if self.shows(level) {
+            self.write(level, &text::text(template, parts));
+        }
+    }
+
     /// Writes one message.
     pub fn write(&mut self, level: Level, message: &[u8]) {
         if !self.shows(level) {
@@ -98,14 +106,16 @@ impl Log {
             return;
         }
         if self.lost > 0 {
-            let lost = text!(LEVELS[1].0, "log: ", self.lost, " messages were lost");
+            let lost = text!("{}log: {} messages were lost", LEVELS[1].0, self.lost);
             if !self.write_stderr(lost) {
                 self.lost = self.lost.saturating_add(1);
                 return;
             }
             self.lost = 0;
         }
-        if !self.write_stderr(text!(mark, Escaped(message))) {
+        let mut line = mark.as_bytes().to_vec();
+        put_escaped(message, &mut line);
+        if !self.write_stderr(line) {
             self.lost = self.lost.saturating_add(1);
         }
     }
@@ -121,14 +131,9 @@ impl Log {
     }
 
     fn write_syslog(&mut self, severity: u32, message: &[u8]) -> bool {
-        let tag = text!(
-            "<",
-            FACILITY | severity,
-            ">logknockd[",
-            process::own_id(),
-            "]: "
-        );
-        let mut datagram = text!(tag, Escaped(message));
+        let priority = FACILITY | severity;
+        let mut datagram = text!("<{}>logknockd[{}]: ", priority, process::own_id());
+        put_escaped(message, &mut datagram);
         datagram.truncate(MESSAGE_LIMIT);
         // Twice, because a restarted syslog daemon leaves us with a dead socket.
         for _ in 0..2 {
@@ -145,22 +150,14 @@ impl Log {
     }
 }
 
-struct Escaped<'a>(&'a [u8]);
-
-impl Put for Escaped<'_> {
-    fn put(&self, out: &mut Vec<u8>) {
-        put_escaped(self.0, out);
-    }
-}
-
-/// Logs a message put together from parts, unless its level is not shown:
-/// `say!(log, Info, "rule ", name)`.
+/// Logs a message, unless its level is not shown: `say!(log, Info: "rule {:?}", name)`.
 #[macro_export]
 macro_rules! say {
-    ($log:expr, $level:ident, $($part:expr),+ $(,)?) => {
-        if $log.shows($crate::log::Level::$level) {
-            $log.write($crate::log::Level::$level, &$crate::text!($($part),+));
-        }
+    ($log:expr, $level:ident: $($message:tt)+) => {
+        $crate::with_parts!([$log.say], ($crate::log::Level::$level), $($message)+)
+    };
+    ($log:expr, $level:ident, $($message:tt)+) => {
+        $crate::say!($log, $level: $($message)+)
     };
 }
 
@@ -208,7 +205,7 @@ pub struct LeftOut(u64);
 impl Put for LeftOut {
     fn put(&self, out: &mut Vec<u8>) {
         if self.0 > 0 {
-            put!(out, " (", self.0, " such messages left out)");
+            put!(out, " ({} such messages left out)", self.0);
         }
     }
 }

@@ -8,10 +8,10 @@
 extern crate std;
 
 use core::ffi::{c_char, c_int};
-use logknockd::sys::{Arguments, fd, heap::Malloc};
+use logknockd::sys::{Arguments, fd, heap::Heap};
 
 #[global_allocator]
-static HEAP: Malloc = Malloc;
+static HEAP: Heap = Heap::new();
 
 #[cfg(not(debug_assertions))]
 #[panic_handler]

@@ -8,7 +8,7 @@
 //! * Two daemons with one record would each forget what the other has opened: whoever uses it holds a lock
 //!   on the file of its name with `.lock` behind, for as long as it lives.
 //! * A record that cannot be read is renamed, not overwritten: it may be the only thing that still knows
-//!   what is open.
+//!   what is open. If only the system has nothing left to read it with, it stays where it is.
 
 use crate::lease::Leases;
 use crate::sys::fd::{Fd, FileKind, c_path, rename, unlink};
@@ -49,9 +49,9 @@ impl Record {
         };
         Ok(Record {
             path: c_path(path)?,
-            temporary: c_path(&text!(path, ".new"))?,
+            temporary: c_path(&text!("{}.new", path))?,
             folder: c_path(folder)?,
-            lock_path: c_path(&text!(path, ".lock"))?,
+            lock_path: c_path(&text!("{}.lock", path))?,
             lock: None,
             boot: boot_id().unwrap_or_default(),
         })
@@ -72,20 +72,20 @@ impl Record {
         Ok(())
     }
 
-    /// Reads the record.
-    pub fn load(&self) -> Found {
+    /// Reads the record. An error is a shortage that has nothing to do with it.
+    pub fn load(&self) -> Result<Found> {
         let document = match self.read() {
             Ok(document) => document,
-            Err(Errno::ENOENT) => return Found::Leases(Leases::default()),
-            Err(errno) => return Found::Unusable(text!(errno)),
+            Err(Errno::ENOENT) => return Ok(Found::Leases(Leases::default())),
+            Err(errno) if errno.is_shortage() => return Err(errno),
+            Err(errno) => return Ok(Found::Unusable(text!("{}", errno))),
         };
         let Some(document) = document else {
-            return Found::Unusable(text!("not a file of sensible size that only we can write"));
+            let reason = text!("not a file of sensible size that only we can write");
+            return Ok(Found::Unusable(reason));
         };
-        match Leases::from_json(&document, &self.boot, clock::boot_time_ms()) {
-            Ok(leases) => Found::Leases(leases),
-            Err(reason) => Found::Unusable(reason),
-        }
+        let leases = Leases::from_json(&document, &self.boot, clock::boot_time_ms());
+        Ok(leases.map_or_else(Found::Unusable, Found::Leases))
     }
 
     fn read(&self) -> Result<Option<Vec<u8>>> {
@@ -100,7 +100,7 @@ impl Record {
     /// Gives an unusable record another name, which is returned.
     pub fn set_aside(&self) -> Result<Vec<u8>> {
         // OK because a clock before 1970 only makes an odd name.
-        let name = text!(self.path(), ".unusable-", clock::unix_time_s() as u64);
+        let name = text!("{}.unusable-{}", self.path(), clock::unix_time_s() as u64);
         rename(&self.path, &c_path(&name)?)?;
         Ok(name)
     }

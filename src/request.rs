@@ -72,7 +72,7 @@ impl Request {
             return Ok(None);
         };
         if leases.count(&rule.name) >= max_leases {
-            return Err(text!("the rule has ", max_leases, " leases already"));
+            return Err(text!("the rule has {} leases already", max_leases));
         }
         if terms.exclusive {
             leases.expire_rule(&rule.name, now_ms);

@@ -18,7 +18,7 @@ use crate::sys::Errno;
 use crate::sys::fd::{Fd, Poll};
 use crate::sys::process::{Child, Exit, Streams, spawn};
 use crate::template::put_shell_words;
-use crate::text::{Put, Quoted};
+use crate::text::Put;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -233,7 +233,7 @@ impl Current {
     fn start_next(&mut self, null: &Fd, now_ms: u64, log: &mut Log) -> bool {
         while let Some(words) = self.job.commands.get(self.index) {
             self.index += 1;
-            say!(log, Info, Named(&self.job), "running ", ShellWords(words));
+            say!(log, Info: "rule {:?}: running {}", self.job.rule, ShellWords(words));
             match start(&self.job, words, null) {
                 Ok((child, output)) => {
                     self.running = Some(Running {
@@ -247,15 +247,8 @@ impl Current {
                 Err(errno) => {
                     self.succeeded = false;
                     let program = words.first().map_or(&[][..], Vec::as_slice);
-                    say!(
-                        log,
-                        Error,
-                        Named(&self.job),
-                        "cannot run ",
-                        Quoted(program),
-                        ": ",
-                        errno
-                    );
+                    say!(log, Error: "rule {:?}: cannot run {:?}: {}",
+                        self.job.rule, program, errno);
                 }
             }
         }
@@ -277,11 +270,11 @@ impl Current {
         let what = match running.child.wait() {
             // One that had to be ended did not succeed, whatever it says.
             Exit::Status(0) if running.stage == Stage::Running => return,
-            Exit::Status(status) => text!("exit status ", u32::from(status)),
-            Exit::Signal(signal) => text!("ended by signal ", u32::from(signal)),
+            Exit::Status(status) => text!("exit status {}", u32::from(status)),
+            Exit::Signal(signal) => text!("ended by signal {}", u32::from(signal)),
         };
         self.succeeded = false;
-        say!(log, Warn, Named(&self.job), self.program(), ": ", what);
+        say!(log, Warn: "rule {:?}: {}: {}", self.job.rule, self.program(), what);
     }
 
     /// The running command's name.
@@ -319,7 +312,7 @@ impl Current {
                 "does not end, killing it"
             }
         };
-        say!(log, Warn, Named(&self.job), self.program(), ": ", what);
+        say!(log, Warn: "rule {:?}: {}: {}", self.job.rule, self.program(), what);
     }
 }
 
@@ -330,9 +323,9 @@ fn start(job: &Job, words: &[Vec<u8>], null: &Fd) -> Result<(Child, Output), Err
         Event::Close => "close",
     };
     let variables = [
-        text!("LOGKNOCK_RULE=", job.rule),
-        text!("LOGKNOCK_KEY=", job.key),
-        text!("LOGKNOCK_EVENT=", event),
+        text!("LOGKNOCK_RULE={}", job.rule),
+        text!("LOGKNOCK_KEY={}", job.key),
+        text!("LOGKNOCK_EVENT={}", event),
     ];
     let (read, write) = Fd::pipe()?;
     let streams = Streams {
@@ -374,25 +367,11 @@ impl Output {
         while let Some(line) = self.lines.next_line() {
             self.logged = self.logged.saturating_add(1);
             if self.logged <= OUTPUT_LINES {
-                say!(log, Info, Named(job), "output: ", line.bytes);
+                say!(log, Info: "rule {:?}: output: {}", job.rule, line.bytes);
             } else if self.logged == OUTPUT_LINES + 1 {
-                say!(
-                    log,
-                    Warn,
-                    Named(job),
-                    "the rest of the output is not logged"
-                );
+                say!(log, Warn: "rule {:?}: the rest of the output is not logged", job.rule);
             }
         }
-    }
-}
-
-/// How every message about a job begins.
-struct Named<'a>(&'a Job);
-
-impl Put for Named<'_> {
-    fn put(&self, out: &mut Vec<u8>) {
-        put!(out, "rule ", Quoted(&self.0.rule), ": ");
     }
 }
 

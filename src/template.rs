@@ -30,6 +30,7 @@ const FORMAT: &str = "a placeholder is a group's number or name: no :format";
 const MIXED: &str = "{} cannot be mixed with numbered placeholders";
 const NESTED: &str = "a brace inside a placeholder (literal braces are written {{ and }})";
 const NO_COMMAND: &str = "empty command";
+const NO_SHELL: &str = "no shell runs this: for | & < > and $ see sh -c, or put the word in quotes";
 const NO_PROGRAM: &str = "the first word, the program, is empty";
 const NUL: &str = "a command cannot hold a NUL byte";
 const PROGRAM: &str = "what a log line says cannot choose the program to run";
@@ -121,6 +122,9 @@ impl Command {
                     .get_or_insert_default()
                     .push_quoted(character, &mut characters)
                     .ok_or_else(|| error(0, at, UNTERMINATED))?,
+                '|' | '&' | '<' | '>' | '$' if word.is_none() => {
+                    return Err(error(0, at, NO_SHELL));
+                }
                 _ => word.get_or_insert_default().push(at, character),
             }
         }
@@ -165,7 +169,7 @@ fn error(word: usize, at: usize, message: &str) -> Error {
     Error {
         word,
         at,
-        message: text!(message),
+        message: text!("{}", message),
     }
 }
 
@@ -288,26 +292,26 @@ impl WordParser<'_> {
     fn placeholder<'t>(&mut self, rest: &'t str) -> Result<&'t str, Error> {
         let start = self.word.text.len() - rest.len();
         let Some(inside) = rest.strip_prefix('{') else {
-            return Err(self.fail(start, text!(STRAY_BRACE)));
+            return Err(self.fail(start, text!("{}", STRAY_BRACE)));
         };
         let Some((written, after)) = split_at_byte(inside, b'}') else {
-            return Err(self.fail(start, text!(UNCLOSED)));
+            return Err(self.fail(start, text!("{}", UNCLOSED)));
         };
         if let Some((offset, message)) = find_unsupported(written) {
-            return Err(self.fail(start + 1 + offset, text!(message)));
+            return Err(self.fail(start + 1 + offset, text!("{}", message)));
         }
         if let Some(message) = self.refused {
-            return Err(self.fail(start, text!(message)));
+            return Err(self.fail(start, text!("{}", message)));
         }
         let Some(address) = address(written, &mut self.numbering) else {
-            return Err(self.fail(start, text!(MIXED)));
+            return Err(self.fail(start, text!("{}", MIXED)));
         };
         match (self.resolve)(address) {
             Ok(source) => self.parts.push(Part::Placeholder {
                 written: written.into(),
                 source,
             }),
-            Err(reason) => return Err(self.fail(start, text!("{", written, "}", reason))),
+            Err(reason) => return Err(self.fail(start, text!("{{}}{}", written, reason))),
         }
         Ok(after)
     }
@@ -407,11 +411,11 @@ fn resolve(address: Address, step: &Regex) -> Result<Source, Vec<u8>> {
         .group_named(name)
         .and_then(|group| group.checked_sub(1));
     match (name, group) {
-        ("key" | "rule", Some(_)) => Err(text!(AMBIGUOUS)),
+        ("key" | "rule", Some(_)) => Err(text!("{}", AMBIGUOUS)),
         ("key", None) => Ok(Source::Key),
         ("rule", None) => Ok(Source::Rule),
         (_, Some(group)) => Ok(Source::Group(group)),
-        (_, None) => Err(text!(UNKNOWN)),
+        (_, None) => Err(text!("{}", UNKNOWN)),
     }
 }
 
@@ -420,11 +424,9 @@ fn out_of_range(count: usize) -> Vec<u8> {
         0 => text!(": the last step has no groups"),
         1 => text!(": the last step has 1 group, {0}"),
         _ => text!(
-            ": the last step has ",
+            ": the last step has {} groups, {0} to {{}}",
             count,
-            " groups, {0} to {",
-            count - 1,
-            "}"
+            count - 1
         ),
     }
 }
@@ -467,9 +469,9 @@ impl Template {
             let mut word = Vec::new();
             for part in parts {
                 match part {
-                    Part::Text(text) => put!(&mut word, text),
+                    Part::Text(text) => word.extend_from_slice(text.as_ref()),
                     Part::Placeholder { written, source } => {
-                        put!(&mut word, *checked(written, values.value(source))?)
+                        word.extend_from_slice(checked(written, values.value(source))?)
                     }
                 }
             }
@@ -507,7 +509,7 @@ fn checked<'v>(written: &str, value: &'v [u8]) -> Result<&'v [u8], Refusal> {
         return Ok(value);
     };
     Err(Refusal {
-        message: text!("{", written, "} is ", reason),
+        message: text!("{{}} is {}", written, reason),
     })
 }
 
@@ -532,7 +534,7 @@ pub fn put_shell_words<W: AsRef<[u8]>>(words: &[W], out: &mut Vec<u8>) {
             out.push(b' ');
         }
         if !word.is_empty() && word.iter().all(plain) {
-            put!(out, *word);
+            out.extend_from_slice(word);
         } else if printable(word) {
             put_single_quoted(word, out);
         } else {

@@ -2,14 +2,18 @@
 //!
 //! Log lines, captured values and command output are bytes, which `core::fmt` cannot show, and its
 //! machinery costs kilobytes that a router has better uses for. So a message is a `Vec<u8>`, built by
-//! `text!` or extended by `put!` from parts that implement [`Put`]:
+//! `text!` or extended by `put!` from a template and parts that implement [`Put`]:
 //!
 //! ```ignore
-//! let message = text!("rule ", Quoted(name), ": ", count, " keys");
+//! let message = text!("rule {:?}: {} keys", name, count);
 //! ```
 //!
-//! Nothing is escaped here except by [`Quoted`]: whoever shows a message to a terminal or a log escapes
-//! all of it at once (see `log`).
+//! The template is read when the message is made: a call hands over a few words and nothing is compiled for
+//! its type. `{}` stands for the next part, `{:?}` for the next part in quotes; every other byte, lone braces
+//! too, stands for itself, and parts that no mark is left for follow at the end.
+//!
+//! Nothing is escaped here except in quotes: whoever shows a message to a terminal or a log escapes all of
+//! it at once (see `log`).
 
 use alloc::string::String;
 #[doc(hidden)]
@@ -19,75 +23,90 @@ pub use alloc::vec::Vec;
 pub trait Put {
     /// Appends `self` to `out`.
     fn put(&self, out: &mut Vec<u8>);
-}
 
-impl<T: Put + ?Sized> Put for &T {
-    fn put(&self, out: &mut Vec<u8>) {
-        (**self).put(out);
+    /// `self` as a part of a message.
+    fn part(&self) -> Part<'_>
+    where
+        Self: Sized,
+    {
+        Part::Other(self)
     }
 }
 
-impl Put for [u8] {
-    #[inline(never)]
-    fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self);
-    }
+/// A part of a message, in a form that takes few instructions to make.
+#[derive(Clone, Copy)]
+pub enum Part<'a> {
+    /// Bytes as they are.
+    Text(&'a [u8]),
+    /// A decimal number.
+    Number(u64),
+    /// Whatever else can be put.
+    Other(&'a dyn Put),
 }
 
-impl<const N: usize> Put for [u8; N] {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.as_slice().put(out);
-    }
-}
-
-impl Put for Vec<u8> {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.as_slice().put(out);
-    }
-}
-
-impl Put for str {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.as_bytes().put(out);
-    }
-}
-
-impl Put for String {
-    fn put(&self, out: &mut Vec<u8>) {
-        self.as_bytes().put(out);
-    }
-}
-
-impl Put for u64 {
-    #[inline(never)]
-    fn put(&self, out: &mut Vec<u8>) {
-        // 20 digits hold every u64.
-        let mut digits = [0u8; 20];
-        let mut rest = *self;
-        let mut first = digits.len();
-        for (index, digit) in digits.iter_mut().enumerate().rev() {
-            // OK because a remainder of ten fits a byte.
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            first = index;
-            if rest == 0 {
-                break;
-            }
+impl Part<'_> {
+    fn put(self, out: &mut Vec<u8>) {
+        match self {
+            Part::Text(text) => out.extend_from_slice(text),
+            Part::Number(number) => put_number(number, out),
+            Part::Other(part) => part.put(out),
         }
-        out.extend(digits.iter().skip(first));
+    }
+
+    fn put_in_quotes(self, out: &mut Vec<u8>) {
+        match self {
+            Part::Text(text) => put_quoted(text, out),
+            other => other.put(out),
+        }
     }
 }
 
-impl Put for u32 {
-    fn put(&self, out: &mut Vec<u8>) {
-        u64::from(*self).put(out);
-    }
+/// What is a [`Part`] of its own kind.
+macro_rules! parts {
+    ($(($($generic:tt)*) $type:ty, $value:ident => $part:expr;)+) => {
+        $(impl<$($generic)*> Put for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                self.part().put(out);
+            }
+
+            #[inline(always)]
+            fn part(&self) -> Part<'_> {
+                let $value = self;
+                $part
+            }
+        })+
+    };
 }
 
-impl Put for usize {
-    fn put(&self, out: &mut Vec<u8>) {
-        (*self as u64).put(out);
+parts! {
+    () &str, text => Part::Text(text.as_bytes());
+    () &[u8], text => Part::Text(text);
+    () Vec<u8>, text => Part::Text(text);
+    () String, text => Part::Text(text.as_bytes());
+    (const N: usize) [u8; N], text => Part::Text(text);
+    () &dyn Put, part => Part::Other(*part);
+    (T: Put) &T, part => (**part).part();
+    () u64, number => Part::Number(*number);
+    () u32, number => Part::Number(u64::from(*number));
+    // OK because no pointer has more than 64 bits.
+    () usize, number => Part::Number(*number as u64);
+}
+
+fn put_number(number: u64, out: &mut Vec<u8>) {
+    // 20 digits hold every u64.
+    let mut digits = [0u8; 20];
+    let mut rest = number;
+    let mut first = digits.len();
+    for (index, digit) in digits.iter_mut().enumerate().rev() {
+        // OK because a remainder of ten fits a byte.
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        first = index;
+        if rest == 0 {
+            break;
+        }
     }
+    out.extend_from_slice(digits.get(first..).unwrap_or_default());
 }
 
 impl Put for i32 {
@@ -99,7 +118,7 @@ impl Put for i32 {
     }
 }
 
-/// A name or value in double quotes, its quotes, backslashes and control bytes escaped.
+/// A name or value in quotes, as `{:?}` puts it.
 pub struct Quoted<T>(pub T);
 
 impl<T: AsRef<[u8]>> Put for Quoted<T> {
@@ -108,8 +127,7 @@ impl<T: AsRef<[u8]>> Put for Quoted<T> {
     }
 }
 
-/// One function for all that is quoted, whatever its type.
-#[inline(never)]
+/// Appends `text` in double quotes, its quotes, backslashes and control bytes escaped.
 fn put_quoted(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for &byte in text {
@@ -173,28 +191,62 @@ pub fn checksum(text: &[u8]) -> u32 {
     text.iter().fold(0x811c_9dc5, mix)
 }
 
-/// Appends each of `parts`.
-pub fn put_all(out: &mut Vec<u8>, parts: &[&dyn Put]) {
-    parts.iter().for_each(|part| part.put(out));
+/// Appends `template` filled in with `parts`.
+pub fn put_parts(out: &mut Vec<u8>, template: &str, parts: &[Part]) {
+    let mut parts = parts.iter();
+    let mut rest = template.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        if let Some(after) = rest.strip_prefix(b"}").filter(|_| *byte == b'{') {
+            rest = after;
+            parts.next().into_iter().for_each(|part| part.put(out));
+        } else if let Some(after) = rest.strip_prefix(b":?}").filter(|_| *byte == b'{') {
+            rest = after;
+            parts
+                .next()
+                .into_iter()
+                .for_each(|part| part.put_in_quotes(out));
+        } else {
+            out.push(*byte);
+        }
+    }
+    parts.for_each(|part| part.put(out));
 }
 
-/// Appends parts to a `Vec<u8>`: `put!(out, "line ", number)`.
+/// `template` filled in with `parts`.
+#[inline(never)]
+pub fn text(template: &str, parts: &[Part]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_parts(&mut out, template, parts);
+    out
+}
+
+/// Calls a function with some arguments, a template and its parts.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! with_parts {
+    ([$($function:tt)+], ($($first:expr),*), $template:literal $(, $part:expr)* $(,)?) => {
+        $($function)+($($first,)* $template, &[$($crate::text::Put::part(&$part)),*])
+    };
+    ($function:tt, $first:tt, $($part:expr),+ $(,)?) => {
+        $crate::with_parts!($function, $first, "", $($part),+)
+    };
+}
+
+/// Appends a message to a `Vec<u8>`: `put!(out, "line {}", number)`.
 #[macro_export]
 macro_rules! put {
-    ($out:expr, $($part:expr),+ $(,)?) => {{
-        let out: &mut $crate::text::Vec<u8> = $out;
-        $( $crate::text::Put::put(&$part, out); )+
-    }};
+    ($out:expr, $($message:tt)+) => {
+        $crate::with_parts!([$crate::text::put_parts], ($out), $($message)+)
+    };
 }
 
-/// Builds a `Vec<u8>` from parts: `text!("line ", number)`.
+/// A message as a `Vec<u8>`: `text!("line {}", number)`.
 #[macro_export]
 macro_rules! text {
-    ($($part:expr),+ $(,)?) => {{
-        let mut out = $crate::text::Vec::new();
-        $crate::put!(&mut out, $($part),+);
-        out
-    }};
+    ($($message:tt)+) => {
+        $crate::with_parts!([$crate::text::text], (), $($message)+)
+    };
 }
 
 #[cfg(test)]
@@ -204,19 +256,27 @@ mod tests {
     #[test]
     fn numbers_are_decimal_to_the_last_digit() {
         assert_eq!(
-            text!(0u64, " ", u64::MAX, " ", 1200u32),
+            text!("{} {} {}", 0u64, u64::MAX, 1200u32),
             b"0 18446744073709551615 1200"
         );
-        assert_eq!(text!(i32::MIN, " ", -7, " ", 7), b"-2147483648 -7 7");
+        assert_eq!(text!("{} {} {}", i32::MIN, -7, 7), b"-2147483648 -7 7");
     }
 
     #[test]
     fn quoting_leaves_no_control_byte_and_no_loose_quote() {
         assert_eq!(
-            text!(Quoted(b"a\"b\\c\n\x1b\x7f")),
+            text!("{:?}", b"a\"b\\c\n\x1b\x7f"),
             br#""a\"b\\c\x0a\x1b\x7f""#
         );
-        assert_eq!(text!(Quoted("für")), "\"für\"".as_bytes());
+        assert_eq!(text!("{:?}", "für"), "\"für\"".as_bytes());
+    }
+
+    #[test]
+    fn a_template_keeps_every_byte_that_is_no_mark_and_every_part() {
+        assert_eq!(text!("{{}:{:?}{:}{", "a", "b"), b"{a:\"b\"{:}{");
+        assert_eq!(text!("{} {} ", "a", 1u32, 2u32, "{}"), b"a 1 2{}");
+        assert_eq!(text!("", "a", "b"), b"ab");
+        assert_eq!(text!("{}{:?}."), b".");
     }
 
     #[test]

@@ -181,19 +181,16 @@ impl Put for Utc {
         let first = days(year, month, 1).unwrap_or(day);
         put!(
             out,
+            "{}-{}-{} ",
             year.unsigned_abs(),
-            "-",
             Two(month),
-            "-",
-            Two(day - first + 1),
-            " "
+            Two(day - first + 1)
         );
         put!(
             out,
+            "{}:{}:{}",
             Two(second / 3600),
-            ":",
             Two(second / 60 % 60),
-            ":",
             Two(second % 60)
         );
     }
@@ -205,7 +202,7 @@ struct Two(i64);
 impl Put for Two {
     fn put(&self, out: &mut Vec<u8>) {
         let number = self.0.unsigned_abs();
-        put!(out, number / 10, number % 10);
+        put!(out, "{}{}", number / 10, number % 10);
     }
 }
 
@@ -354,7 +351,7 @@ mod tests {
             "2026-11-22 06:00:00",
         ] {
             let seconds = one(text).unwrap() / 1000;
-            assert_eq!(text!(Utc(seconds as i64)), text.as_bytes());
+            assert_eq!(text!("{}", Utc(seconds as i64)), text.as_bytes());
         }
     }
 

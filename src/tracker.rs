@@ -46,14 +46,18 @@ pub struct Change {
     pub length: u32,
 }
 
+/// How many steps the furthest of these is.
+pub fn reached(steps: Steps) -> u32 {
+    Steps::BITS - steps.leading_zeros()
+}
+
 /// How far the key is now, as `step 2/4`, and where it stood if that was not a step forward.
 impl Put for Change {
     fn put(&self, out: &mut Vec<u8>) {
-        let reached = |steps: Steps| Steps::BITS - steps.leading_zeros();
         let (before, after) = (reached(self.before), reached(self.after));
-        put!(out, "step ", after, "/", self.length);
+        put!(out, "step {}/{}", after, self.length);
         if after <= before && before > 0 {
-            put!(out, ", was ", before, "/", self.length);
+            put!(out, ", was {}/{}", before, self.length);
         }
         if self.late != 0 {
             put!(out, ", too late");

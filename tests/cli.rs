@@ -45,7 +45,11 @@ fn help_and_version_go_to_standard_output() {
     }
     assert!(help.lines().all(|line| line.chars().count() <= 100));
     assert_eq!(outcome(&dir.run(&["--help"])).1, help);
-    let version = (FINE, "logknockd 0.1.0\n".into(), String::new());
+    let version = (
+        FINE,
+        concat!("logknockd ", env!("CARGO_PKG_VERSION"), "\n").into(),
+        String::new(),
+    );
     assert_eq!(outcome(&dir.run(&["-V"])), version);
     assert_eq!(outcome(&dir.run(&["--version"])), version);
 }
@@ -96,14 +100,31 @@ fn a_configuration_that_cannot_be_read_is_named_and_ends_with_2() {
 }
 
 #[test]
-fn a_good_configuration_is_said_to_be_fine() {
+fn what_is_understood_of_a_good_configuration_is_shown() {
     let dir = TempDir::new();
     let rules = [
-        rule("x", r#""actions": ["a"]"#),
-        rule("y", r#""actions": ["a"]"#),
+        r#"{ "name": "x", "filter": "^([a-z]+) .*: ", "ignore": "\\d", "actions": ["a 'b' '{{ {key} }}'"],
+             "sequence": [" one$", "(two) \\w+", "(?P<what>three)(,.)"],
+             "timeout": 5, "revert": ["sh -c 'c \"$1\"' sh {1} {what} {rule}"] }"#,
+        r#"{ "name": "y", "filter": "^(.)", "sequence": ["drop wan in: .* SRC="], "actions": ["a"] }"#,
     ];
-    dir.write("c", config(r#""log""#, &rules));
-    let stdout = "c: fine, 2 rules\n  \"x\"\n  \"y\"\n";
+    dir.write("c", config(r#""log""#, &rules.map(String::from)));
+    let stdout = r#"c: fine, 2 rules
+  "x"
+    filter: looks for ": "
+    ignore: no literal to look for
+    step 1: looks for " one"
+    step 2: looks for "two "
+    step 3: looks for "three,"
+    groups of the last step: {what} {1}
+    open: a b '{ {key} }'
+    close: sh -c 'c "$1"' sh '{1}' '{what}' x
+  "y"
+    filter: no literal to look for
+    step 1: looks for "drop wan in: ", " SRC="
+    groups of the last step: none
+    open: a
+"#;
     assert_eq!(
         outcome(&dir.run(&["-t", "-c", "c"])),
         (FINE, stdout.into(), String::new())
@@ -111,14 +132,28 @@ fn a_good_configuration_is_said_to_be_fine() {
 }
 
 #[test]
+fn a_filter_that_strangers_can_meet_anywhere_in_a_line_is_warned_of() {
+    let dir = TempDir::new();
+    let loose = rule("y", r#""actions": ["a"]"#).replace("^(", "(");
+    let rules = [rule("x", r#""actions": ["a"]"#), loose];
+    dir.write("c", config(r#""log""#, &rules));
+    let (status, stdout, stderr) = outcome(&dir.run(&["-t", "-c", "c"]));
+    assert_eq!((status, stderr.as_str()), (FINE, ""));
+    let (_, y) = stdout.split_once("  \"y\"\n").unwrap();
+    let warning =
+        "    filter: no literal to look for\n    warning: the filter begins with neither ^ nor";
+    assert!(y.starts_with(warning), "{stdout}");
+    assert_eq!(stdout.matches("warning").count(), 1);
+}
+
+#[test]
 fn the_python_daemons_example_loads_unchanged() {
     let dir = TempDir::new();
     fs::copy(common::data("python-example.json"), dir.path("c")).unwrap();
-    let stdout = "c: fine, 1 rules\n  \"Forward ports for service x\"\n";
-    assert_eq!(
-        outcome(&dir.run(&["-t", "-c", "c"])),
-        (FINE, stdout.into(), String::new())
-    );
+    let (status, stdout, stderr) = outcome(&dir.run(&["-t", "-c", "c"]));
+    let head = "c: fine, 1 rules\n  \"Forward ports for service x\"\n";
+    assert!(stdout.starts_with(head), "{stdout}");
+    assert_eq!((status, stderr.as_str()), (FINE, ""));
 }
 
 const BAD: &str = r#"{
@@ -238,21 +273,52 @@ fn a_dry_run_prints_what_would_run_and_a_summary() {
     assert_eq!(status, FINE);
 }
 
+/// What `-n -d` prints for the lines `log` when the rule says `more`.
+fn explained(more: &str, log: &str) -> String {
+    let dir = TempDir::new();
+    let rule = rule("x", &format!("{more}, \"actions\": [\"echo {{key}}\"]"));
+    dir.configure(&config(r#""log""#, &[rule]));
+    dir.write("log", log);
+    dry_run(&dir, &["-d", "log"]).1
+}
+
 #[test]
-fn a_dry_run_explains_itself_with_debug() {
-    let dir = echoing();
-    dir.write("log", "a one\na one\nb two\na two\na one\na two\na three\n");
-    let (_, stdout, _) = dry_run(&dir, &["-d", "log"]);
+fn a_dry_run_with_debug_says_which_step_was_due_and_what_came_instead() {
+    let log = "a one\na one\nb two\na two\na one\na two\na four\nme one\na one\na two\na three\n";
     let expected = r#"1: "x" a step 1/3
-2: "x" a step 1/3, was 1/3
-3: "x" b step 0/3
+2: "x" a step 1/3, was 1/3: step 2 is " two$", this is step 1 again (see "repeats"); the sequence starts over
+3: "x" b step 0/3: step 1 is " one$", this is step 2
 4: "x" a step 2/3
-5: "x" a step 1/3, was 2/3
+5: "x" a step 1/3, was 2/3: step 3 is " three$", this is step 1; the sequence starts over
 6: "x" a step 2/3
-7: knock "x" a
-7:   run echo a 'two words'
+7: "x" a step 0/3, was 2/3: step 3 is " three$", this is no step; the sequence starts over
+8: "x" me: passed over, "ignore" matches
+9: "x" a step 1/3
+10: "x" a step 2/3
+11: knock "x" a
+11:   run echo a
 "#;
-    assert_eq!(stdout, expected);
+    assert_eq!(explained(r#""ignore": "^me""#, log), expected);
+    let expected = r#"1: "x" a step 1/3
+2: "x" a step 1/3, was 1/3: repeated
+"#;
+    let out = explained(r#""repeats": true"#, "a one\na one\n");
+    assert_eq!(out, expected);
+}
+
+#[test]
+fn a_dry_run_with_debug_says_when_a_step_came_too_late() {
+    let dir = TempDir::new();
+    let rule = rule("x", r#""within": 4.9, "actions": ["b"]"#).replace("^", "^.*Z ");
+    dir.configure(&config(r#""log""#, &[rule]));
+    dir.write(
+        "log",
+        "2026-11-22T06:00:00Z a one\n2026-11-22T06:00:05Z a two\n",
+    );
+    let expected = r#"1: "x" a step 1/3
+2: "x" a step 0/3, was 1/3, too late: "within" has passed, the sequence starts over
+"#;
+    assert_eq!(dry_run(&dir, &["-d", "log"]).1, expected);
 }
 
 #[test]

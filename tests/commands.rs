@@ -5,6 +5,7 @@ mod common;
 use common::{Daemon, PATIENCE, TempDir, config, knock, rule};
 use std::fs;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::Instant;
 
@@ -139,25 +140,88 @@ fn commands_inherit_the_environment_and_learn_of_the_knock() {
     assert!(!shown.contains(&"LOGKNOCK_KEY=old".to_string()));
 }
 
-/// Prints what the descriptors beyond the standard ones stand for.
-const DESCRIPTORS: &str = r#"for fd in /proc/$$/fd/*; do
-    case $(basename "$fd") in [012]) ;; *) readlink "$fd" ;; esac
+/// Shell that prints what each descriptor stands for.
+const DESCRIPTORS: &str = r#"fd=0; while test $fd -lt 1024; do
+    test -e /proc/$$/fd/$fd && printf "$fd " && readlink /proc/$$/fd/$fd
+    fd=$((fd + 1))
 done"#;
 
 #[test]
-fn a_command_gets_null_as_input_and_no_descriptor_of_ours() {
+fn a_command_gets_null_as_input_its_output_and_no_other_descriptor() {
     let dir = TempDir::new();
-    let look = r#"readlink /proc/$$/fd/0
-        test "$(readlink /proc/$$/fd/1)" = "$(readlink /proc/$$/fd/2)" && echo same"#;
-    let script = format!("{look}\n{DESCRIPTORS}\necho end");
-    let mut daemon = start(&dir, &format!(r#""actions": [["sh", "-c", {script:?}]]"#));
+    dir.write("log", "");
+    dir.fifo("fifo");
+    let look = format!(r#"["sh", "-c", {DESCRIPTORS:?}]"#);
+    let actions = format!(r#""actions": [{look}, "echo end"], "revert": ["true"], "timeout": 60"#);
+    // As many of ours as there can be.
+    let members = r#""file": ["log", "fifo"], "command": "sleep 60", "state": "state""#;
+    let rule = rule("x", &actions);
+    dir.configure(&format!(r#"{{{members}, "ruleset": [{rule}]}}"#));
+    // And some that whoever started us has left open. (A shell only knows the numbers below ten.)
+    let left_open = "exec 5<. 9>>left-open";
+    let arguments = ["-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&[], left_open, &arguments));
+    daemon.wait_until_watching();
+    let ours = fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap();
+    let ours: Vec<_> = ours.flatten().map(|entry| entry.file_name()).collect();
+    assert!(
+        ours.len() > 10 && ours.iter().any(|name| name == "9"),
+        "{ours:?}"
+    );
     dir.append("log", knock("alice"));
-    // What the test itself was started with stays open in all of its children.
-    let inherited = Command::new("sh").args(["-c", DESCRIPTORS]).output();
-    let inherited = String::from_utf8(inherited.unwrap().stdout).unwrap();
-    let standard = ["/dev/null", "same"].into_iter();
-    let expected: Vec<_> = standard.chain(inherited.lines()).chain(["end"]).collect();
-    assert_eq!(output(&mut daemon, "end"), expected);
+    let shown = output(&mut daemon, "end");
+    assert_eq!(shown.len(), 4, "{shown:?}");
+    assert_eq!(shown[0], "0 /dev/null");
+    let pipe = shown[1].strip_prefix("1 pipe:").expect("a pipe");
+    assert_eq!(shown[2], format!("2 pipe:{pipe}"));
+}
+
+/// What a command sees of its surroundings when the daemon is started after `script`.
+fn surroundings(script: &str, look: &str) -> (TempDir, Daemon, Vec<String>) {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let action = format!(r#""actions": [["/bin/sh", "-c", {look:?}], "/bin/echo end"]"#);
+    dir.configure(&config(r#""log""#, &[rule("x", &action)]));
+    let arguments = ["-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&[], script, &arguments));
+    daemon.wait_until_watching();
+    dir.append("log", knock("alice"));
+    let shown = output(&mut daemon, "end");
+    (dir, daemon, shown)
+}
+
+#[test]
+fn what_commands_write_is_never_writable_for_everybody() {
+    for (given, expected) in [("000", "0022"), ("027", "0027"), ("077", "0077")] {
+        let (.., shown) = surroundings(&format!("umask {given}"), "umask");
+        assert_eq!(shown, [expected, "end"]);
+    }
+}
+
+#[test]
+fn commands_are_found_where_systems_keep_them_even_if_nobody_said_where() {
+    for script in ["unset PATH", "export PATH=''"] {
+        let (.., shown) = surroundings(script, "/usr/bin/env | /usr/bin/grep ^PATH=; ls -d /");
+        assert_eq!(shown, ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "/", "end"]);
+    }
+    let (.., shown) = surroundings("export PATH=/nowhere", "echo $PATH");
+    assert_eq!(shown, ["/nowhere", "end"]);
+}
+
+#[test]
+fn a_crash_leaves_no_core_and_commands_may_do_as_they_like() {
+    let (dir, mut daemon, shown) = surroundings("ulimit -c unlimited", "ulimit -c");
+    assert_eq!(shown, ["unlimited", "end"]);
+    daemon.signal("SEGV");
+    let status = daemon.exit_status();
+    assert_eq!((status.signal(), status.core_dumped()), (Some(11), false));
+    let control = Command::new("sh")
+        .args(["-c", "ulimit -c unlimited; kill -SEGV $$"])
+        .current_dir(dir.path(""))
+        .status();
+    if !control.unwrap().core_dumped() {
+        common::skipped("this system makes no cores at all");
+    }
 }
 
 #[test]

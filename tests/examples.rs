@@ -148,3 +148,74 @@ fn the_wake_on_lan_example_wakes() {
 ";
     assert_eq!(replay("wake-on-lan.conf", &log), expected);
 }
+
+#[test]
+fn what_knockd_opens_and_closes_its_translation_does() {
+    let packet = |second: u32, protocol: &str, port: u16| {
+        let flags = match protocol {
+            "TCP" => "WINDOW=64240 RES=0x00 SYN URGP=0 ",
+            _ => "LEN=9 ",
+        };
+        format!(
+            "Nov 22 06:00:{second:02} host kernel: [  118.522941] knock: IN=eth0 OUT= MAC=00:11 \
+             SRC=203.0.113.9 DST=198.51.100.1 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=1 DF \
+             PROTO={protocol} SPT=40007 DPT={port} {flags}\n"
+        )
+    };
+    let in_time = packet(1, "UDP", 2222) + &packet(2, "TCP", 4444);
+    let sent_again = packet(3, "TCP", 4444);
+    let command = "INPUT -s 203.0.113.9 -p tcp --dport 22 -j ACCEPT\n";
+    let out = replay(
+        "from-knockd.conf",
+        &(in_time.clone() + &sent_again + &packet(16, "UDP", 3333) + &packet(26, "UDP", 9)),
+    );
+    let opened = "\
+4: knock \"SSH\" 203.0.113.9
+4: open \"SSH\" 203.0.113.9
+4:   run /usr/sbin/iptables -A "
+        .to_string()
+        + command
+        + "5: close \"SSH\" 203.0.113.9\n5:   run sh -c ";
+    assert!(out.starts_with(&opened), "{out}");
+    let late = in_time.clone() + &packet(17, "UDP", 3333);
+    assert_eq!(replay("from-knockd.conf", &late), "");
+    let wrong_protocol = in_time + &packet(3, "TCP", 3333);
+    assert_eq!(replay("from-knockd.conf", &wrong_protocol), "");
+}
+
+#[test]
+fn what_fail2ban_bans_its_translation_bans() {
+    let failure = |user: &str, address: &str| {
+        format!(
+            "2026/11/22 06:00:00 [error] 12#12: *3 user \"{user}\": password mismatch, client: \
+             {address}, server: example.org, request: \"GET / HTTP/1.1\", host: \"example.org\"\n"
+        )
+    };
+    let banned = |log: &str| -> Vec<String> {
+        let out = replay("from-fail2ban.conf", log);
+        let commands = out.lines().filter_map(|line| line.split_once("  run "));
+        commands.map(|(_, command)| command.into()).collect()
+    };
+    assert!(banned(&failure("bob", "203.0.113.9").repeat(4)).is_empty());
+    assert_eq!(
+        banned(&failure("bob", "203.0.113.9").repeat(5)),
+        ["nft add element inet filter web4 '{ 203.0.113.9 }'"]
+    );
+    assert_eq!(
+        banned(&failure("bob", "2001:db8::9").repeat(5)),
+        ["nft add element inet filter web6 '{ 2001:db8::9 }'"]
+    );
+    for ignored in ["127.0.0.1", "192.168.1.7", "::1"] {
+        assert!(banned(&failure("bob", ignored).repeat(9)).is_empty());
+    }
+    // What a stranger chooses stands behind the address: it neither accuses nor excuses anybody.
+    let referrer = ", referrer: \"x\": password mismatch, client: 192.168.1.7, server: \"\n";
+    let framing = failure("bob", "203.0.113.9").replace('\n', referrer);
+    assert_eq!(
+        banned(&framing.repeat(5)),
+        ["nft add element inet filter web4 '{ 203.0.113.9 }'"]
+    );
+    let not_found = failure("bob", "203.0.113.9")
+        .replace("password mismatch", "was not found in \"/etc/users\"");
+    assert_eq!(banned(&not_found.repeat(5)).len(), 1);
+}

@@ -285,25 +285,9 @@ fn a_directory_in_the_place_of_the_log_is_reported_and_its_successor_read() {
     daemon.expect_lines(&["a"]);
 }
 
-/// What makes a program run without root's rights; none if that cannot be done.
-fn as_nobody() -> Option<&'static [&'static str]> {
-    const NOBODY: [&str; 4] = [
-        "setpriv",
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-    ];
-    if !common::is_root() {
-        return Some(&[]);
-    }
-    let binary = common::binary();
-    let arguments = [&NOBODY[1..], &[binary.to_str()?, "-V"]].concat();
-    common::works(NOBODY[0], &arguments).then_some(&NOBODY)
-}
-
 /// A daemon without root's rights that follows `file` in `dir`, which everybody may enter.
 fn follow_as_nobody(dir: &TempDir, file: &str) -> Option<Daemon> {
-    let Some(launcher) = as_nobody() else {
+    let Some(launcher) = common::as_nobody() else {
         common::skipped("no way to run the binary without root's rights");
         return None;
     };

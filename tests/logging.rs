@@ -162,9 +162,10 @@ fn messages_go_to_the_system_log_and_without_one_to_standard_error() {
     };
     let tag = format!("logknockd[{}]: ", daemon.pid());
     assert_eq!(receive(&socket), format!("<30>{tag}watching \"log\""));
+    let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
         receive(&socket),
-        format!("<30>{tag}logknockd 0.1.0: 1 rules")
+        format!("<30>{tag}logknockd {version}: 1 rules")
     );
     dir.append("log", "a\x1bb\n");
     assert_eq!(receive(&socket), format!("<31>{tag}\"log\": a\\x1bb"));
@@ -178,6 +179,25 @@ fn messages_go_to_the_system_log_and_without_one_to_standard_error() {
     let socket = syslog_socket(&dir);
     dir.append("log", "there-again\n");
     assert_eq!(receive(&socket), format!("<31>{tag}\"log\": there-again"));
+}
+
+#[test]
+fn a_system_log_that_does_not_read_holds_nothing_up_and_is_used_again_when_it_does() {
+    let dir = TempDir::new();
+    let socket = syslog_socket(&dir);
+    let Some(mut daemon) = start_with_syslog(&dir) else {
+        return;
+    };
+    while !receive(&socket).ends_with(" rules") {}
+    // It takes some messages without reading them; what it has no room for goes to standard error.
+    dir.append("log", "unread\n".repeat(1000) + "unread end\n");
+    daemon.wait_for(r#"[TRACE] "log": unread end"#);
+    while !receive(&socket).ends_with("unread") {}
+    socket.set_nonblocking(true).unwrap();
+    while socket.recv(&mut [0]).is_ok() {}
+    socket.set_nonblocking(false).unwrap();
+    dir.append("log", "read again\n");
+    assert!(receive(&socket).ends_with("\"log\": read again"));
 }
 
 #[test]

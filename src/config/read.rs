@@ -11,7 +11,7 @@ use crate::diagnostic::Diagnostic;
 use crate::json::{self, Kind, Member, Value};
 use crate::regex::{self, Regex};
 use crate::template::{self, Command};
-use crate::text::{Put, Quoted};
+use crate::text::Put;
 use alloc::vec::Vec;
 
 /// As the system has it, less the NUL at the end.
@@ -59,15 +59,15 @@ impl Put for Place<'_> {
     fn put(&self, out: &mut Vec<u8>) {
         match self.rule {
             None => {}
-            Some((_, Some(name))) => put!(out, "rule ", Quoted(name), ": "),
-            Some((number, None)) => put!(out, "rule ", number, ": "),
+            Some((_, Some(name))) => put!(out, "rule {:?}: ", name),
+            Some((number, None)) => put!(out, "rule {}: ", number),
         }
         for (noun, number) in self.parts {
             match (noun, number) {
                 ("", _) => return,
-                (_, 0) if self.rule.is_none() => put!(out, Quoted(noun), ": "),
-                (_, 0) => put!(out, noun, ": "),
-                _ => put!(out, noun, " ", number, ": "),
+                (_, 0) if self.rule.is_none() => put!(out, "{:?}: ", noun),
+                (_, 0) => put!(out, "{}: ", noun),
+                _ => put!(out, "{} {}: ", noun, number),
             }
         }
     }
@@ -172,9 +172,9 @@ impl<'d> Loader<'d> {
             if key.starts_with('_') || keys.contains(&key.as_str()) {
                 continue;
             }
-            let mut message = text!("unknown key ", Quoted(key));
+            let mut message = text!("unknown key {:?}", key);
             if let Some(meant) = nearest(key, keys) {
-                put!(&mut message, ": did you mean ", Quoted(meant), "?");
+                put!(&mut message, ": did you mean {:?}?", meant);
             }
             self.report_at(*key_at, field, &message);
         }
@@ -185,7 +185,7 @@ impl<'d> Loader<'d> {
     pub(super) fn required<'v>(&mut self, object: &Field<'v>, key: &'v str) -> Option<Field<'v>> {
         let field = object.get(key);
         if field.is_none() {
-            self.report(object, &text!("missing ", Quoted(key)));
+            self.report(object, &text!("missing {:?}", key));
         }
         field
     }
@@ -221,7 +221,7 @@ impl<'d> Loader<'d> {
         match &field.value.kind {
             Kind::Array(values) if (1..=items.most).contains(&values.len()) => values,
             _ => {
-                let what = text!("an array of 1 to ", items.most, " ", items.what);
+                let what = text!("an array of 1 to {} {}", items.most, items.what);
                 self.expected(field, &what);
                 &[]
             }
@@ -299,7 +299,7 @@ impl<'d> Loader<'d> {
 
     /// Reports that `field` is not `what` it should be.
     pub(super) fn expected(&mut self, field: &Field, what: &dyn Put) {
-        let mut message = text!("expected ", what, ", found ");
+        let mut message = text!("expected {}, found ", what);
         put_found(field.value, &mut message);
         self.report(field, &message);
     }
@@ -312,7 +312,7 @@ impl<'d> Loader<'d> {
     /// Reports an error in `field`, or near it, at byte `at` of the document.
     pub(super) fn report_at(&mut self, at: usize, field: &Field, message: &dyn Put) {
         let index = self.problems.partition_point(|earlier| earlier.at <= at);
-        let message = text!(field.place, message);
+        let message = text!("{}{}", field.place, message);
         self.problems.insert(index, Diagnostic { at, message });
     }
 }
@@ -322,11 +322,11 @@ fn put_found(value: &Value, out: &mut Vec<u8>) {
         Kind::Null => put!(out, "null"),
         Kind::Bool(true) => put!(out, "true"),
         Kind::Bool(false) => put!(out, "false"),
-        Kind::Number(number) => put!(out, number),
+        Kind::Number(number) => put!(out, "{}", number),
         Kind::String(string) if string.is_empty() => put!(out, "an empty string"),
         Kind::String(_) => put!(out, "a string"),
         Kind::Array(items) if items.is_empty() => put!(out, "an empty array"),
-        Kind::Array(items) => put!(out, "an array of ", items.len()),
+        Kind::Array(items) => put!(out, "an array of {}", items.len()),
         Kind::Object(_) => put!(out, "an object"),
     }
 }

@@ -355,7 +355,9 @@ fn paths_are_checked() {
 fn numbers_are_checked() {
     let max_keys =
         |found: &str| format!("\"max_keys\": expected an integer from 1 to 65535, found {found}");
-    let poll = |found: &str| format!("\"poll\": expected seconds from 0.1 to 3600, found {found}");
+    let poll = |found: &str| {
+        format!("\"poll\": expected a number of seconds from 0.1 to 3600, found {found}")
+    };
     for value in ["0", "-1", "1.5", "65536", "1e99", "true", "false"] {
         check_top(
             &format!(r#""file": "f", "max_keys": ¿{value}"#),
@@ -369,7 +371,7 @@ fn numbers_are_checked() {
         );
     }
     for key in ["within", "action_timeout"] {
-        let expected = "expected seconds from 0.001 to 315360000, found";
+        let expected = "expected a number of seconds from 0.001 to 315360000, found";
         for value in ["0", "-5", "315360000.001", "1e999", "0.0001"] {
             let message = format!("rule \"r\": {key}: {expected} {value}");
             check_added(&format!(r#""{key}": ¿{value}"#), &[&message]);
@@ -379,7 +381,9 @@ fn numbers_are_checked() {
     }
     check_added(
         r#""timeout": ¿[1], "revert": ["x"]"#,
-        &["rule \"r\": timeout: expected seconds from 0.001 to 315360000, found an array of 1"],
+        &[
+            "rule \"r\": timeout: expected a number of seconds from 0.001 to 315360000, found an array of 1",
+        ],
     );
 }
 
@@ -480,7 +484,7 @@ fn patterns_are_checked_and_the_caret_points_into_them() {
     );
     check_rule(
         r#""name": "r", "filter": ¿"(?:a)", "sequence": ["b"], "actions": ["x"]"#,
-        &["rule \"r\": filter: there is no capture group to take the key from"],
+        &["rule \"r\": filter: there is no capture group to take the key from, such as ([0-9.]+)"],
     );
 }
 
@@ -621,10 +625,10 @@ fn all_errors_are_reported_in_the_order_of_the_document() {
             "rule \"one\": filter: unclosed group",
             "rule \"two\": missing \"actions\"",
             "rule \"two\": exclusive: expected true or false, found 2",
-            "rule \"two\": timeout: expected seconds from 0.001 to 315360000, found 0",
+            "rule \"two\": timeout: expected a number of seconds from 0.001 to 315360000, found 0",
             "rule \"two\": revert command 1: empty command",
             "rule \"two\": sequence step 1: unbalanced parenthesis",
-            "rule \"two\": filter: there is no capture group to take the key from",
+            "rule \"two\": filter: there is no capture group to take the key from, such as ([0-9.]+)",
             "\"debug\": expected true or false, found null",
             "unknown key \"trase\": did you mean \"trace\"?",
         ],

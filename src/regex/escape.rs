@@ -12,6 +12,7 @@ const ERR_UNCLOSED_CLASS: &str = "unclosed character class";
 const ERR_RANGE_ENDS: &str = "a range must begin and end in single characters";
 const ERR_RANGE_ORDER: &str = "range has its first character above its last";
 const ERR_CLASS_ASSERTION: &str = "an assertion cannot be a member of a class";
+const ERR_CLASS_POSIX: &str = "POSIX classes are not supported: [:digit:] is written 0-9 or \\d";
 const ERR_CLASS_NON_ASCII: &str = "a character class can only hold ASCII characters";
 const ERR_ESCAPE_END: &str = "pattern ends in a backslash";
 const ERR_ESCAPE_UNKNOWN: &str = "unknown escape";
@@ -37,10 +38,13 @@ impl Parser<'_> {
         let mut first = true;
         loop {
             let at = self.at;
-            match self.peek() {
-                None => return fail_at(start, ERR_UNCLOSED_CLASS),
-                Some(']') if !first => break,
-                Some(_) => {}
+            let rest = self.pattern.as_bytes().get(at..).unwrap_or(&[]);
+            match rest {
+                [] => return fail_at(start, ERR_UNCLOSED_CLASS),
+                [b']', ..] if !first => break,
+                // Python takes it for a [ and a :, which nobody means.
+                [b'[', b':', ..] => return fail_at(at, ERR_CLASS_POSIX),
+                _ => {}
             }
             first = false;
             let low = self.class_member()?;

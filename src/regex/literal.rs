@@ -72,8 +72,12 @@ impl Shortcuts {
     /// the particular. Empty if there is none.
     pub fn telling(&self) -> &[u8] {
         let weight = |needle: &&[u8]| needle.iter().map(|byte| rarity(*byte)).sum::<u32>();
-        let literals = self.needles.iter().map(Needle::bytes);
-        literals.max_by_key(weight).unwrap_or_default()
+        self.literals().max_by_key(weight).unwrap_or_default()
+    }
+
+    /// The literals that stand in every match, in the order of the pattern.
+    pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
+        self.needles.iter().map(Needle::bytes)
     }
 }
 

@@ -58,6 +58,7 @@ pub struct Regex {
     program: Program,
     chain: Option<Chain>,
     shortcuts: Shortcuts,
+    begins_firmly: bool,
     /// What a [`Sieve`] must have seen in a text that matches.
     mark: Marks,
     group_count: usize,
@@ -88,6 +89,7 @@ impl Regex {
             chain: Chain::of(&parsed.node),
             mark: sieve::mark(shortcuts.telling()),
             shortcuts,
+            begins_firmly: parsed.node.begins_firmly() == Some(true),
             group_count: parsed.group_count,
             names: parsed.names,
         })
@@ -119,6 +121,11 @@ impl Regex {
         &self.pattern
     }
 
+    /// Whether every match begins at the start of a line or with a known character.
+    pub fn begins_firmly(&self) -> bool {
+        self.begins_firmly
+    }
+
     /// Number of capture groups; the whole match, group 0, does not count.
     pub fn group_count(&self) -> usize {
         self.group_count
@@ -130,6 +137,16 @@ impl Regex {
         names
             .find(|(known, _)| known == name)
             .map(|(_, group)| *group)
+    }
+
+    /// The named groups, with their numbers counted from 1.
+    pub fn group_names(&self) -> &[(String, usize)] {
+        &self.names
+    }
+
+    /// Literals that stand in every match, in this order: a text without one of them is turned away at once.
+    pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
+        self.shortcuts.literals()
     }
 
     /// False if a text in which a [`Sieve`] for this pattern has seen these literals has no match.

@@ -30,6 +30,10 @@ impl Set {
         self.0[byte as usize / 32] >> (byte % 32) & 1 != 0
     }
 
+    pub fn len(&self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
     pub const fn insert(&mut self, byte: u8) {
         // OK because eight words of 32 bits hold every byte.
         self.0[byte as usize / 32] |= 1 << (byte % 32);

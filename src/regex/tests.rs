@@ -352,3 +352,36 @@ fn what_is_not_supported_is_called_by_its_name() {
         assert!(message.contains(name), "{pattern}: {message}");
     }
 }
+
+#[test]
+fn a_pattern_that_can_begin_with_anything_is_told_from_one_that_cannot() {
+    for firm in [
+        "^a",
+        r"\A.*a",
+        "(?m)^(.*)",
+        "drop .*",
+        "(a)b*",
+        "(?i)drop",
+        "(?:sshd|^dropbear)",
+        r"\bdrop",
+        "a+",
+        "[-=]x",
+    ] {
+        assert!(compiled(firm).begins_firmly(), "{firm}");
+    }
+    for loose in [
+        ".*drop",
+        r"(\S+) ",
+        r"\bS*",
+        "a?drop",
+        "(?:a|)drop",
+        "(?:sshd|.*bear)",
+        r"\d+",
+        "[a-z]x",
+        "$",
+        "",
+        "(a|b*)c",
+    ] {
+        assert!(!compiled(loose).begins_firmly(), "{loose}");
+    }
+}

@@ -59,4 +59,22 @@ impl Node {
             Node::Repeat(repeat) => repeat.min == 0 || repeat.nullable,
         }
     }
+
+    /// Whether every match begins at the start of a line or with a known character, of either case. None if this says
+    /// nothing about it, and what follows has to.
+    pub fn begins_firmly(&self) -> Option<bool> {
+        match self {
+            Node::Look(Look::TextStart | Look::LineStart) | Node::Byte(_) => Some(true),
+            Node::Set(set) => Some(set.len() <= 2),
+            Node::Empty | Node::Look(_) => None,
+            Node::Group(_, node) => node.begins_firmly(),
+            Node::Concat(nodes) => nodes.iter().find_map(Node::begins_firmly),
+            Node::Alternate(nodes) => {
+                Some(nodes.iter().all(|node| node.begins_firmly() == Some(true)))
+            }
+            Node::Repeat(repeat) => {
+                Some(repeat.min > 0 && repeat.node.begins_firmly() == Some(true))
+            }
+        }
+    }
 }

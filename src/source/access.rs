@@ -8,7 +8,6 @@ use crate::backoff::Backoff;
 use crate::log::Log;
 use crate::sys::fd::c_path;
 use crate::sys::{Errno, Result};
-use crate::text::Quoted;
 use alloc::ffi::CString;
 use core::ffi::CStr;
 
@@ -57,8 +56,8 @@ impl Access {
     }
 
     /// The path as messages show it.
-    pub fn name(&self) -> Quoted<&[u8]> {
-        Quoted(self.path.to_bytes())
+    pub fn name(&self) -> &[u8] {
+        self.path.to_bytes()
     }
 
     /// When to try again.
@@ -89,11 +88,11 @@ impl Access {
         }
         let name = self.name();
         match obstacle {
-            Obstacle::Missing if is_open => say!(log, Debug, name, ": gone"),
-            Obstacle::Missing => say!(log, Warn, name, ": not there yet, waiting for it"),
-            Obstacle::Unreadable => say!(log, Error, name, ": not a file with lines to read"),
-            Obstacle::Ended => say!(log, Warn, name, ": has come to its end, trying again"),
-            Obstacle::System(errno) => say!(log, Error, name, ": ", errno, "; trying again"),
+            Obstacle::Missing if is_open => say!(log, Debug: "{:?}: gone", name),
+            Obstacle::Missing => say!(log, Warn: "{:?}: not there yet, waiting for it", name),
+            Obstacle::Unreadable => say!(log, Error: "{:?}: not a file with lines to read", name),
+            Obstacle::Ended => say!(log, Warn: "{:?}: has come to its end, trying again", name),
+            Obstacle::System(errno) => say!(log, Error: "{:?}: {}; trying again", name, errno),
         }
     }
 }

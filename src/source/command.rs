@@ -13,7 +13,6 @@ use crate::log::{Log, Throttle};
 use crate::sys::fd::{Fd, Poll};
 use crate::sys::process::{Child, Exit, Streams, spawn};
 use crate::sys::{Errno, Result};
-use crate::text::Quoted;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -59,22 +58,20 @@ pub struct CommandSource {
     lines: LineBuffer,
     backoff: Backoff,
     throttle: Throttle,
-    null: Fd,
 }
 
 impl CommandSource {
-    /// Starts the command. Fails if there is no `/dev/null`.
-    pub fn new(words: &[String], now_ms: u64, log: &mut Log) -> Result<CommandSource> {
+    /// Starts the command.
+    pub fn new(words: &[String], now_ms: u64, log: &mut Log) -> CommandSource {
         let mut source = CommandSource {
             words: words.iter().map(|word| word.clone().into_bytes()).collect(),
             running: None,
             lines: LineBuffer::new(0),
             backoff: Backoff::default(),
             throttle: Throttle::new(ERROR_LINES),
-            null: Fd::open(c"/dev/null")?,
         };
         source.start(now_ms, log);
-        Ok(source)
+        source
     }
 
     /// When to call [`CommandSource::start`] and [`CommandSource::read`] even though nothing has happened.
@@ -106,8 +103,8 @@ impl CommandSource {
             .eq(words.iter().map(|word| word.as_bytes()))
     }
 
-    fn name(&self) -> Quoted<&[u8]> {
-        Quoted(self.words.first().map_or(b"", Vec::as_slice))
+    fn name(&self) -> &[u8] {
+        self.words.first().map_or(b"", Vec::as_slice)
     }
 
     /// Starts the command if it is not running.
@@ -116,22 +113,14 @@ impl CommandSource {
             return;
         }
         self.backoff.begin();
-        match run(&self.words, &self.null, now_ms) {
+        match run(&self.words, now_ms) {
             Ok(running) => {
-                say!(log, Debug, "command ", self.name(), ": started");
+                say!(log, Debug: "command {:?}: started", self.name());
                 self.running = Some(running);
             }
             Err(errno) => {
                 if self.backoff.failures() == 0 {
-                    say!(
-                        log,
-                        Error,
-                        "command ",
-                        self.name(),
-                        ": ",
-                        errno,
-                        "; trying again"
-                    );
+                    say!(log, Error: "command {:?}: {}; trying again", self.name(), errno);
                 }
                 self.backoff.fail(now_ms);
             }
@@ -182,13 +171,7 @@ impl CommandSource {
             self.backoff.succeed();
         }
         if self.backoff.failures() == 0 {
-            say!(
-                log,
-                Warn,
-                "command ",
-                self.name(),
-                ": has ended, starting it again"
-            );
+            say!(log, Warn: "command {:?}: has ended, starting it again", self.name());
         }
         self.backoff.fail(now_ms);
         running.child.map(|child| Leaving::new(child, now_ms))
@@ -220,13 +203,13 @@ impl CommandSource {
     }
 
     fn log_errors(&mut self, now_ms: u64, log: &mut Log) {
-        let name = Quoted(self.words.first().map_or(&b""[..], Vec::as_slice));
+        let name = self.words.first().map_or(&b""[..], Vec::as_slice);
         let Some(running) = &mut self.running else {
             return;
         };
         while let Some(line) = running.errors.next_line() {
             if let Some(left_out) = self.throttle.pass(now_ms) {
-                say!(log, Warn, "command ", name, ": ", line.bytes, left_out);
+                say!(log, Warn: "command {:?}: {}{}", name, line.bytes, left_out);
             }
         }
     }
@@ -247,11 +230,11 @@ impl CommandSource {
         // While its leader is not waited for, the group's number cannot belong to anybody else.
         child.kill_group();
         let what = match child.wait() {
-            Exit::Status(status) => text!("exit status ", u32::from(status)),
-            Exit::Signal(signal) => text!("ended by signal ", u32::from(signal)),
+            Exit::Status(status) => text!("exit status {}", u32::from(status)),
+            Exit::Signal(signal) => text!("ended by signal {}", u32::from(signal)),
         };
         if self.backoff.failures() == 0 {
-            say!(log, Warn, "command ", self.name(), ": ", what);
+            say!(log, Warn: "command {:?}: {}", self.name(), what);
         }
         true
     }
@@ -263,11 +246,11 @@ impl CommandSource {
     }
 }
 
-fn run(words: &[Vec<u8>], null: &Fd, now_ms: u64) -> Result<Running> {
+fn run(words: &[Vec<u8>], now_ms: u64) -> Result<Running> {
     let (output, output_end) = Fd::pipe()?;
     let (error, error_end) = Fd::pipe()?;
     let streams = Streams {
-        input: null,
+        input: &Fd::open(c"/dev/null")?,
         output: &output_end,
         error: &error_end,
     };

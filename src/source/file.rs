@@ -142,9 +142,9 @@ impl FileSource {
             return Ok(());
         }
         if newest.is_some() {
-            say!(log, Debug, self.access.name(), ": rotated");
+            say!(log, Debug: "{:?}: rotated", self.access.name());
         } else if begin == Begin::AtStart {
-            say!(log, Info, self.access.name(), ": opened");
+            say!(log, Info: "{:?}: opened", self.access.name());
         }
         self.queue(fd, opened.id, watcher, log)?;
         Ok(())
@@ -157,8 +157,7 @@ impl FileSource {
             _ => 0,
         };
         if self.files.len() >= QUEUE_LIMIT {
-            let what = ": rotated too fast, lines may be lost";
-            say!(log, Warn, self.access.name(), what);
+            say!(log, Warn: "{:?}: rotated too fast, lines may be lost", self.access.name());
             self.pop_front(watcher);
         }
         let watch = watcher.watch_file(&fd, log);
@@ -226,10 +225,10 @@ impl FileSource {
         }
         file.offset = 0;
         if let Err(errno) = file.fd.seek_to(0) {
-            say!(log, Error, self.access.name(), ": ", errno);
+            say!(log, Error: "{:?}: {}", self.access.name(), errno);
             return false;
         }
-        say!(log, Debug, self.access.name(), ": truncated");
+        say!(log, Debug: "{:?}: truncated", self.access.name());
         self.lines.finish();
         true
     }

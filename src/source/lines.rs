@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_buffer_full_of_lines_loses_none() {
-        let text: Vec<u8> = (0..9000u32).flat_map(|n| text!(n, "\n")).collect();
+        let text: Vec<u8> = (0..9000u32).flat_map(|n| text!("{}\n", n)).collect();
         let expected: Vec<String> = (0..9000).map(|n: u32| n.to_string()).collect();
         assert_eq!(lines(&[&text]), expected);
     }

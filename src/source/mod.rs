@@ -18,7 +18,6 @@ mod watch;
 use crate::log::Log;
 use crate::sys::Result;
 use crate::sys::fd::{FileKind, Poll, c_path, status};
-use crate::text::Quoted;
 use alloc::string::String;
 use alloc::vec::Vec;
 use command::{CommandSource, Leaving};
@@ -108,10 +107,10 @@ impl Sources {
         if let Some(words) = wanted.command {
             let known = former.iter().position(|entry| entry.is_command(words));
             let source = match known {
-                Some(index) => Ok(former.swap_remove(index).source),
-                None => CommandSource::new(words, now_ms, log).map(Source::Command),
+                Some(index) => former.swap_remove(index).source,
+                None => Source::Command(CommandSource::new(words, now_ms, log)),
             };
-            self.add(words.join(" "), source, log);
+            self.add(words.join(" "), Ok(source), log);
         }
         for entry in former {
             match entry.source {
@@ -134,7 +133,7 @@ impl Sources {
                 source,
                 cut_told: false,
             }),
-            Err(errno) => say!(log, Error, Quoted(&name), ": ", errno),
+            Err(errno) => say!(log, Error: "{:?}: {}", name, errno),
         }
     }
 
@@ -266,14 +265,8 @@ impl Sources {
         };
         if line.cut && !entry.cut_told {
             entry.cut_told = true;
-            let what = text!(": a line is longer than ", LINE_LIMIT, " bytes");
-            say!(
-                log,
-                Warn,
-                Quoted(&entry.name),
-                what,
-                ", its rest is ignored"
-            );
+            say!(log, Warn: "{:?}: a line is longer than {} bytes, its rest is ignored",
+                entry.name, LINE_LIMIT);
         }
         Some((&entry.name, line.bytes))
     }

@@ -178,7 +178,7 @@ impl StreamSource {
                 false
             }
             Err(errno) if is_stdin => {
-                say!(log, Error, "standard input: ", errno);
+                say!(log, Error: "standard input: {}", errno);
                 self.has_ended = true;
                 false
             }
@@ -257,13 +257,7 @@ impl Records {
         if let Some(sequence) = kmsg::parse(record, &mut self.message) {
             let lost = sequence.saturating_sub(self.expected.unwrap_or(sequence));
             if lost > 0 {
-                say!(
-                    log,
-                    Warn,
-                    "the kernel's log overran us: ",
-                    lost,
-                    " records are lost"
-                );
+                say!(log, Warn: "the kernel's log overran us: {} records are lost", lost);
             }
             self.expected = Some(sequence.saturating_add(1));
             self.is_new = true;

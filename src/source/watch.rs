@@ -102,13 +102,7 @@ impl Watcher {
     }
 
     fn fall_back(&mut self, errno: Errno, log: &mut Log) {
-        say!(
-            log,
-            Warn,
-            "inotify: ",
-            errno,
-            "; looking at files every second instead"
-        );
+        say!(log, Warn: "inotify: {}; looking at files every second instead", errno);
         self.inotify = None;
         self.expected.clear();
         self.files.clear();
@@ -183,11 +177,8 @@ impl Watcher {
             }
         }
         if blind && !self.blind {
-            say!(
-                log,
-                Warn,
-                "inotify: a directory may not be read; looking at files every second as well"
-            );
+            say!(log, Warn: "inotify: a directory may not be read; \
+                looking at files every second as well");
         }
         self.blind = blind;
         for old in &self.expected {
@@ -227,14 +218,14 @@ fn expect(
             }
             Err(errno) => return Err(errno),
         }
-        let here = text!(directory, "/", name);
+        let here = text!("{}/{}", directory, name);
         if let Ok(target) = read_link(&c_path(&here)?)
             && *links > 0
         {
             *links -= 1;
             let target = match target.first() {
                 Some(b'/') => target,
-                _ => text!(directory, "/", target),
+                _ => text!("{}/{}", directory, target),
             };
             whole &= expect(inotify, &target, links, expected)?;
         }

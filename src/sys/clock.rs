@@ -4,6 +4,7 @@
 //! starts at boot, goes on through suspend and does not move when the wall clock is set.
 
 use super::ffi;
+use core::ffi::c_int;
 
 /// Milliseconds since the machine booted.
 pub fn boot_time_ms() -> u64 {
@@ -18,10 +19,17 @@ pub fn unix_time_s() -> i64 {
     read(ffi::CLOCK_REALTIME).seconds
 }
 
-fn read(clock: core::ffi::c_int) -> ffi::Timespec {
+fn read(clock: c_int) -> ffi::Timespec {
     let mut time = ffi::Timespec::default();
-    // SAFETY: clock_gettime fills the structure it is given. It cannot fail for these clocks on any
-    // kernel since 2.6.39; if it did, time would stand still at zero.
-    unsafe { ffi::clock_gettime(clock, &mut time) };
+    let place = &raw mut time;
+    // SAFETY: the structure is filled. That cannot fail for these clocks on any kernel since 2.6.39; if
+    // it did, time would stand still at zero.
+    unsafe {
+        #[cfg(not(target_env = "musl"))]
+        ffi::clock_gettime(clock, place);
+        // musl would look for the kernel's vDSO first, with a kilobyte of code, for a call a turn.
+        #[cfg(target_env = "musl")]
+        ffi::syscall(ffi::arch::SYS_CLOCK_GETTIME, clock as usize, place);
+    }
     time
 }

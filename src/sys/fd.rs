@@ -2,9 +2,9 @@
 //!
 //! Every descriptor is opened close-on-exec: a child gets only what [`super::process::spawn`] hands it.
 
-use super::{Errno, Result, check, ffi};
+use super::{Errno, Result, check, ffi, repeat};
 use alloc::vec::Vec;
-use core::ffi::{CStr, c_int};
+use core::ffi::{CStr, c_int, c_long};
 
 /// An open file descriptor. Closed when dropped, unless it is one of the standard three.
 pub struct Fd(c_int);
@@ -82,11 +82,6 @@ impl Status {
 }
 
 impl Fd {
-    /// Takes charge of a descriptor that a system call just returned.
-    pub(super) fn own(fd: c_int) -> Fd {
-        Fd(fd)
-    }
-
     /// The number, for calls within `sys` that borrow it.
     pub(super) fn number(&self) -> c_int {
         self.0
@@ -94,7 +89,7 @@ impl Fd {
 
     /// The descriptor's name under `/proc`, which stands for the open file whatever its path is now.
     pub fn proc_path(&self) -> Vec<u8> {
-        text!("/proc/self/fd/", self.0)
+        text!("/proc/self/fd/{}", self.0)
     }
 
     /// Opens for reading. Never blocks, not even on a FIFO without a writer.
@@ -115,33 +110,34 @@ impl Fd {
     /// Makes a new file for writing that only its owner may read or write. `EEXIST` if there is anything
     /// of that name, be it a symbolic link that leads nowhere.
     pub fn create_private(path: &CStr) -> Result<Fd> {
-        let flags = ffi::O_WRONLY | ffi::O_CLOEXEC | ffi::arch::O_CREAT | ffi::arch::O_EXCL;
-        // SAFETY: the path is NUL-terminated and borrowed for the call.
-        check(|| unsafe { ffi::open(path.as_ptr(), flags, 0o600 as c_int) }).map(Fd)
+        open(path, ffi::O_WRONLY | ffi::arch::O_CREAT | ffi::arch::O_EXCL)
     }
 
     /// Opens or makes a file that only its owner may use, to be locked.
     pub fn open_lock(path: &CStr) -> Result<Fd> {
-        let flags = ffi::O_RDWR | ffi::O_CLOEXEC | ffi::arch::O_CREAT | ffi::arch::O_NOFOLLOW;
-        // SAFETY: the path is NUL-terminated and borrowed for the call.
-        check(|| unsafe { ffi::open(path.as_ptr(), flags, 0o600 as c_int) }).map(Fd)
+        open(
+            path,
+            ffi::O_RDWR | ffi::arch::O_CREAT | ffi::arch::O_NOFOLLOW,
+        )
     }
 
     /// Locks the file until it is closed; `EAGAIN` if somebody else has it locked.
     pub fn lock(&self) -> Result<()> {
         // SAFETY: no memory is involved.
-        check(|| unsafe { ffi::flock(self.0, ffi::LOCK_EX | ffi::LOCK_NB) }).map(drop)
+        done(unsafe { ffi::flock(self.0, ffi::LOCK_EX | ffi::LOCK_NB) })
     }
 
     /// A pipe: the end to read from, which never blocks, and the end to write to.
     pub fn pipe() -> Result<(Fd, Fd)> {
-        let mut ends = [0; 2];
+        let mut ends: [c_int; 2] = [0; 2];
+        let (place, close) = (&raw mut ends, ffi::O_CLOEXEC as usize);
         // SAFETY: pipe2 fills an array of two.
-        check(|| unsafe { ffi::pipe2(ends.as_mut_ptr(), ffi::O_CLOEXEC) })?;
+        check(unsafe { ffi::syscall(ffi::arch::SYS_PIPE2, place, close) })?;
         let [read, write] = ends.map(Fd);
         // Only our end: the other one becomes a child's output, which programs expect to block.
+        let (fd, flag) = (read.0 as usize, ffi::arch::O_NONBLOCK as usize);
         // SAFETY: no memory is involved.
-        check(|| unsafe { ffi::fcntl(read.0, ffi::F_SETFL, ffi::arch::O_NONBLOCK) })?;
+        check(unsafe { ffi::syscall(ffi::arch::SYS_FCNTL, fd, ffi::F_SETFL, flag) })?;
         Ok((read, write))
     }
 
@@ -158,13 +154,12 @@ impl Fd {
             .zip(path)
             .for_each(|(to, from)| *to = *from);
         let kind = ffi::arch::SOCK_DGRAM | ffi::O_CLOEXEC | ffi::arch::O_NONBLOCK;
+        let (family, kind) = (usize::from(ffi::AF_UNIX), kind as usize);
         // SAFETY: no memory is involved.
-        let fd = Fd(check(|| unsafe {
-            ffi::socket(c_int::from(ffi::AF_UNIX), kind, 0)
-        })?);
+        let fd = own(unsafe { ffi::syscall(ffi::arch::SYS_SOCKET, family, kind, 0usize) })?;
         let length = size_of::<ffi::UnixAddress>() as u32;
         // SAFETY: connect reads `length` bytes of a structure of that size.
-        check(|| unsafe { ffi::connect(fd.0, &address, length) })?;
+        done(unsafe { ffi::connect(fd.0, &address, length) })?;
         Ok(fd)
     }
 
@@ -172,7 +167,7 @@ impl Fd {
     pub fn read(&self, buffer: &mut [u8]) -> Result<usize> {
         let (start, length) = (buffer.as_mut_ptr(), buffer.len());
         // SAFETY: read writes at most `length` bytes into a buffer of that length.
-        check(|| unsafe { ffi::read(self.0, start.cast(), length) }).map(isize::cast_unsigned)
+        repeat(|| unsafe { ffi::read(self.0, start.cast(), length) as c_long })
     }
 
     /// Reads to the end; none if that is more than `limit` bytes.
@@ -196,8 +191,8 @@ impl Fd {
         while !bytes.is_empty() {
             let (start, length) = (bytes.as_ptr(), bytes.len());
             // SAFETY: write reads at most `length` bytes of a slice of that length.
-            let written = check(|| unsafe { ffi::write(self.0, start.cast(), length) })?;
-            bytes = bytes.get(written.cast_unsigned()..).unwrap_or_default();
+            let written = repeat(|| unsafe { ffi::write(self.0, start.cast(), length) as c_long })?;
+            bytes = bytes.get(written..).unwrap_or_default();
         }
         Ok(())
     }
@@ -206,13 +201,14 @@ impl Fd {
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
         let (start, length) = (bytes.as_ptr(), bytes.len());
         // SAFETY: send reads `length` bytes of a slice of that length.
-        check(|| unsafe { ffi::send(self.0, start.cast(), length, ffi::MSG_NOSIGNAL) }).map(drop)
+        let sent = unsafe { ffi::send(self.0, start.cast(), length, ffi::MSG_NOSIGNAL) };
+        check(sent as c_long).map(drop)
     }
 
     /// Waits until the file's content, or a directory's entries, are on the disk.
     pub fn sync(&self) -> Result<()> {
         // SAFETY: no memory is involved.
-        check(|| unsafe { ffi::fsync(self.0) }).map(drop)
+        repeat(|| c_long::from(unsafe { ffi::fsync(self.0) })).map(drop)
     }
 
     /// Reads on from `offset`, counted from the beginning of the file.
@@ -228,7 +224,8 @@ impl Fd {
 
     fn seek(&self, offset: i64, whence: c_int) -> Result<u64> {
         // SAFETY: no memory is involved.
-        check(|| unsafe { ffi::lseek(self.0, offset, whence) }).map(i64::cast_unsigned)
+        let place = unsafe { ffi::lseek(self.0, offset, whence) };
+        u64::try_from(place).map_err(|_| Errno::last())
     }
 
     /// What the open file is.
@@ -257,13 +254,13 @@ pub fn status(path: &CStr) -> Result<Status> {
 /// Gives a file another name, in place of whatever had that name before.
 pub fn rename(from: &CStr, to: &CStr) -> Result<()> {
     // SAFETY: both paths are NUL-terminated and borrowed for the call.
-    check(|| unsafe { ffi::rename(from.as_ptr(), to.as_ptr()) }).map(drop)
+    done(unsafe { ffi::rename(from.as_ptr(), to.as_ptr()) })
 }
 
 /// Takes a name away from a file.
 pub fn unlink(path: &CStr) -> Result<()> {
     // SAFETY: the path is NUL-terminated and borrowed for the call.
-    check(|| unsafe { ffi::unlink(path.as_ptr()) }).map(drop)
+    done(unsafe { ffi::unlink(path.as_ptr()) })
 }
 
 /// Where the symbolic link `path` points to; `EINVAL` if it is none.
@@ -272,8 +269,8 @@ pub fn read_link(path: &CStr) -> Result<Vec<u8>> {
     let mut target = alloc::vec![0; 4096];
     let (start, room) = (target.as_mut_ptr(), target.len());
     // SAFETY: readlink writes at most `room` bytes into a buffer of that length.
-    let length = check(|| unsafe { ffi::readlink(path.as_ptr(), start.cast(), room) })?;
-    target.truncate(length.cast_unsigned());
+    let length = unsafe { ffi::readlink(path.as_ptr(), start.cast(), room) };
+    target.truncate(check(length as c_long)?);
     Ok(target)
 }
 
@@ -299,15 +296,31 @@ pub fn fill_standard_descriptors() {
 
 fn open(path: &CStr, access: c_int) -> Result<Fd> {
     let flags = access | ffi::O_CLOEXEC | ffi::arch::O_NONBLOCK | ffi::arch::O_NOCTTY;
+    let private: c_int = 0o600;
     // SAFETY: the path is NUL-terminated and borrowed for the call.
-    check(|| unsafe { ffi::open(path.as_ptr(), flags) }).map(Fd)
+    own(c_long::from(unsafe {
+        ffi::open(path.as_ptr(), flags, private)
+    }))
+}
+
+/// Takes charge of the descriptor that a call returned.
+pub(super) fn own(answer: c_long) -> Result<Fd> {
+    // OK because descriptors are C integers.
+    check(answer).map(|fd| Fd(fd as c_int))
+}
+
+/// What a call answered that has nothing to tell but whether it worked.
+fn done(answer: c_int) -> Result<()> {
+    check(c_long::from(answer)).map(drop)
 }
 
 fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<Status> {
     let mut answer = core::mem::MaybeUninit::<ffi::Statx>::zeroed();
-    let wanted = ffi::STATX_BASIC_STATS;
+    let (directory, flags, name) = (directory as usize, flags as usize, path.as_ptr());
+    let (wanted, place) = (ffi::STATX_BASIC_STATS, answer.as_mut_ptr());
+    let number = ffi::arch::SYS_STATX;
     // SAFETY: the path is NUL-terminated, and statx fills a structure of its own layout.
-    check(|| unsafe { ffi::statx(directory, path.as_ptr(), flags, wanted, answer.as_mut_ptr()) })?;
+    check(unsafe { ffi::syscall(number, directory, name, flags, wanted, place) })?;
     // SAFETY: all bytes were zero before the call, and any bytes make a valid structure of integers.
     let answer = unsafe { answer.assume_init() };
     let kind = match answer.mode & ffi::S_IFMT {
@@ -384,5 +397,6 @@ pub fn poll(entries: &mut [Poll], timeout_ms: Option<u64>) -> Result<()> {
     };
     let count = entries.len() as core::ffi::c_ulong;
     // SAFETY: Poll is a transparent pollfd, and the slice has `count` of them.
-    check(|| unsafe { ffi::poll(entries.as_mut_ptr().cast(), count, timeout) }).map(drop)
+    repeat(|| c_long::from(unsafe { ffi::poll(entries.as_mut_ptr().cast(), count, timeout) }))
+        .map(drop)
 }

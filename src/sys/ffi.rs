@@ -2,15 +2,18 @@
 //!
 //! Everything here must agree with the C headers of every target. Numbers that differ between
 //! architectures stand in [`arch`]; the rest is the same on all Linux targets we build for (x86-64,
-//! aarch64, armv7, mips, mipsel). Two choices keep the list short and the layouts certain: files are
-//! looked at with `statx`, whose structure is the same everywhere, and on 32-bit musl the functions
-//! that handle a `time_t` are linked under their 64-bit names.
+//! aarch64, armv7, mips, mipsel).
+//!
+//! Some system calls are made by number, through [`syscall`]: those for which musl, for the sake of
+//! kernels from before 2017, brings a substitute in kilobytes of code (`statx`, `pipe2`, `signalfd`), and
+//! those whose kernel interface is simpler than C's: it has one `timespec`, with 64 bits everywhere, and
+//! signal sets of a few words.
 
-use core::ffi::{c_char, c_int, c_short, c_ulong, c_void};
+use core::ffi::{c_char, c_int, c_long, c_short, c_ulong, c_void};
 
 #[cfg(any(target_arch = "mips", target_arch = "mips64"))]
 pub mod arch {
-    use core::ffi::c_int;
+    use core::ffi::{c_int, c_long};
     pub const O_NONBLOCK: c_int = 0x80;
     pub const O_CREAT: c_int = 0x100;
     pub const O_EXCL: c_int = 0x400;
@@ -20,9 +23,27 @@ pub mod arch {
     pub const SIGUSR1: c_int = 16;
     pub const SIGCHLD: c_int = 18;
     pub const SIGXFSZ: c_int = 31;
-    pub const SIG_BLOCK: c_int = 1;
     pub const ELOOP: c_int = 90;
     pub const ENAMETOOLONG: c_int = 78;
+    pub const SIG_SETMASK: usize = 3;
+    pub const MAP_ANONYMOUS: usize = 0x800;
+
+    #[cfg(target_env = "musl")]
+    pub const SYS_CLOCK_GETTIME: c_long = 4403;
+    pub const SYS_FCNTL: c_long = 4055;
+    pub const SYS_MMAP: c_long = 4210;
+    pub const SYS_MREMAP: c_long = 4167;
+    pub const SYS_MUNMAP: c_long = 4091;
+    pub const SYS_PIPE2: c_long = 4328;
+    pub const SYS_RT_SIGACTION: c_long = 4194;
+    pub const SYS_RT_SIGPROCMASK: c_long = 4195;
+    pub const SYS_SIGNALFD4: c_long = 4324;
+    pub const SYS_SOCKET: c_long = 4183;
+    pub const SYS_STATX: c_long = 4366;
+
+    /// The kernel's `struct sigaction` begins with its flags here, and signal sets have 128 bits.
+    pub const HANDLER: usize = 1;
+    pub const SIGNAL_SET_SIZE: usize = 16;
 }
 
 #[cfg(not(any(target_arch = "mips", target_arch = "mips64")))]
@@ -40,16 +61,81 @@ pub mod arch {
     pub const SIGUSR1: c_int = 10;
     pub const SIGCHLD: c_int = 17;
     pub const SIGXFSZ: c_int = 25;
-    pub const SIG_BLOCK: c_int = 0;
     pub const ELOOP: c_int = 40;
     pub const ENAMETOOLONG: c_int = 36;
+    pub const SIG_SETMASK: usize = 2;
+    pub const MAP_ANONYMOUS: usize = 0x20;
+
+    #[cfg(target_arch = "aarch64")]
+    pub use super::aarch64::*;
+    #[cfg(target_arch = "arm")]
+    pub use super::arm::*;
+    #[cfg(target_arch = "x86_64")]
+    pub use super::x86_64::*;
+
+    /// The kernel's `struct sigaction` begins with the handler, and signal sets have 64 bits.
+    pub const HANDLER: usize = 0;
+    pub const SIGNAL_SET_SIZE: usize = 8;
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use core::ffi::c_long;
+    #[cfg(target_env = "musl")]
+    pub const SYS_CLOCK_GETTIME: c_long = 228;
+    pub const SYS_FCNTL: c_long = 72;
+    pub const SYS_MMAP: c_long = 9;
+    pub const SYS_MREMAP: c_long = 25;
+    pub const SYS_MUNMAP: c_long = 11;
+    pub const SYS_PIPE2: c_long = 293;
+    pub const SYS_RT_SIGACTION: c_long = 13;
+    pub const SYS_RT_SIGPROCMASK: c_long = 14;
+    pub const SYS_SIGNALFD4: c_long = 289;
+    pub const SYS_SOCKET: c_long = 41;
+    pub const SYS_STATX: c_long = 332;
+}
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64 {
+    use core::ffi::c_long;
+    #[cfg(target_env = "musl")]
+    pub const SYS_CLOCK_GETTIME: c_long = 113;
+    pub const SYS_FCNTL: c_long = 25;
+    pub const SYS_MMAP: c_long = 222;
+    pub const SYS_MREMAP: c_long = 216;
+    pub const SYS_MUNMAP: c_long = 215;
+    pub const SYS_PIPE2: c_long = 59;
+    pub const SYS_RT_SIGACTION: c_long = 134;
+    pub const SYS_RT_SIGPROCMASK: c_long = 135;
+    pub const SYS_SIGNALFD4: c_long = 74;
+    pub const SYS_SOCKET: c_long = 198;
+    pub const SYS_STATX: c_long = 291;
+}
+
+#[cfg(target_arch = "arm")]
+mod arm {
+    use core::ffi::c_long;
+    #[cfg(target_env = "musl")]
+    pub const SYS_CLOCK_GETTIME: c_long = 403;
+    pub const SYS_FCNTL: c_long = 55;
+    pub const SYS_MMAP: c_long = 192;
+    pub const SYS_MREMAP: c_long = 163;
+    pub const SYS_MUNMAP: c_long = 91;
+    pub const SYS_PIPE2: c_long = 359;
+    pub const SYS_RT_SIGACTION: c_long = 174;
+    pub const SYS_RT_SIGPROCMASK: c_long = 175;
+    pub const SYS_SIGNALFD4: c_long = 355;
+    pub const SYS_SOCKET: c_long = 281;
+    pub const SYS_STATX: c_long = 397;
 }
 
 pub const O_RDONLY: c_int = 0;
 pub const O_WRONLY: c_int = 1;
 pub const O_RDWR: c_int = 2;
 pub const O_CLOEXEC: c_int = 0o2000000;
-pub const F_SETFL: c_int = 4;
+pub const F_SETFD: usize = 2;
+pub const F_SETFL: usize = 4;
+pub const FD_CLOEXEC: usize = 1;
 pub const LOCK_EX: c_int = 2;
 pub const LOCK_NB: c_int = 4;
 pub const SEEK_SET: c_int = 0;
@@ -57,7 +143,7 @@ pub const SEEK_END: c_int = 2;
 
 pub const AT_FDCWD: c_int = -100;
 pub const AT_EMPTY_PATH: c_int = 0x1000;
-pub const STATX_BASIC_STATS: u32 = 0x7ff;
+pub const STATX_BASIC_STATS: usize = 0x7ff;
 pub const S_IFMT: u16 = 0o170000;
 pub const S_IFIFO: u16 = 0o010000;
 pub const S_IFCHR: u16 = 0o020000;
@@ -83,9 +169,15 @@ pub const WNOHANG: c_int = 1;
 pub const WEXITED: c_int = 4;
 pub const WNOWAIT: c_int = 0x0100_0000;
 
-pub const POSIX_SPAWN_SETPGROUP: c_short = 0x02;
-pub const POSIX_SPAWN_SETSIGDEF: c_short = 0x04;
-pub const POSIX_SPAWN_SETSIGMASK: c_short = 0x08;
+pub const PR_SET_DUMPABLE: c_int = 4;
+
+pub const CLONE_VM: c_int = 0x100;
+pub const CLONE_VFORK: c_int = 0x4000;
+
+pub const PROT_READ: usize = 1;
+pub const PROT_WRITE: usize = 2;
+pub const MAP_PRIVATE: usize = 2;
+pub const MREMAP_MAYMOVE: usize = 1;
 
 pub const IN_MODIFY: u32 = 0x2;
 pub const IN_MOVED_TO: u32 = 0x80;
@@ -102,6 +194,9 @@ pub const CLOCK_BOOTTIME: c_int = 7;
 pub const ENOENT: c_int = 2;
 pub const EINTR: c_int = 4;
 pub const EAGAIN: c_int = 11;
+pub const ENOMEM: c_int = 12;
+pub const ENFILE: c_int = 23;
+pub const EMFILE: c_int = 24;
 pub const EFBIG: c_int = 27;
 pub const EPIPE: c_int = 32;
 pub const ENOTDIR: c_int = 20;
@@ -117,17 +212,12 @@ pub struct PollFd {
     pub revents: c_short,
 }
 
-/// `struct timespec` with a 64-bit `time_t`; the padding of 32-bit targets lies around a `long`, so
-/// nanoseconds are read as the low half there.
+/// The kernel's `struct timespec`: one layout on every architecture.
 #[repr(C)]
 #[derive(Default)]
 pub struct Timespec {
     pub seconds: i64,
-    #[cfg(all(target_pointer_width = "32", target_endian = "big"))]
-    pub padding: u32,
-    pub nanoseconds: core::ffi::c_long,
-    #[cfg(all(target_pointer_width = "32", target_endian = "little"))]
-    pub padding: u32,
+    pub nanoseconds: i64,
 }
 
 /// `struct statx`: one layout on every architecture.
@@ -151,10 +241,6 @@ pub struct Statx {
     pub spare: [u64; 14],
 }
 
-/// `sigset_t`: 128 bytes in glibc and in musl, on every architecture.
-#[repr(C)]
-pub struct SignalSet(pub [c_ulong; 128 / size_of::<c_ulong>()]);
-
 /// `struct signalfd_siginfo`: 128 bytes, the signal's number first.
 #[repr(C, align(8))]
 pub struct SignalInfo {
@@ -168,11 +254,6 @@ pub struct ChildInfo {
     pub signal: c_int,
     pub rest: [c_int; 31],
 }
-
-/// `posix_spawnattr_t` or `posix_spawn_file_actions_t`: opaque; 336 and 80 bytes at the most in glibc
-/// and musl, so this has room to spare.
-#[repr(C, align(16))]
-pub struct SpawnObject(pub [u8; 512]);
 
 /// `struct sockaddr_un`.
 #[repr(C)]
@@ -196,84 +277,54 @@ unsafe extern "C" {
 
     pub fn __errno_location() -> *mut c_int;
     pub fn strerror(errno: c_int) -> *const c_char;
-    pub fn malloc(size: usize) -> *mut c_void;
-    pub fn calloc(count: usize, size: usize) -> *mut c_void;
-    pub fn realloc(block: *mut c_void, size: usize) -> *mut c_void;
-    pub fn free(block: *mut c_void);
+    /// The arguments are as wide as a register: `usize` or pointers.
+    pub fn syscall(number: c_long, ...) -> c_long;
     pub fn memchr(text: *const c_void, byte: c_int, length: usize) -> *const c_void;
     pub fn _exit(status: c_int) -> !;
 
     pub fn open(path: *const c_char, flags: c_int, ...) -> c_int;
-    pub fn fcntl(fd: c_int, command: c_int, ...) -> c_int;
     pub fn close(fd: c_int) -> c_int;
     pub fn read(fd: c_int, buffer: *mut c_void, length: usize) -> isize;
     pub fn write(fd: c_int, buffer: *const c_void, length: usize) -> isize;
     // off_t has 64 bits in musl everywhere; glibc is only supported on 64-bit targets.
     pub fn lseek(fd: c_int, offset: i64, whence: c_int) -> i64;
     pub fn readlink(path: *const c_char, buffer: *mut c_char, length: usize) -> isize;
-    pub fn statx(
-        directory: c_int,
-        path: *const c_char,
-        flags: c_int,
-        mask: u32,
-        status: *mut Statx,
-    ) -> c_int;
     pub fn flock(fd: c_int, operation: c_int) -> c_int;
     pub fn fsync(fd: c_int) -> c_int;
     pub fn rename(from: *const c_char, to: *const c_char) -> c_int;
     pub fn unlink(path: *const c_char) -> c_int;
     pub fn isatty(fd: c_int) -> c_int;
-    pub fn pipe2(fds: *mut c_int, flags: c_int) -> c_int;
     // nfds_t is unsigned long in both C libraries.
     pub fn poll(fds: *mut PollFd, count: c_ulong, timeout_ms: c_int) -> c_int;
-    pub fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
     pub fn connect(fd: c_int, address: *const UnixAddress, length: u32) -> c_int;
     pub fn send(fd: c_int, buffer: *const c_void, length: usize, flags: c_int) -> isize;
     pub fn inotify_init1(flags: c_int) -> c_int;
     pub fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int;
     pub fn inotify_rm_watch(fd: c_int, watch: c_int) -> c_int;
 
-    pub fn sigemptyset(set: *mut SignalSet) -> c_int;
-    pub fn sigaddset(set: *mut SignalSet, signal: c_int) -> c_int;
-    pub fn sigprocmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int;
-    pub fn signal(signal: c_int, handler: usize) -> usize;
-    pub fn signalfd(fd: c_int, set: *const SignalSet, flags: c_int) -> c_int;
-
+    pub fn umask(mask: u32) -> u32;
+    pub fn prctl(option: c_int, ...) -> c_int;
     pub fn getpid() -> c_int;
     pub fn geteuid() -> u32;
     pub fn getrandom(buffer: *mut c_void, length: usize, flags: u32) -> isize;
     pub fn kill(process: c_int, signal: c_int) -> c_int;
     pub fn waitpid(process: c_int, status: *mut c_int, options: c_int) -> c_int;
     pub fn waitid(kind: c_int, id: u32, info: *mut ChildInfo, options: c_int) -> c_int;
-    pub fn posix_spawnp(
-        process: *mut c_int,
+    pub fn clone(
+        run: extern "C" fn(*mut c_void) -> c_int,
+        stack_end: *mut c_void,
+        flags: c_int,
+        argument: *mut c_void,
+        ...
+    ) -> c_int;
+    pub fn setpgid(process: c_int, group: c_int) -> c_int;
+    pub fn dup2(from: c_int, to: c_int) -> c_int;
+    pub fn execve(
         program: *const c_char,
-        actions: *const SpawnObject,
-        attributes: *const SpawnObject,
         arguments: *const *const c_char,
         environment: *const *const c_char,
     ) -> c_int;
-    pub fn posix_spawnattr_init(attributes: *mut SpawnObject) -> c_int;
-    pub fn posix_spawnattr_destroy(attributes: *mut SpawnObject) -> c_int;
-    pub fn posix_spawnattr_setflags(attributes: *mut SpawnObject, flags: c_short) -> c_int;
-    pub fn posix_spawnattr_setpgroup(attributes: *mut SpawnObject, group: c_int) -> c_int;
-    pub fn posix_spawnattr_setsigdefault(
-        attributes: *mut SpawnObject,
-        set: *const SignalSet,
-    ) -> c_int;
-    pub fn posix_spawnattr_setsigmask(attributes: *mut SpawnObject, set: *const SignalSet)
-    -> c_int;
-    pub fn posix_spawn_file_actions_init(actions: *mut SpawnObject) -> c_int;
-    pub fn posix_spawn_file_actions_destroy(actions: *mut SpawnObject) -> c_int;
-    pub fn posix_spawn_file_actions_adddup2(
-        actions: *mut SpawnObject,
-        from: c_int,
-        to: c_int,
-    ) -> c_int;
 
-    #[cfg_attr(
-        all(target_env = "musl", target_pointer_width = "32"),
-        link_name = "__clock_gettime64"
-    )]
+    #[cfg(not(target_env = "musl"))]
     pub fn clock_gettime(clock: c_int, time: *mut Timespec) -> c_int;
 }

@@ -1,8 +1,8 @@
 //! inotify: the kernel tells when files and directories change, so nobody has to look.
 
-use super::fd::Fd;
+use super::fd::{Fd, own};
 use super::{Result, check, ffi};
-use core::ffi::{CStr, c_int};
+use core::ffi::{CStr, c_int, c_long};
 
 /// The name of an inotify watch. The kernel gives the same one for the same file or directory.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,8 +31,7 @@ impl Inotify {
     pub fn new() -> Result<Inotify> {
         let flags = ffi::O_CLOEXEC | ffi::arch::O_NONBLOCK;
         // SAFETY: no memory is involved.
-        let fd = check(|| unsafe { ffi::inotify_init1(flags) })?;
-        Ok(Inotify(Fd::own(fd)))
+        own(c_long::from(unsafe { ffi::inotify_init1(flags) })).map(Inotify)
     }
 
     /// The descriptor to poll for reading.
@@ -52,7 +51,8 @@ impl Inotify {
 
     fn add(&self, path: &CStr, mask: u32) -> Result<Watch> {
         // SAFETY: the path is NUL-terminated and borrowed for the call.
-        check(|| unsafe { ffi::inotify_add_watch(self.0.number(), path.as_ptr(), mask) }).map(Watch)
+        let watch = unsafe { ffi::inotify_add_watch(self.0.number(), path.as_ptr(), mask) };
+        check(c_long::from(watch)).map(|_| Watch(watch))
     }
 
     /// Ends a watch. One that the kernel has already ended is no error.

@@ -1,8 +1,7 @@
 //! The only door to the operating system: every `unsafe` block and every foreign call is in here.
 //!
 //! What leaves this module is safe to use in any order: descriptors close themselves, system calls
-//! return `Result<_, Errno>` and are repeated when a signal interrupts them, strings from the outside
-//! are bytes. Nothing here decides anything; policy belongs to the callers.
+//! return `Result<_, Errno>` and go on when a signal interrupts them, strings from the outside are bytes. Nothing here decides anything; policy belongs to the callers.
 
 #![allow(unsafe_code)]
 
@@ -16,7 +15,7 @@ pub mod signal;
 
 use crate::text::Put;
 use alloc::vec::Vec;
-use core::ffi::{CStr, c_int};
+use core::ffi::{CStr, c_int, c_long};
 
 /// What a system call answered when it failed: its `errno`. Shown as `No such file or directory
 /// (errno 2)`.
@@ -49,6 +48,11 @@ impl Errno {
     /// Too many symbolic links.
     pub const ELOOP: Errno = Errno(ffi::arch::ELOOP);
 
+    /// Whether the system lacks memory or descriptors now: that says nothing about what was asked for.
+    pub fn is_shortage(self) -> bool {
+        matches!(self.0, ffi::ENOMEM | ffi::ENFILE | ffi::EMFILE)
+    }
+
     fn last() -> Errno {
         // SAFETY: the C library keeps errno at this address for as long as the thread lives.
         Errno(unsafe { *ffi::__errno_location() })
@@ -59,20 +63,24 @@ impl Put for Errno {
     fn put(&self, out: &mut Vec<u8>) {
         // SAFETY: strerror returns a NUL-terminated string that stays as it is until its next call.
         let text = unsafe { CStr::from_ptr(ffi::strerror(self.0)) };
-        put!(out, text.to_bytes(), " (errno ", self.0, ")");
+        put!(out, "{} (errno {})", text.to_bytes(), self.0);
     }
 }
 
-/// Turns the C convention (negative: look at errno) into a `Result`, repeating interrupted calls.
-fn check<T: Copy + Default + PartialOrd>(mut call: impl FnMut() -> T) -> Result<T> {
+/// Turns the C convention (negative: look at errno) into a `Result`.
+fn check(answer: c_long) -> Result<usize> {
+    match usize::try_from(answer) {
+        Ok(answer) => Ok(answer),
+        Err(_) => Err(Errno::last()),
+    }
+}
+
+/// A call that may sleep, repeated as long as a signal interrupts it.
+fn repeat(mut call: impl FnMut() -> c_long) -> Result<usize> {
     loop {
-        let answer = call();
-        if answer >= T::default() {
-            return Ok(answer);
-        }
-        let errno = Errno::last();
-        if errno.0 != ffi::EINTR {
-            return Err(errno);
+        match check(call()) {
+            Err(Errno(ffi::EINTR)) => {}
+            answer => return answer,
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Child processes.
 //!
-//! `posix_spawn` does what would otherwise be code between `fork` and `exec`, the one place where safe
-//! Rust is hard to write: it reports why a program could not be started, and it does not copy our
-//! address space, which small machines may have no room for.
+//! A child is started as `posix_spawn` does it: it borrows our memory, which small machines may have no
+//! room to copy, while we stand still until it has become another program. Between the two runs one
+//! function, [`become_program`], which only makes system calls: whatever it needs is prepared before. It
+//! reports through a pipe why the program cannot be run. The C library's own `posix_spawn` would be
+//! four kilobytes and a second heap.
 
-use super::fd::Fd;
-use super::{Errno, Result, check, ffi, signal};
+use super::fd::{Fd, Poll, c_path, poll};
+use super::{Errno, Result, check, ffi, repeat, signal};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
+use core::mem::MaybeUninit;
 use core::ptr::null;
 
 /// A child that has not been waited for. It leads a process group of its own.
@@ -47,6 +50,25 @@ pub fn user_id() -> u32 {
     unsafe { ffi::geteuid() }
 }
 
+/// Descriptors that may have been left open to us. Nobody hands out higher ones: more than 1024 is a limit that a
+/// program has to ask for.
+const INHERITED: core::ops::Range<usize> = 3..1024;
+
+/// Makes good what whoever started us may have left undone, before commands inherit it: files that everybody
+/// can write, descriptors that are none of their business. And a crash leaves no copy of our memory, which
+/// knows the knocks, on the disk; whether theirs do is not changed.
+pub fn settle_in() {
+    // SAFETY: no memory is involved.
+    unsafe {
+        ffi::umask(ffi::umask(0o022) | 0o022);
+        for fd in INHERITED {
+            ffi::syscall(ffi::arch::SYS_FCNTL, fd, ffi::F_SETFD, ffi::FD_CLOEXEC);
+        }
+        let [no, unused] = [0 as c_ulong; 2];
+        ffi::prctl(ffi::PR_SET_DUMPABLE, no, unused, unused, unused);
+    }
+}
+
 /// Starts `words[0]` (sought in `PATH` unless it has a slash) with the arguments `words`, our
 /// environment and `variables` (`NAME=value`) on top, in a process group of its own, with no descriptor
 /// of ours but `streams` and with signals as they are when a shell starts a program.
@@ -56,25 +78,107 @@ pub fn user_id() -> u32 {
 pub fn spawn(words: &[Vec<u8>], variables: &[Vec<u8>], streams: &Streams) -> Result<Child> {
     let words = c_strings(words)?;
     let variables = c_strings(variables)?;
-    let program = words.first().ok_or(Errno::EINVAL)?;
-    let arguments = pointers(&words, Vec::new());
-    let environment = pointers(&variables, inherited(&variables));
-    let actions = FileActions::new(streams)?;
-    let attributes = Attributes::new()?;
-    let mut process = 0;
-    // SAFETY: the objects are initialised, all strings are NUL-terminated, both lists end with a null
-    // pointer, and everything lives until the call returns.
-    let errno = unsafe {
-        ffi::posix_spawnp(
-            &mut process,
-            program.as_ptr(),
-            &actions.0,
-            &attributes.0,
-            arguments.as_ptr(),
-            environment.as_ptr(),
-        )
+    let program = words.first().filter(|program| !program.is_empty());
+    let candidates = candidates(program.ok_or(Errno::EINVAL)?.to_bytes())?;
+    let (reason, report) = Fd::pipe()?;
+    let plan = Plan {
+        candidates: &candidates,
+        arguments: &pointers(&words, Vec::new()),
+        environment: &pointers(&variables, inherited(&variables)),
+        streams: [streams.input, streams.output, streams.error],
+        report: &report,
     };
-    done(errno).map(|()| Child(process))
+    let mut stack = MaybeUninit::<ChildStack>::uninit();
+    let end = (&raw mut stack).wrapping_add(1).cast::<c_void>();
+    let flags = ffi::CLONE_VM | ffi::CLONE_VFORK | ffi::arch::SIGCHLD;
+    let argument = (&raw const plan).cast_mut().cast::<c_void>();
+    // SAFETY: the child runs on a stack of its own and reads the plan; both live until the call returns,
+    // which is after the child has become another program or ended.
+    let process = unsafe { ffi::clone(become_program, end, flags, argument) };
+    check(c_long::from(process))?;
+    drop(report);
+    let child = Child(process);
+    match failure(&reason) {
+        None => Ok(child),
+        Some(errno) => {
+            child.wait();
+            Err(errno)
+        }
+    }
+}
+
+/// What the child needs to become another program.
+struct Plan<'a> {
+    /// The program's possible paths, in the order of `PATH`.
+    candidates: &'a [CString],
+    /// Both lists end with a null pointer.
+    arguments: &'a [*const c_char],
+    environment: &'a [*const c_char],
+    streams: [&'a Fd; 3],
+    /// Where the errno goes if none of the candidates can be run.
+    report: &'a Fd,
+}
+
+/// Room for what [`become_program`] calls: the C library's thinnest functions.
+#[repr(C, align(16))]
+struct ChildStack([u8; 8192]);
+
+/// The child, which never returns: a process group of its own, nothing blocked, nothing ignored (what we
+/// changed for ourselves is none of its business), its streams, and the program.
+extern "C" fn become_program(plan: *mut c_void) -> c_int {
+    // SAFETY: spawn passes its plan, which lives until this function has done its work.
+    let plan = unsafe { &*plan.cast::<Plan>() };
+    for number in signal::IGNORED {
+        signal::dispose(number, ffi::SIG_DFL);
+    }
+    // SAFETY: no memory is involved.
+    unsafe { ffi::setpgid(0, 0) };
+    for (to, from) in (0..).zip(plan.streams) {
+        // SAFETY: no memory is involved.
+        unsafe { ffi::dup2(from.number(), to) };
+    }
+    signal::block_only(&[]);
+    let (arguments, environment) = (plan.arguments.as_ptr(), plan.environment.as_ptr());
+    let mut reason = Errno::ENOENT;
+    for path in plan.candidates {
+        // SAFETY: all strings are NUL-terminated, and both lists end with a null pointer.
+        unsafe { ffi::execve(path.as_ptr(), arguments, environment) };
+        match Errno::last() {
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            // As execvp(3): a later folder may have one that we may run.
+            Errno::EACCES => reason = Errno::EACCES,
+            errno => {
+                reason = errno;
+                break;
+            }
+        }
+    }
+    let _ = plan.report.write_all(&reason.0.to_ne_bytes());
+    super::exit(127)
+}
+
+/// Why the program could not be run; none if it runs. Waits for the one or the other.
+fn failure(reason: &Fd) -> Option<Errno> {
+    let mut errno = [0; size_of::<c_int>()];
+    let _ = poll(&mut [Poll::reading(reason)], None);
+    match reason.read(&mut errno) {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(Errno(c_int::from_ne_bytes(errno))),
+    }
+}
+
+/// The paths that `program` may have: itself if it has a slash, else one for every folder of `PATH`.
+fn candidates(program: &[u8]) -> Result<Vec<CString>> {
+    if program.contains(&b'/') {
+        return Ok(alloc::vec![c_path(program)?]);
+    }
+    let folders = path_of(search_path()).unwrap_or_default();
+    folders
+        .split(|&byte| byte == b':')
+        // An empty one would be the folder we happen to be in.
+        .filter(|folder| !folder.is_empty())
+        .map(|folder| c_path(&text!("{}/{}", folder, program)))
+        .collect()
 }
 
 impl Child {
@@ -107,15 +211,15 @@ impl Child {
         };
         let options = ffi::WEXITED | ffi::WNOHANG | ffi::WNOWAIT;
         // SAFETY: waitid fills a structure of siginfo_t's size.
-        let answer = check(|| unsafe { ffi::waitid(ffi::P_PID, self.id(), &mut info, options) });
-        answer.is_err() || info.signal != 0
+        let answer = unsafe { ffi::waitid(ffi::P_PID, self.id(), &mut info, options) };
+        answer < 0 || info.signal != 0
     }
 
     /// Waits for the child's end and frees its number.
     pub fn wait(self) -> Exit {
         let mut status = 0;
         // SAFETY: waitpid writes one integer.
-        let answer = check(|| unsafe { ffi::waitpid(self.0, &mut status, 0) });
+        let answer = repeat(|| c_long::from(unsafe { ffi::waitpid(self.0, &mut status, 0) }));
         // The low seven bits are the signal, the next byte is the exit status (wait(2)).
         match (answer, status & 0x7f, (status >> 8) & 0xff) {
             (Ok(_), 0, exit) => Exit::Status(exit as u8),
@@ -126,76 +230,8 @@ impl Child {
     }
 }
 
-/// `posix_spawn_file_actions_t`, destroyed when dropped.
-struct FileActions(ffi::SpawnObject);
-
-impl FileActions {
-    fn new(streams: &Streams) -> Result<FileActions> {
-        let mut actions = FileActions(ffi::SpawnObject([0; 512]));
-        // SAFETY: init fills an object that is larger than it needs.
-        done(unsafe { ffi::posix_spawn_file_actions_init(&mut actions.0) })?;
-        let targets = [streams.input, streams.output, streams.error];
-        for (to, from) in (0..).zip(targets) {
-            // SAFETY: the object is initialised; the descriptors are open as long as the borrow lasts.
-            done(unsafe {
-                ffi::posix_spawn_file_actions_adddup2(&mut actions.0, from.number(), to)
-            })?;
-        }
-        Ok(actions)
-    }
-}
-
-impl Drop for FileActions {
-    fn drop(&mut self) {
-        // SAFETY: initialised in new, or all zero, which destroys to nothing.
-        unsafe { ffi::posix_spawn_file_actions_destroy(&mut self.0) };
-    }
-}
-
-/// `posix_spawnattr_t`, destroyed when dropped.
-struct Attributes(ffi::SpawnObject);
-
-impl Attributes {
-    /// A process group of its own, nothing blocked, nothing ignored: what we changed for ourselves is
-    /// none of a child's business.
-    fn new() -> Result<Attributes> {
-        let mut attributes = Attributes(ffi::SpawnObject([0; 512]));
-        let object = &mut attributes.0;
-        let none = signal::signal_set([]);
-        let usual = signal::signal_set(signal::IGNORED);
-        let flags =
-            ffi::POSIX_SPAWN_SETPGROUP | ffi::POSIX_SPAWN_SETSIGDEF | ffi::POSIX_SPAWN_SETSIGMASK;
-        // SAFETY: init fills an object that is larger than it needs, the others work on what it made;
-        // the sets are initialised.
-        unsafe {
-            done(ffi::posix_spawnattr_init(object))?;
-            done(ffi::posix_spawnattr_setflags(object, flags))?;
-            done(ffi::posix_spawnattr_setpgroup(object, 0))?;
-            done(ffi::posix_spawnattr_setsigdefault(object, &usual))?;
-            done(ffi::posix_spawnattr_setsigmask(object, &none))?;
-        }
-        Ok(attributes)
-    }
-}
-
-impl Drop for Attributes {
-    fn drop(&mut self) {
-        // SAFETY: initialised in new, or all zero, which destroys to nothing.
-        unsafe { ffi::posix_spawnattr_destroy(&mut self.0) };
-    }
-}
-
-/// The spawn functions return an errno instead of setting it.
-fn done(errno: c_int) -> Result<()> {
-    match errno {
-        0 => Ok(()),
-        errno => Err(Errno(errno)),
-    }
-}
-
 fn c_strings(words: &[Vec<u8>]) -> Result<Vec<CString>> {
-    let convert = |word: &Vec<u8>| super::fd::c_path(word);
-    words.iter().map(convert).collect()
+    words.iter().map(|word| c_path(word)).collect()
 }
 
 /// `list` with the pointers of `strings` and the null that ends it.
@@ -207,20 +243,45 @@ fn pointers(strings: &[CString], mut list: Vec<*const c_char>) -> Vec<*const c_c
 
 /// Our environment, without the names that `variables` set.
 fn inherited(variables: &[CString]) -> Vec<*const c_char> {
-    let mut list = Vec::new();
-    // SAFETY: environ is a list of strings that ends with a null pointer, or null itself. Nothing in
-    // the program changes the environment.
-    unsafe {
-        let mut entry = ffi::environ;
-        while !entry.is_null() && !(*entry).is_null() {
-            let name = variable_name(CStr::from_ptr(*entry));
-            if !variables.iter().any(|own| variable_name(own) == name) {
-                list.push(*entry);
-            }
-            entry = entry.add(1);
+    let is_set = |entry: &CStr| {
+        let name = variable_name(entry);
+        variables.iter().any(|own| variable_name(own) == name)
+    };
+    let others = own_environment().filter(|entry| path_of(entry).is_none());
+    others
+        .chain([search_path()])
+        .filter(|entry| !is_set(entry))
+        .map(CStr::as_ptr)
+        .collect()
+}
+
+/// Our environment's `PATH=…`, or one that serves when there is none.
+fn search_path() -> &'static CStr {
+    let given = |entry: &&CStr| path_of(entry).is_some_and(|folders| !folders.is_empty());
+    let usual = c"PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+    own_environment().find(given).unwrap_or(usual)
+}
+
+/// The folders if the entry is `PATH`.
+fn path_of(entry: &CStr) -> Option<&[u8]> {
+    entry.to_bytes().strip_prefix(b"PATH=")
+}
+
+/// Our environment.
+fn own_environment() -> impl Iterator<Item = &'static CStr> {
+    // SAFETY: environ is a list of strings that ends with a null pointer, or null itself. Nothing in the
+    // program changes the environment.
+    let mut next = unsafe { ffi::environ };
+    core::iter::from_fn(move || {
+        // SAFETY: as above; behind an entry that is not null there is another one.
+        unsafe {
+            let entry = if next.is_null() { null() } else { *next };
+            (!entry.is_null()).then(|| {
+                next = next.add(1);
+                CStr::from_ptr(entry)
+            })
         }
-    }
-    list
+    })
 }
 
 fn variable_name(entry: &CStr) -> Option<&[u8]> {

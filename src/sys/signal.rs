@@ -1,8 +1,8 @@
 //! Signals as something to read: a `signalfd` in the poll set instead of handlers that interrupt.
 
-use super::fd::Fd;
-use super::{Errno, Result, check, ffi};
-use core::ffi::c_int;
+use super::fd::{Fd, own};
+use super::{Errno, Result, ffi};
+use core::ffi::{c_int, c_ulong};
 
 /// The signals the daemon acts on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,21 +38,20 @@ impl Signals {
     /// Blocks the caught signals, ignores those that errors report as well and opens the descriptor.
     /// Children get the usual dispositions back (see `process::spawn`).
     pub fn catch() -> Result<Signals> {
-        let set = signal_set(CAUGHT.map(|(number, _)| number));
+        let caught = CAUGHT.map(|(number, _)| number);
         for number in IGNORED {
-            // SAFETY: ignoring a signal installs no code.
-            unsafe { ffi::signal(number, ffi::SIG_IGN) };
+            dispose(number, ffi::SIG_IGN);
         }
-        // SAFETY: the set is initialised; the disposition installs no code.
-        unsafe {
-            // Whoever started us may have ignored it: then the kernel would not tell of a child's end.
-            ffi::signal(ffi::arch::SIGCHLD, ffi::SIG_DFL);
-            ffi::sigprocmask(ffi::arch::SIG_BLOCK, &set, core::ptr::null_mut());
-        }
-        let flags = ffi::O_CLOEXEC | ffi::arch::O_NONBLOCK;
-        // SAFETY: the set is initialised; -1 asks for a new descriptor.
-        let fd = check(|| unsafe { ffi::signalfd(-1, &set, flags) })?;
-        Ok(Signals(Fd::own(fd)))
+        // Whoever started us may have ignored it: then the kernel would not tell of a child's end.
+        dispose(ffi::arch::SIGCHLD, ffi::SIG_DFL);
+        block_only(&caught);
+        let set = signal_set(&caught);
+        let flags = (ffi::O_CLOEXEC | ffi::arch::O_NONBLOCK) as usize;
+        let (number, new) = (ffi::arch::SYS_SIGNALFD4, usize::MAX);
+        // SAFETY: the set has the size that is named.
+        let fd =
+            own(unsafe { ffi::syscall(number, new, &raw const set, size_of_val(&set), flags) });
+        fd.map(Signals)
     }
 
     /// The descriptor to poll for reading.
@@ -78,14 +77,46 @@ impl Signals {
     }
 }
 
-/// The set of these signals.
-pub(super) fn signal_set<const N: usize>(numbers: [c_int; N]) -> ffi::SignalSet {
-    let mut set = ffi::SignalSet([0; _]);
-    // SAFETY: sigemptyset fills the structure it is given.
-    unsafe { ffi::sigemptyset(&mut set) };
+/// Makes the kernel ignore a signal, or do what it usually does (`SIG_IGN`, `SIG_DFL`).
+pub(super) fn dispose(number: c_int, handler: usize) {
+    // The kernel's `struct sigaction`, all of whose members but one are zero: eight words have room for it
+    // everywhere.
+    let mut action = [0usize; 8];
+    if let Some(place) = action.get_mut(ffi::arch::HANDLER) {
+        *place = handler;
+    }
+    let (number, action, old) = (number as usize, &raw const action, 0usize);
+    // SAFETY: the structure is complete, and no code is installed.
+    unsafe {
+        let size = ffi::arch::SIGNAL_SET_SIZE;
+        ffi::syscall(ffi::arch::SYS_RT_SIGACTION, number, action, old, size);
+    }
+}
+
+/// Holds these signals back, and no others.
+pub(super) fn block_only(numbers: &[c_int]) {
+    let set = signal_set(numbers);
+    let (how, place, old) = (ffi::arch::SIG_SETMASK, &raw const set, 0usize);
+    // SAFETY: the set has the size that is named.
+    unsafe {
+        ffi::syscall(
+            ffi::arch::SYS_RT_SIGPROCMASK,
+            how,
+            place,
+            old,
+            size_of_val(&set),
+        )
+    };
+}
+
+/// The kernel's `sigset_t`: signal 1 is the lowest bit of the first word.
+type SignalSet = [c_ulong; ffi::arch::SIGNAL_SET_SIZE / size_of::<c_ulong>()];
+
+fn signal_set(numbers: &[c_int]) -> SignalSet {
+    let mut set: SignalSet = [0; _];
+    let [first, ..] = &mut set;
     for number in numbers {
-        // SAFETY: the set is initialised and the number is a signal's.
-        unsafe { ffi::sigaddset(&mut set, number) };
+        *first |= 1 << (number - 1);
     }
     set
 }

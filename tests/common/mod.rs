@@ -55,6 +55,22 @@ pub fn works(program: &str, arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// What makes a program run without root's rights; none if that cannot be done.
+pub fn as_nobody() -> Option<&'static [&'static str]> {
+    const NOBODY: [&str; 4] = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+    ];
+    if !is_root() {
+        return Some(&[]);
+    }
+    let binary = binary();
+    let arguments = [&NOBODY[1..], &[binary.to_str()?, "-V"]].concat();
+    works(NOBODY[0], &arguments).then_some(&NOBODY)
+}
+
 /// A new, empty directory that goes away with the value. Names are relative to it.
 pub struct TempDir(PathBuf);
 

@@ -1,0 +1,208 @@
+//! What is written about the program says what the program does: manual page, README, versions, installation.
+
+mod common;
+
+use common::{TempDir, binary, outcome, skipped, works};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A file of the project.
+fn read(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(path).expect(name)
+}
+
+/// The manual page without the escapes it uses.
+fn manual() -> String {
+    read("docs/logknockd.8")
+        .replace("\\-", "-")
+        .replace("\\[u2026]", "…")
+}
+
+/// Each tag of a section of the manual page with the line that describes it.
+fn tagged<'m>(manual: &'m str, section: &str) -> Vec<(&'m str, &'m str)> {
+    let text = manual
+        .split(".SH ")
+        .find_map(|text| text.strip_prefix(section))
+        .expect(section);
+    let entries = text.split(".TP\n.B ").skip(1);
+    entries
+        .map(|entry| entry.trim_end().split_once('\n').expect("a description"))
+        .collect()
+}
+
+/// The same of a section of the help: `  what it is   what it does`.
+fn described<'h>(help: &'h str, section: &str) -> Vec<(&'h str, &'h str)> {
+    let text = help
+        .split("\n\n")
+        .find_map(|text| text.strip_prefix(section))
+        .expect(section);
+    let entry = |line: &'h str| {
+        let (tag, description) = line.trim().split_once("  ").expect("two columns");
+        (tag, description.trim())
+    };
+    text.lines().skip(1).map(entry).collect()
+}
+
+#[test]
+fn the_manual_page_and_the_help_say_the_same() {
+    let (_, help, _) = outcome(&TempDir::new().run(&["--help"]));
+    let manual = manual();
+    assert!(described(&help, "Options:").len() > 8, "{help}");
+    assert_eq!(tagged(&manual, "SYNOPSIS"), described(&help, "Usage:"));
+    assert_eq!(tagged(&manual, "OPTIONS"), described(&help, "Options:"));
+    for (head, label) in [
+        ("SIGNALS\n", "Signals: "),
+        ("EXIT STATUS\n", "Exit status: "),
+    ] {
+        let line = help
+            .lines()
+            .find_map(|line| line.strip_prefix(label))
+            .expect(label);
+        assert!(manual.contains(&format!(".SH {head}{line}\n")), "{label}");
+    }
+}
+
+/// The keys that a table of the README describes.
+fn keys<'r>(readme: &'r str, heading: &str) -> Vec<&'r str> {
+    let (_, after) = readme.split_once(heading).expect(heading);
+    let (_, table) = after.split_once("|---").expect("a table");
+    let rows = table
+        .lines()
+        .skip(1)
+        .take_while(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|row| row.split('|').nth(1));
+    cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect()
+}
+
+#[test]
+fn every_key_of_the_readme_is_in_the_manual_page_and_known_to_the_program() {
+    let (readme, manual, dir) = (read("README.md"), manual(), TempDir::new());
+    let top = keys(&readme, "\n## Configuration\n");
+    let rule = keys(&readme, "\nA rule:\n");
+    assert!(top.len() == 8 && rule.len() == 12, "{top:?} {rule:?}");
+    for key in top.iter().chain(&rule) {
+        let known = [".TP", ".TQ"]
+            .iter()
+            .any(|tag| manual.contains(&format!("{tag}\n.B {key}\n")));
+        assert!(known, "{key} is not in the manual page");
+    }
+    let member = |key: &&str| format!("\"{key}\": null");
+    let members = |keys: &[&str]| keys.iter().map(member).collect::<Vec<_>>().join(", ");
+    let without_rules: Vec<&str> = top.into_iter().filter(|key| *key != "ruleset").collect();
+    let config = format!(
+        "{{{}, \"ruleset\": [{{{}}}]}}",
+        members(&without_rules),
+        members(&rule)
+    );
+    dir.write("c", config);
+    let (status, _, errors) = outcome(&dir.run(&["-t", "-c", "c"]));
+    assert!(
+        status == Some(2) && !errors.contains("unknown key"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn one_version_is_the_version_everywhere() {
+    for (file, mark) in [
+        ("docs/logknockd.8", format!("\"logknockd {VERSION}\"")),
+        (
+            "cross/openwrt/Makefile",
+            format!("\nPKG_VERSION:={VERSION}\n"),
+        ),
+        (
+            "README.md",
+            format!("logknockd_{VERSION}-1_mipsel_24kc.ipk"),
+        ),
+    ] {
+        assert!(read(file).contains(&mark), "{file} does not say {mark}");
+    }
+    // The latest change is this version's, and the manual page is as old.
+    let changes = read("CHANGELOG.md");
+    let latest = changes
+        .lines()
+        .find_map(|line| line.strip_prefix("## "))
+        .expect("a version");
+    let (version, date) = latest.split_once(" – ").expect("a date");
+    assert_eq!(version, VERSION);
+    assert!(
+        manual().contains(&format!(".TH LOGKNOCKD 8 {date} ")),
+        "{date}"
+    );
+}
+
+/// Installs to `arguments`, with a umask that would hide everything.
+fn install(arguments: &[String]) {
+    let mut make = Command::new("sh");
+    make.args(["-c", "umask 077; exec make -s install \"$@\"", "sh"])
+        .args(arguments);
+    make.arg(format!("PROGRAM={}", binary().display()))
+        .env_remove("MAKEFLAGS");
+    let (status, _, errors) = outcome(
+        &make
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .expect("sh"),
+    );
+    assert_eq!((status, errors.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn make_install_puts_everything_below_destdir_for_everybody_to_read() {
+    if !works("make", &["--version"]) {
+        return skipped("no make");
+    }
+    let dir = TempDir::new();
+    install(&[
+        format!("DESTDIR={}", dir.text("root")),
+        "PREFIX=/usr".into(),
+    ]);
+    for (name, mode) in [
+        ("usr/sbin/logknockd", 0o755),
+        ("usr/share/man/man8/logknockd.8", 0o644),
+        ("usr/lib/systemd/system/logknockd.service", 0o644),
+        ("usr/share/doc/logknockd/README.md", 0o644),
+        ("usr/share/doc/logknockd/examples/ssh-ban.conf", 0o644),
+        ("usr/share/doc/logknockd/examples/knock", 0o755),
+        ("usr/share", 0o755),
+    ] {
+        let found = fs::metadata(dir.path("root").join(name))
+            .expect(name)
+            .permissions();
+        assert_eq!(found.mode() & 0o7777, mode, "{name}");
+    }
+    let unit = dir.read("root/usr/lib/systemd/system/logknockd.service");
+    assert!(
+        unit.contains("\nExecStart=/usr/sbin/logknockd\n") && !unit.contains('@'),
+        "{unit}"
+    );
+}
+
+#[test]
+fn systemd_understands_the_unit() {
+    if !works("make", &["--version"]) || !works("systemd-analyze", &["--version"]) {
+        return skipped("no make or no systemd-analyze");
+    }
+    let dir = TempDir::new();
+    install(&[format!("PREFIX={}", dir.text("local"))]);
+    let unit = dir.text("local/lib/systemd/system/logknockd.service");
+    let verify = Command::new("systemd-analyze")
+        .args(["verify", "--man=no", &unit])
+        .output();
+    let (status, out, errors) = outcome(&verify.expect("systemd-analyze"));
+    assert_eq!((status, out.as_str(), errors.as_str()), (Some(0), "", ""));
+    let started = Command::new(dir.path("local/sbin/logknockd"))
+        .arg("-V")
+        .output();
+    assert_eq!(
+        outcome(&started.expect("installed")).1,
+        format!("logknockd {VERSION}\n")
+    );
+}

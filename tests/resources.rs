@@ -1,0 +1,362 @@
+//! When the system has nothing left to give: there is a message, and when it gives again, everything goes on without a
+//! restart.
+
+mod common;
+
+use common::{Daemon, TempDir, any_rule, config, knock, outcome, rule};
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// Sets a soft limit of the running daemon, as the user that `launcher` becomes; none if that cannot be done.
+fn limit(daemon: &Daemon, launcher: &[&str], limit: &str) -> Option<()> {
+    let (pid, limit) = (format!("--pid={}", daemon.pid()), format!("{limit}:"));
+    let words = [launcher, &["prlimit", &pid, &limit]].concat();
+    if !common::works(words[0], &words[1..]) {
+        common::skipped("no way to change the limits of another process");
+        return None;
+    }
+    Some(())
+}
+
+/// Two rules: a door that closes after `timeout`, and one without a lease; and a command that is watched.
+fn doors(timeout: &str) -> String {
+    let door = format!(
+        r#""timeout": {timeout}, "actions": ["echo opened {{key}}"], "revert": ["echo closed {{key}}"]"#
+    );
+    let plain = r#"{"name": "plain", "filter": "^(\\S+) is plain$", "sequence": ["plain"],
+        "actions": ["echo done {key}"]}"#;
+    let rules = format!("[{}, {plain}]", rule("door", &door));
+    let members = r#""file": "log", "command": "sh source", "state": "state""#;
+    format!(r#"{{{members}, "ruleset": {rules}}}"#)
+}
+
+/// Waits until each of these lines has come, in any order.
+fn wait_for_all(daemon: &mut Daemon, awaited: &[&str]) {
+    let first = daemon.seen.len();
+    let is_missing = |daemon: &Daemon| {
+        let new = daemon.seen[first..].join("\n");
+        awaited.iter().any(|text| !new.contains(text))
+    };
+    while is_missing(daemon) {
+        daemon.wait_for("");
+    }
+}
+
+/// Waits until no command is running: a command's end comes after its output.
+fn wait_until_idle(daemon: &mut Daemon) {
+    daemon.signal("USR1");
+    while daemon.wait_for("state: queue: ").contains("1 running") {
+        daemon.signal("USR1");
+    }
+}
+
+/// The lowest number that no descriptor of the daemon has.
+fn lowest_free(daemon: &Daemon) -> usize {
+    let is_used =
+        |n: &usize| fs::symlink_metadata(format!("/proc/{}/fd/{n}", daemon.pid())).is_ok();
+    (0..).find(|n| !is_used(n)).unwrap()
+}
+
+/// Ends the command `sh source`, which has written its process id to `pid`.
+fn kill_source(dir: &TempDir) {
+    let pid = dir.read("pid");
+    assert!(common::works("sh", &["-c", "kill -KILL $0", pid.trim()]));
+}
+
+const SOURCE: &str = "echo $$ > pid; echo source is plain; exec sleep 100";
+
+#[test]
+fn without_descriptors_everything_is_reported_and_made_good_later() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    dir.write("source", SOURCE);
+    let mut daemon = Daemon::start(&dir, &doors("2"));
+    daemon.wait_for("output: done source");
+    dir.append("log", knock("early"));
+    daemon.wait_for("output: opened early");
+    kill_source(&dir);
+    daemon.wait_for("has ended, starting it again");
+    // The messages come before descriptors are closed.
+    wait_until_idle(&mut daemon);
+    if limit(&daemon, &[], &format!("--nofile={}", lowest_free(&daemon))).is_none() {
+        return;
+    }
+    let no_more = "Too many open files (errno 24)";
+    dir.append("log", "alice is plain\n");
+    daemon.wait_for(&format!(
+        "[ERROR] rule \"plain\": cannot run \"echo\": {no_more}"
+    ));
+    dir.append("log", knock("alice"));
+    let refused = format!("knock by alice refused: cannot write \"state\": {no_more}");
+    daemon.wait_for(&refused);
+    daemon.signal("HUP");
+    daemon.wait_for(&format!("[ERROR] logknockd.conf: {no_more}"));
+    daemon.wait_for("the configuration in use is kept");
+    daemon.wait_for("closing for early");
+    daemon.wait_for("not closed for early, trying again in 1 s");
+    dir.rename("log", "log.1");
+    dir.write("log", "bob one\n");
+    daemon.wait_for(&format!("[ERROR] \"log\": {no_more}; trying again"));
+    limit(&daemon, &[], "--nofile=1024").unwrap();
+    dir.append("log", "bob two\nbob three\n");
+    wait_for_all(
+        &mut daemon,
+        &[
+            "output: done source",
+            "output: closed early",
+            "output: closed bob",
+        ],
+    );
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn however_few_descriptors_there_are_at_the_start_it_says_so_or_works() {
+    let outcomes = (3..=16).map(|number| {
+        let dir = TempDir::new();
+        dir.write("input", knock("alice"));
+        dir.configure(
+            &doors("60")
+                .replace(r#""log""#, r#""-""#)
+                .replace("sh source", "true"),
+        );
+        let few = format!("exec < input; ulimit -n {number}");
+        let arguments = ["-c", common::CONFIG];
+        let output = dir.command_after(&[], &few, &arguments).output().unwrap();
+        let (status, _, log) = outcome(&output);
+        // With three, not even the program's libraries can be opened.
+        let is_told = log.contains("Too many open files") || number == 3;
+        let works = log.contains("output: opened alice") && log.contains("output: closed alice");
+        assert!(is_told || works, "with {number}: {log}");
+        assert!(
+            !works || status == Some(0),
+            "with {number}: {status:?} {log}"
+        );
+        works
+    });
+    let outcomes: Vec<bool> = outcomes.collect();
+    assert!(!outcomes[0] && outcomes[outcomes.len() - 1], "{outcomes:?}");
+}
+
+#[test]
+fn a_record_that_there_is_no_descriptor_to_read_with_is_kept() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    dir.write("source", SOURCE);
+    let mut daemon = Daemon::start(&dir, &doors("60"));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened alice");
+    drop(daemon);
+    let mut last = None;
+    for number in 4..=16 {
+        let few = format!("ulimit -n {number}");
+        let arguments = ["-c", common::CONFIG];
+        let mut daemon = Daemon::spawn(&mut dir.command_after(&[], &few, &arguments));
+        let end = daemon.lines_until("").pop().unwrap();
+        if end.contains("going on with 1 recorded leases") {
+            last = Some(number);
+            break;
+        }
+        assert!(end.contains("Too many open files"), "with {number}: {end}");
+        assert_ne!(daemon.exit_status().code(), Some(0));
+    }
+    assert!(last.is_some_and(|number| number > 4), "{last:?}");
+}
+
+#[test]
+fn without_processes_commands_are_reported_and_reverts_tried_again() {
+    let Some(launcher) = common::as_nobody() else {
+        return common::skipped("no way to run the binary without root's rights");
+    };
+    let dir = TempDir::new();
+    dir.write("log", "");
+    dir.write("source", SOURCE);
+    dir.chmod("", 0o777);
+    dir.configure(&doors("2"));
+    let arguments = ["-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(launcher, "", &arguments));
+    daemon.wait_for("output: done source");
+    dir.append("log", knock("early"));
+    daemon.wait_for("output: opened early");
+    let Some(()) = limit(&daemon, launcher, "--nproc=0") else {
+        return;
+    };
+    let no_more = "Resource temporarily unavailable (errno 11)";
+    kill_source(&dir);
+    daemon.wait_for("has ended, starting it again");
+    dir.append("log", "alice is plain\n");
+    daemon.wait_for(&format!(
+        "[ERROR] rule \"plain\": cannot run \"echo\": {no_more}"
+    ));
+    daemon.wait_for("not closed for early, trying again in 1 s");
+    daemon.wait_for("not closed for early, trying again in 2 s");
+    limit(&daemon, launcher, "--nproc=1000").unwrap();
+    wait_for_all(
+        &mut daemon,
+        &["output: done source", "output: closed early"],
+    );
+    dir.append("log", knock("bob"));
+    daemon.wait_for("output: opened bob");
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn when_inotify_watches_run_out_later_files_are_looked_at_every_second() {
+    let launcher = ["unshare", "-Ur"];
+    let allow = |number: u32| format!("echo {number} > /proc/sys/user/max_inotify_watches");
+    if !common::works(launcher[0], &[launcher[1], "sh", "-c", &allow(100)]) {
+        return common::skipped("no user namespaces to limit inotify in");
+    }
+    let dir = TempDir::new();
+    dir.write("log", "");
+    dir.configure(&config(r#""log""#, &[any_rule()]));
+    let arguments = ["-T", "-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&launcher, &allow(100), &arguments));
+    daemon.wait_until_watching();
+    dir.append("log", "a\n");
+    daemon.expect_lines(&["a"]);
+    assert_eq!(daemon.count("inotify"), 0);
+    // The namespace is known by its process.
+    let inside = [
+        "-t",
+        &daemon.pid().to_string(),
+        "-U",
+        "--preserve-credentials",
+    ];
+    if !common::works("nsenter", &[&inside[..], &["sh", "-c", &allow(1)]].concat()) {
+        return common::skipped("no way into the user namespace of the daemon");
+    }
+    dir.rename("log", "log.1");
+    dir.write("log", "b\n");
+    daemon.wait_for("[WARN] inotify: No space left on device");
+    daemon.expect_lines(&["b"]);
+    dir.append("log", "c\n");
+    daemon.expect_lines(&["c"]);
+    dir.rename("log", "log.2");
+    dir.write("log", "d\n");
+    daemon.expect_lines(&["d"]);
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_opened_what_is_open_is_closed_and_room_is_enough_to_go_on() {
+    let launcher = ["unshare", "-Urm"];
+    let mount = "mount -t tmpfs -o size=64k none disk";
+    let dir = TempDir::new();
+    dir.mkdir("disk");
+    dir.write("log", "");
+    let place = format!("cd '{}' && {mount}", dir.text(""));
+    if !common::works(launcher[0], &[launcher[1], "sh", "-c", &place]) {
+        return common::skipped("no namespaces to mount a small disk in");
+    }
+    // Nobody else sees that disk: the daemon's own commands fill and empty it.
+    let order = |name: &str, action: &str| {
+        let filter = format!(r#""filter": "^(root) {name}$", "sequence": ["{name}"]"#);
+        format!(r#"{{"name": "{name}", {filter}, "actions": [["sh", "-c", "{action}"]]}}"#)
+    };
+    let door = r#""timeout": 1, "actions": ["echo opened {key}"], "revert": ["echo closed {key}"]"#;
+    let rules = [
+        rule("door", door),
+        order("fill", "cat /dev/zero > disk/fill; ls disk; echo full"),
+        order("empty", "rm disk/fill; cat disk/state; echo empty"),
+    ];
+    dir.configure(&config(r#""log", "state": "disk/state""#, &rules));
+    let arguments = ["-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&launcher, mount, &arguments));
+    daemon.wait_until_watching();
+    dir.append("log", knock("early"));
+    daemon.wait_for("output: opened early");
+    dir.append("log", "root fill\n");
+    daemon.wait_for("output: full");
+    assert_eq!(daemon.count("state.new"), 0);
+    dir.append("log", knock("alice"));
+    let refused = "knock by alice refused: cannot write \"disk/state\": No space left on device";
+    daemon.wait_for(refused);
+    daemon.wait_for("output: closed early");
+    daemon.wait_for("[ERROR] record of leases: cannot write");
+    dir.append("log", "root empty\n");
+    // The record of before is whole: had the machine failed, the next start would have closed it.
+    daemon.wait_for("\"key\":\"early\"");
+    daemon.wait_for("output: empty");
+    dir.append("log", knock("bob"));
+    daemon.wait_for("output: opened bob");
+    daemon.wait_for("output: closed bob");
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn what_was_due_while_the_daemon_was_stopped_is_done_when_it_goes_on() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    dir.write("source", SOURCE);
+    let mut daemon = Daemon::start(&dir, &doors("0.5"));
+    dir.append("log", knock("early"));
+    daemon.wait_for("output: opened early");
+    daemon.signal("STOP");
+    let stopped = Instant::now();
+    // More than a pipe holds, a rotation, and the end of the command it watches.
+    kill_source(&dir);
+    dir.append("log", "noise\n".repeat(100_000) + "bob one\n");
+    dir.rename("log", "log.1");
+    dir.write("log", "bob two\nbob three\n");
+    while stopped.elapsed() < Duration::from_secs(1) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    daemon.signal("CONT");
+    let went_on = Instant::now();
+    daemon.wait_for("closing for early");
+    assert!(
+        went_on.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        went_on.elapsed()
+    );
+    wait_for_all(&mut daemon, &["output: done source", "output: closed bob"]);
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn a_command_that_was_stopped_is_ended_at_its_time() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let stopped =
+        r#""action_timeout": 0.3, "actions": [["sh", "-c", "kill -STOP $$"], "echo done"]"#;
+    let mut daemon = Daemon::start(&dir, &config(r#""log""#, &[rule("x", stopped)]));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("takes too long, terminating it");
+    // A stopped process does not act on SIGTERM.
+    daemon.wait_for("does not end, killing it");
+    daemon.wait_for("ended by signal 9");
+    daemon.wait_for("output: done");
+}
+
+#[test]
+fn thousands_of_quick_commands_run_in_order_and_are_all_waited_for() {
+    const COUNT: usize = 2000;
+    /// Fewer than may wait.
+    const AT_ONCE: usize = 100;
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let actions = r#""actions": [["sh", "-c", "echo $LOGKNOCK_KEY >> done"], "true"]"#;
+    let mut daemon = Daemon::start(&dir, &config(r#""log""#, &[rule("x", actions)]));
+    for first in (0..COUNT).step_by(AT_ONCE) {
+        let keys = first..first + AT_ONCE;
+        dir.append(
+            "log",
+            keys.map(|key| knock(&key.to_string())).collect::<String>(),
+        );
+        (0..AT_ONCE).for_each(|_| drop(daemon.wait_for("running true")));
+    }
+    let expected: String = (0..COUNT).map(|key| format!("{key}\n")).collect();
+    assert_eq!(dir.read("done"), expected);
+    let deadline = Instant::now() + common::PATIENCE;
+    let children = format!("/proc/{0}/task/{0}/children", daemon.pid());
+    while !fs::read_to_string(&children).unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "a child was not waited for");
+        std::thread::yield_now();
+    }
+}

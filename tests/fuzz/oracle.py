@@ -17,6 +17,7 @@ import warnings
 
 PATIENCE_SECONDS = 0.25
 SHOWN = 5
+SHOWN_LENGTH = 1000
 # What our reader of JSON refuses on purpose.
 STRICTER = ("duplicate key", "half of a surrogate", "more than 64", "expected a value", "expected a digit")
 
@@ -121,7 +122,7 @@ def template(parts, verdict):
 MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 NAMED = re.compile(rb"(?:... )?(%s)  ?(\d\d?) (\d\d):(\d\d):(\d\d)(?: (\d{4})(?= |$))?" % b"|".join(MONTHS), re.S)
 RFC3339 = re.compile(
-    rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d*))?(?:([+-])(\d\d):?(\d\d)|(?![+-]))", re.S
+    rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d*)(?!\d))?(?:([+-])(\d\d):?(\d\d)|(?![+-]))", re.S
 )
 
 
@@ -181,7 +182,7 @@ def main():
             result, verdict = False, f"{error!r}"
         compared += result is not None
         if result is False:
-            wrong.append(f"{verdict}: {unescaped(digits)!r}")
+            wrong.append(f"{verdict}: {unescaped(digits)!r}"[:SHOWN_LENGTH])
     if wrong:
         print(f"{len(wrong)} of {compared} differ:", *wrong[:SHOWN], sep="\n")
         sys.exit(1)

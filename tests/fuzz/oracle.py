@@ -122,7 +122,7 @@ def template(parts, verdict):
 MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 NAMED = re.compile(rb"(?:... )?(%s)  ?(\d\d?) (\d\d):(\d\d):(\d\d)(?: (\d{4})(?= |$))?" % b"|".join(MONTHS), re.S)
 RFC3339 = re.compile(
-    rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d*)(?!\d))?(?:([+-])(\d\d):?(\d\d)|(?![+-]))", re.S
+    rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d*)(?!\d)|(?!\.))(?:([+-])(\d\d):?(\d\d)|(?![+-]))", re.S
 )
 
 

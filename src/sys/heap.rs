@@ -2,7 +2,7 @@
 //!
 //! Rust names the size of a block when it gives it back, so a block needs no header and the heap needs
 //! no tables. Sizes are powers of two: what grows by doubling, as a `Vec` does, wastes nothing. Blocks of
-//! more than [`LARGEST`] bytes are mappings of their own, which grow without being copied and go back to
+//! more than `LARGEST` bytes are mappings of their own, which grow without being copied and go back to
 //! the kernel when they are freed; smaller ones stay for the next user of their size, and how many there
 //! are is bounded by the limits on what the daemon keeps.
 //!

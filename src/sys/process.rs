@@ -2,7 +2,7 @@
 //!
 //! A child is started as `posix_spawn` does it: it borrows our memory, which small machines may have no
 //! room to copy, while we stand still until it has become another program. Between the two runs one
-//! function, [`become_program`], which only makes system calls: whatever it needs is prepared before. It
+//! function, `become_program`, which only makes system calls: whatever it needs is prepared before. It
 //! reports through a pipe why the program cannot be run. The C library's own `posix_spawn` would be
 //! four kilobytes and a second heap.
 

@@ -3,9 +3,13 @@
 //!
 //! An input is a pattern, a byte that no UTF-8 has, and texts divided by the same byte.
 
-use super::texts;
+#[path = "../../../common/regex.rs"]
+#[allow(dead_code, reason = "other tests read results in this notation, too")]
+mod notation;
+
 use crate::hunt::Target;
-use logknockd::regex::{Captures, Regex, Scratch, Sieve, steps};
+use logknockd::regex::{Regex, Scratch, Sieve, steps};
+use notation::Spans;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -82,27 +86,17 @@ fn remark() -> String {
 fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for row in include_str!("../../../data/regex.tsv").lines() {
-        let fields: Vec<&str> = row.split('\t').collect();
-        seeds.push([fields[0].as_bytes(), b"\xff", fields[1].as_bytes()].concat());
+        let fields: Vec<Vec<u8>> = row.split('\t').map(notation::unescape).collect();
+        seeds.push([&fields[0], &b"\xff"[..], &fields[1]].concat());
     }
-    for [pattern, text] in [
-        [
-            "drop wan in: .* SRC=([0-9.]+) .* DPT=1234",
-            "drop wan in: IN=eth1 SRC=198.51.100.7 DST=1 DPT=1234 ",
-        ],
-        ["(a*)*|b", "aaaaab"],
-        ["(?:a?){20}[^a]c", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaa"],
-        [
-            ".*a.*a.*a.*aZ",
-            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        ],
-        ["(a+).*?(a+).*?[^ab]", "aaaaaaaaaaaaaaaaaaaaaaaabbbbbbbbbbb"],
+    for seed in [
+        &b"drop wan in: .* SRC=([0-9.]+) .* DPT=1234\xffdrop wan in: IN=eth1 SRC=198.51.100.7 DPT=1234 "[..],
+        b"(a*)*|b\xffaaaaab",
+        b"(?:a?){20}[^a]c\xffaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        b".*a.*a.*a.*aZ\xffaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        b"(a+).*?(a+).*?[^ab]\xffaaaaaaaaaaaaaaaaaaaaaaaabbbbbbbbbbb",
     ] {
-        seeds.extend(
-            texts(&[pattern])
-                .into_iter()
-                .map(|seed| [&seed[..], b"\xff", text.as_bytes()].concat()),
-        );
+        seeds.push(seed.to_vec());
     }
     seeds
 }
@@ -180,13 +174,9 @@ fn check_text(ways: &Ways, text: &[u8]) {
     });
 }
 
-type Spans = Option<Vec<Option<(usize, usize)>>>;
-
 fn find(regex: &Regex, text: &[u8], scratch: &mut Scratch, way: usize) -> Spans {
     steps::take();
-    let found = regex
-        .captures(text, scratch)
-        .map(|captures| spans(&captures));
+    let found = notation::find(regex, text, scratch);
     check_steps(regex, text, way);
     assert_eq!(
         regex.is_match(text, scratch),
@@ -196,21 +186,16 @@ fn find(regex: &Regex, text: &[u8], scratch: &mut Scratch, way: usize) -> Spans 
     check_steps(regex, text, way);
     if let Some(groups) = &found {
         assert_eq!(groups.len(), regex.group_count() + 1);
-        let (start, end) = groups[0].expect("a match is somewhere");
-        assert!(start <= end && end <= text.len());
-        for (first, last) in groups.iter().flatten() {
+        let whole = groups[0].clone().expect("a match is somewhere");
+        assert!(whole.start <= whole.end && whole.end <= text.len());
+        for group in groups.iter().flatten() {
             assert!(
-                start <= *first && first <= last && *last <= end,
+                whole.start <= group.start && group.start <= group.end && group.end <= whole.end,
                 "a group outside the match"
             );
         }
     }
     found
-}
-
-fn spans(captures: &Captures) -> Vec<Option<(usize, usize)>> {
-    let span = |group| captures.get(group).map(|range| (range.start, range.end));
-    (0..captures.len()).map(span).collect()
 }
 
 fn check_steps(regex: &Regex, text: &[u8], way: usize) {
@@ -239,10 +224,11 @@ fn verdict(input: &[u8]) -> String {
         match SCRATCH.with_borrow_mut(|scratch| find(&regex, text, scratch, 1)) {
             None => "none".into(),
             Some(groups) => {
-                let span = |span: &Option<(usize, usize)>| {
-                    span.map_or("-".into(), |(start, end)| format!("{start}-{end}"))
-                };
-                groups.iter().map(span).collect::<Vec<String>>().join(" ")
+                let shown = groups.into_iter().map(|span| match span {
+                    None => "-".into(),
+                    Some(span) => format!("{}-{}", span.start, span.end),
+                });
+                shown.collect::<Vec<String>>().join(" ")
             }
         }
     });

@@ -7,6 +7,7 @@ DESTDIR =
 PROGRAM = target/release/logknockd
 FUZZ = --seconds 600 --keep ../../target/fuzz/kept
 PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
+SECONDS = 1800
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -35,27 +36,27 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 	shellcheck .ci/run examples/knock tests/setup tests/demo tests/sanitized tests/bench/measure \
-	    tests/bench/instructions cross/setup cross/build cross/cc cross/test cross/check-ipk cross/dist \
-	    tests/router/fetch tests/router/run
+	    tests/bench/instructions cross/setup cross/target cross/build cross/cc cross/test cross/check-ipk \
+	    cross/dist tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
 	tests/soak/checker_test.py
 	tests/soak/soak.py target/release/logknockd --seconds 12
-	tests/soak/leaks.py target/release/logknockd --knocks 2000 --reloads 100 --rotations 100
+	tests/soak/leaks.py target/release/logknockd --knocks 1000 --reloads 100 --rotations 100
 	cd tests/fuzz && cargo fmt --check && cargo clippy --release -- -D warnings
 	@echo "A short search for inputs that break a promise, always the same:"
 	cd tests/fuzz && cargo run --release --quiet -- --tries 4000
 
-soak: build ## knocks, rotation, reloads, kills and floods for half an hour, every command checked
+soak: build ## knocks, rotation, reloads, kills, floods for SECONDS (half an hour), every command checked
 	@tests/setup test
-	@tests/soak/soak.py target/release/logknockd --seconds 1800
+	@tests/soak/soak.py target/release/logknockd --seconds $(SECONDS)
 
 leaks: build ## descriptors and memory after 100 000 knocks, 1 000 reloads and 1 000 rotations
 	@tests/setup test
 	@tests/soak/leaks.py target/release/logknockd
 
-flood: build ## floods of full size, every event held to its time (ten minutes, 1 GB of memory)
+flood: build ## floods of full size (a minute), every event held to its time: on an idle machine only
 	@tests/setup test
 	@# In memory, where routers keep the record: otherwise it is the disk that would be measured.
 	TMPDIR=/dev/shm LOGKNOCKD_FLOOD=full LOGKNOCKD=target/release/logknockd \
@@ -80,9 +81,10 @@ ipk: mipsel mips aarch64 ## packages for OpenWrt's opkg: target/ipk/*.ipk, check
 	@cross/check-ipk target/ipk/*.ipk
 
 dist: cross ipk ## what a release is made of, with checksums: target/dist
+	@cross/setup dist
 	@cross/dist $(TARGETS)
 
-test-cross: mipsel mips aarch64 ## the integration tests on emulated machines, and ffi.rs against C headers
+test-cross: mipsel mips aarch64 ## unit and integration tests on emulated machines, and ffi.rs against C headers
 	@cross/setup test
 	@cross/test mipsel mips aarch64
 

@@ -5,23 +5,41 @@ const FIRST_MS: u64 = 1000;
 /// The longest delay.
 const LONGEST_MS: u64 = 60_000;
 
+/// A time that never comes, in milliseconds like all others.
+pub const NEVER: u64 = u64::MAX;
+
+/// How long to wait after so many failures before the one that was just seen.
+pub fn delay_ms(failures: u32) -> u64 {
+    // OK because 1000 << 6 is beyond the longest delay already.
+    (FIRST_MS << failures.min(6)).min(LONGEST_MS)
+}
+
 /// When to try something again that has failed.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub struct Backoff {
     failures: u32,
-    at_ms: Option<u64>,
+    at_ms: u64,
+}
+
+impl Default for Backoff {
+    fn default() -> Backoff {
+        Backoff {
+            failures: 0,
+            at_ms: NEVER,
+        }
+    }
 }
 
 impl Backoff {
-    /// When the next try is due; none after a success.
-    pub fn at_ms(&self) -> Option<u64> {
+    /// When the next try is due; [`NEVER`] after a success.
+    pub fn at_ms(&self) -> u64 {
         self.at_ms
     }
 
     /// Whether the next try is due.
     pub fn is_due(&self, now_ms: u64) -> bool {
-        self.at_ms.is_some_and(|at_ms| at_ms <= now_ms)
+        self.at_ms <= now_ms
     }
 
     /// How often it has failed in a row.
@@ -31,15 +49,13 @@ impl Backoff {
 
     /// Notes that a try has begun: nothing is due until it fails.
     pub fn begin(&mut self) {
-        self.at_ms = None;
+        self.at_ms = NEVER;
     }
 
     /// Notes a failure.
     pub fn fail(&mut self, now_ms: u64) {
-        // OK because 1000 << 6 is beyond the longest delay already.
-        let delay_ms = (FIRST_MS << self.failures.min(6)).min(LONGEST_MS);
+        self.at_ms = now_ms.saturating_add(delay_ms(self.failures));
         self.failures = self.failures.saturating_add(1);
-        self.at_ms = Some(now_ms.saturating_add(delay_ms));
     }
 
     /// Notes a success.
@@ -55,16 +71,16 @@ mod tests {
     #[test]
     fn delays_double_up_to_a_minute_and_start_over_after_a_success() {
         let mut backoff = Backoff::default();
-        assert!(!backoff.is_due(u64::MAX));
+        assert!(!backoff.is_due(NEVER - 1));
         let mut delays = std::vec::Vec::new();
         for _ in 0..9 {
             backoff.fail(5);
-            delays.push((backoff.at_ms().unwrap() - 5) / 1000);
+            delays.push((backoff.at_ms() - 5) / 1000);
         }
         assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
         assert!(!backoff.is_due(60_004) && backoff.is_due(60_005));
         backoff.succeed();
         backoff.fail(0);
-        assert_eq!(backoff.at_ms(), Some(1000));
+        assert_eq!(backoff.at_ms(), 1000);
     }
 }

@@ -3,7 +3,6 @@
 //! Options follow POSIX (`-nd` is `-n -d`, `-cFILE` is `-c FILE`, `--` ends them) with long names as
 //! GNU has them. What is asked for comes on standard output, what is wrong on standard error.
 
-use crate::config::Config;
 use crate::daemon::{self, End, Options};
 use crate::dryrun;
 use crate::listing;
@@ -79,14 +78,8 @@ pub fn run(arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     match command.mode {
         Mode::Help => print(HELP.as_bytes()),
         Mode::Version => print(concat!("logknockd ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()),
-        Mode::Test => look(&command, |config| {
-            Ok(listing::rules(&config, command.config))
-        }),
-        Mode::DryRun => look(&command, |config| {
-            dryrun::run(config, &command.logs, command.level).map(|()| Vec::new())
-        }),
-        Mode::List => look(&command, |config| listing::leases(&config)),
         Mode::Watch => watch(&command),
+        Mode::Test | Mode::DryRun | Mode::List => look(&command),
     }
 }
 
@@ -103,8 +96,8 @@ fn watch(command: &Command) -> u8 {
     }
 }
 
-/// Loads the configuration to do `what` with it; what that has to say, or why it failed, is printed.
-fn look(command: &Command, what: impl FnOnce(Config) -> Result<Vec<u8>, Vec<u8>>) -> u8 {
+/// Loads the configuration to do something with it other than to watch; what there is to say is printed.
+fn look(command: &Command) -> u8 {
     let config = match load(command.config, Purpose::Look) {
         Ok(config) => config,
         Err(message) => {
@@ -112,7 +105,12 @@ fn look(command: &Command, what: impl FnOnce(Config) -> Result<Vec<u8>, Vec<u8>>
             return USAGE;
         }
     };
-    match what(config) {
+    let answer = match command.mode {
+        Mode::Test => Ok(listing::rules(&config, command.config)),
+        Mode::List => listing::leases(&config),
+        _ => dryrun::run(config, &command.logs, command.level).map(|()| Vec::new()),
+    };
+    match answer {
         Ok(answer) => print(&answer),
         Err(message) => {
             complain(&text!("logknockd: {}\n", message));
@@ -136,29 +134,17 @@ fn complain(message: &[u8]) {
     let _ = STDERR.write_all(message);
 }
 
-/// What an option does.
-#[derive(Clone, Copy)]
-enum Effect {
-    /// Another mode than watching.
-    Mode(Mode),
-    /// More messages.
-    Level(Level),
-    Syslog,
-    /// Takes the configuration file's name.
-    Config,
-}
-
-/// Every option: its letter, its long name, what it does.
-const OPTIONS: [(u8, &str, Effect); 9] = [
-    (b'c', "config", Effect::Config),
-    (b't', "test", Effect::Mode(Mode::Test)),
-    (b'n', "dry-run", Effect::Mode(Mode::DryRun)),
-    (b'l', "list", Effect::Mode(Mode::List)),
-    (b'd', "debug", Effect::Level(Level::Debug)),
-    (b'T', "trace", Effect::Level(Level::Trace)),
-    (b's', "syslog", Effect::Syslog),
-    (b'V', "version", Effect::Mode(Mode::Version)),
-    (b'h', "help", Effect::Mode(Mode::Help)),
+/// Every option: its letter and its long name.
+const OPTIONS: [(u8, &str); 9] = [
+    (b'c', "config"),
+    (b't', "test"),
+    (b'n', "dry-run"),
+    (b'l', "list"),
+    (b'd', "debug"),
+    (b'T', "trace"),
+    (b's', "syslog"),
+    (b'V', "version"),
+    (b'h', "help"),
 ];
 
 fn parse(mut arguments: impl Iterator<Item = &'static CStr>) -> Result<Command, Vec<u8>> {
@@ -179,10 +165,9 @@ fn parse(mut arguments: impl Iterator<Item = &'static CStr>) -> Result<Command, 
     }
     match command.logs.first() {
         Some(log) if !matches!(command.mode, Mode::DryRun | Mode::Help | Mode::Version) => {
-            let log = log.to_bytes();
             Err(text!(
                 "only a dry run (-n) takes the name of a log: {:?}",
-                log
+                log.to_bytes()
             ))
         }
         _ => Ok(command),
@@ -197,19 +182,14 @@ impl Command {
         rest: &mut impl Iterator<Item = &'static CStr>,
     ) -> Result<(), Vec<u8>> {
         let text = argument.to_bytes().get(2..).unwrap_or_default();
-        let name_length = text.iter().position(|&byte| byte == b'=');
-        let name = text
-            .get(..name_length.unwrap_or(text.len()))
-            .unwrap_or_default();
-        let value = name_length.and_then(|length| tail(argument, 2 + length + 1));
-        let known = OPTIONS.iter().find(|(_, long, _)| long.as_bytes() == name);
-        let Some(&(_, _, effect)) = known else {
-            return Err(text!("unknown option {:?}", argument.to_bytes()));
-        };
-        match (effect, value) {
-            (Effect::Config, value) => self.set_config(value.or_else(|| rest.next())),
-            (_, Some(_)) => Err(text!("option --{} takes no value", name)),
-            (effect, None) => self.apply(effect),
+        let name = text.split(|&byte| byte == b'=').next().unwrap_or_default();
+        let value = tail(argument, 2 + name.len() + 1);
+        let known = OPTIONS.iter().find(|(_, long)| long.as_bytes() == name);
+        match (known, value) {
+            (None, _) => Err(text!("unknown option {:?}", argument.to_bytes())),
+            (Some((b'c', _)), value) => self.set_config(value.or_else(|| rest.next())),
+            (Some(_), Some(_)) => Err(text!("option --{} takes no value", name)),
+            (Some((letter, _)), None) => self.apply(*letter),
         }
     }
 
@@ -220,14 +200,11 @@ impl Command {
         rest: &mut impl Iterator<Item = &'static CStr>,
     ) -> Result<(), Vec<u8>> {
         for (index, letter) in argument.to_bytes().iter().enumerate().skip(1) {
-            match OPTIONS.iter().find(|(short, ..)| short == letter) {
-                None => return Err(text!("unknown option {:?}", [b'-', *letter])),
-                Some((_, _, Effect::Config)) => {
-                    let value = tail(argument, index + 1).filter(|value| !value.is_empty());
-                    return self.set_config(value.or_else(|| rest.next()));
-                }
-                Some(&(_, _, effect)) => self.apply(effect)?,
+            if *letter == b'c' {
+                let value = tail(argument, index + 1).filter(|value| !value.is_empty());
+                return self.set_config(value.or_else(|| rest.next()));
             }
+            self.apply(*letter)?;
         }
         Ok(())
     }
@@ -237,17 +214,33 @@ impl Command {
         Ok(())
     }
 
-    fn apply(&mut self, effect: Effect) -> Result<(), Vec<u8>> {
-        match effect {
-            Effect::Config => {}
-            Effect::Level(level) => self.level = self.level.max(level),
-            Effect::Syslog => self.target = Target::Syslog,
-            Effect::Mode(mode) => match self.mode {
-                Mode::Help | Mode::Version => {}
-                other if other == Mode::Watch || other == mode => self.mode = mode,
-                _ if matches!(mode, Mode::Help | Mode::Version) => self.mode = mode,
-                _ => return Err(text!("options -t, -n and -l exclude each other")),
-            },
+    /// Does what an option without a value is for.
+    fn apply(&mut self, letter: u8) -> Result<(), Vec<u8>> {
+        let mode = match letter {
+            b'd' => {
+                self.level = self.level.max(Level::Debug);
+                return Ok(());
+            }
+            b'T' => {
+                self.level = Level::Trace;
+                return Ok(());
+            }
+            b's' => {
+                self.target = Target::Syslog;
+                return Ok(());
+            }
+            b't' => Mode::Test,
+            b'n' => Mode::DryRun,
+            b'l' => Mode::List,
+            b'V' => Mode::Version,
+            b'h' => Mode::Help,
+            _ => return Err(text!("unknown option {:?}", [b'-', letter])),
+        };
+        match self.mode {
+            Mode::Help | Mode::Version => {}
+            other if other == Mode::Watch || other == mode => self.mode = mode,
+            _ if matches!(mode, Mode::Help | Mode::Version) => self.mode = mode,
+            _ => return Err(text!("options -t, -n and -l exclude each other")),
         }
         Ok(())
     }

@@ -11,15 +11,14 @@
 //! `_` are comments.
 
 use crate::diagnostic::Diagnostic;
-use crate::json::{self, Kind, Value};
+use crate::json::{self, Value};
 use crate::regex::Regex;
 use crate::rule::{LeaseTerms, Rule, Sequence};
-use crate::template::{Command, Template, printable};
+use crate::template::{self, Command, printable};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::slice::from_ref;
-use read::{Field, Items, Limits, Loader};
+use read::{Items, Limits, Loader};
 
 mod read;
 
@@ -83,8 +82,6 @@ const NAME: &str = "printable text of 1 to 255 bytes";
 const BOTH_SEQUENCES: &str = "cannot stand beside \"sequence\"";
 const NAME_TAKEN: &str = "an earlier rule has this name";
 const NO_KEY: &str = "there is no capture group to take the key from, such as ([0-9.]+)";
-/// What messages call an item of `one_time`.
-const ONE_TIME_SEQUENCE: &str = "one_time sequence";
 const NO_SEQUENCE: &str = "missing \"sequence\" (or \"one_time\")";
 const NO_SOURCE: &str = "missing \"file\" or \"command\": there is nothing to watch";
 
@@ -114,9 +111,9 @@ impl Config {
     ///
     /// At least one error, in the order of the document: all there are, or the first if it is not JSON.
     pub fn parse(document: &[u8]) -> Result<Config, Vec<Diagnostic>> {
-        let value = json::parse(document).map_err(|error| vec![error])?;
-        let mut loader = Loader::new(document);
-        match loader.config(&value) {
+        let top = json::parse(document).map_err(|error| vec![error])?;
+        let mut loader = Loader::new(document, top);
+        match loader.config(top) {
             Some(config) if loader.problems.is_empty() => Ok(config),
             _ => Err(loader.problems),
         }
@@ -124,278 +121,218 @@ impl Config {
 }
 
 impl Loader<'_> {
-    fn config(&mut self, value: &Value) -> Option<Config> {
-        let top = Field::top(value);
-        self.object(&top, TOP_KEYS)?;
-        if top.get("file").is_none() && top.get("command").is_none() {
-            self.report(&top, &NO_SOURCE);
+    fn config(&mut self, top: Value) -> Option<Config> {
+        self.object(top, TOP_KEYS)?;
+        let (file, command) = (top.member("file"), top.member("command"));
+        if file.is_none() && command.is_none() {
+            self.report(top, &NO_SOURCE);
         }
-        let max_keys = self.number(top.get("max_keys"), &KEYS);
+        let command = command.and_then(|command| self.command(command));
+        let state = top.member("state").map(|path| self.path(path));
+        let max_keys = self.number(top, "max_keys", &KEYS);
         Some(Config {
-            files: self.files(top.get("file")),
-            command: self.source_command(top.get("command")),
-            rules: self.rules(&top),
-            debug: self.flag(top.get("debug")),
-            trace: self.flag(top.get("trace")),
-            state: self.state(top.get("state")),
-            poll_ms: self.number(top.get("poll"), &POLL),
+            files: file.map_or(Vec::new(), |file| self.files(file)),
+            command: command.map(Command::into_words),
+            rules: self.rules(top),
+            debug: self.flag(top, "debug"),
+            trace: self.flag(top, "trace"),
+            state: state.unwrap_or(DEFAULT_STATE.into()),
+            poll_ms: self.number(top, "poll", &POLL),
             // OK because the limit fits.
             max_keys: max_keys.unwrap_or(DEFAULT_MAX_KEYS) as usize,
         })
     }
 
-    fn files(&mut self, field: Option<Field>) -> Vec<String> {
-        let mut files: Vec<String> = Vec::new();
-        let Some(field) = field else {
-            return files;
-        };
-        let paths = match &field.value.kind {
-            Kind::Array(_) => self.items(&field, &FILES),
-            _ => from_ref(field.value),
-        };
-        for value in paths {
-            let field = field.unnamed(value);
-            let Some(path) = self.path(&field) else {
-                continue;
-            };
-            if files.iter().any(|earlier| earlier == path) {
-                self.report(&field, &text!("{:?} is listed twice", path));
+    fn files(&mut self, file: Value) -> Vec<String> {
+        if file.first() != b'[' {
+            return vec![self.path(file)];
+        }
+        let mut files = Vec::new();
+        for file in self.items(file, &FILES) {
+            let path = self.path(file);
+            if !path.is_empty() && files.contains(&path) {
+                self.report(file, &text!("{:?} is listed twice", path));
             }
-            files.push(path.into());
+            files.push(path);
         }
         files
     }
 
-    fn source_command(&mut self, field: Option<Field>) -> Option<Vec<String>> {
-        self.command(&field?).map(Command::into_words)
-    }
-
-    fn state(&mut self, field: Option<Field>) -> String {
-        let path = field.and_then(|field| self.path(&field));
-        path.unwrap_or(DEFAULT_STATE).into()
-    }
-
-    fn rules(&mut self, top: &Field) -> Vec<Rule> {
-        let mut names = Vec::new();
+    fn rules(&mut self, top: Value) -> Vec<Rule> {
         let mut rules = Vec::new();
-        let Some(field) = self.required(top, "ruleset") else {
+        let mut names = Vec::new();
+        let Some(ruleset) = self.required(top, "ruleset") else {
             return rules;
         };
-        for (index, value) in self.items(&field, &RULES).iter().enumerate() {
-            let rule = Field::rule(value, index, name_of(value));
-            if self.object(&rule, RULE_KEYS).is_some() {
-                self.name(&rule, &mut names);
-                rules.extend(self.rule(&rule));
+        for rule in self.items(ruleset, &RULES) {
+            if self.object(rule, RULE_KEYS).is_some() {
+                self.name(rule, &mut names);
+                self.rule(rule, &mut rules);
             }
         }
         rules
     }
 
     /// Checks the name of a rule against those of the rules before it.
-    fn name<'v>(&mut self, rule: &Field<'v>, earlier: &mut Vec<&'v str>) {
-        let Some(field) = self.required(rule, "name") else {
+    fn name(&mut self, rule: Value, earlier: &mut Vec<String>) {
+        let Some(written) = self.required(rule, "name") else {
             return;
         };
-        match name_of(rule.value) {
-            None => self.expected(&field, &NAME),
-            Some(name) if earlier.contains(&name) => self.report(&field, &NAME_TAKEN),
+        match name_of(rule) {
+            None => self.expected(written, &NAME),
+            Some(name) if earlier.contains(&name) => self.report(written, &NAME_TAKEN),
             Some(name) => earlier.push(name),
         }
     }
 
-    fn rule(&mut self, rule: &Field) -> Option<Rule> {
+    /// Reads a rule; without a filter there is none.
+    fn rule(&mut self, rule: Value, rules: &mut Vec<Rule>) {
         self.report_lonely(rule);
+        let actions = self.required(rule, "actions");
+        let one_time = rule.member("one_time").is_some();
         let sequences = self.sequences(rule);
-        let ignore = rule.get("ignore").and_then(|field| self.regex(&field));
-        let action_timeout_ms = self.number(rule.get("action_timeout"), &DURATION);
+        let fit = Fit {
+            sequences: &sequences,
+            one_time,
+        };
+        let actions = self.commands(actions, &fit);
+        let revert = self.commands(rule.member("revert"), &fit);
+        let ignore = rule.member("ignore").and_then(|ignore| self.regex(ignore));
+        let action_timeout_ms = self.number(rule, "action_timeout", &DURATION);
         let lease = self.lease(rule);
-        Some(Rule {
-            within_ms: self.number(rule.get("within"), &DURATION),
-            repeats: self.flag(rule.get("repeats")),
-            name: name_of(rule.value).unwrap_or_default().into(),
-            filter: self.filter(rule)?,
+        let within_ms = self.number(rule, "within", &DURATION);
+        let repeats = self.flag(rule, "repeats");
+        let Some(filter) = self.filter(rule) else {
+            return;
+        };
+        rules.push(Rule {
+            name: name_of(rule).unwrap_or_default(),
+            filter,
             ignore,
             sequences,
-            one_time: rule.get("one_time").is_some(),
+            one_time,
+            actions,
+            revert,
+            within_ms,
+            repeats,
             lease,
             action_timeout_ms: action_timeout_ms.unwrap_or(DEFAULT_ACTION_TIMEOUT_MS),
-        })
+        });
     }
 
     /// Reports keys that need another one which is not there.
-    fn report_lonely(&mut self, rule: &Field) {
+    fn report_lonely(&mut self, rule: Value) {
         for (key, needed) in NEEDS {
-            if let (Some(member), None) = (rule.value.member(key), rule.value.member(needed)) {
-                let message = text!("{:?} needs {:?}", key, needed);
-                self.report_at(member.key_at, rule, &message);
+            if let (Some(lonely), None) = (rule.key(key), rule.key(needed)) {
+                self.report(lonely, &text!("{:?} needs {:?}", key, needed));
             }
         }
     }
 
-    fn lease(&mut self, rule: &Field) -> Option<LeaseTerms> {
-        let exclusive = self.flag(rule.get("exclusive"));
-        let timeout_ms = self.number(rule.get("timeout"), &DURATION)?;
+    fn lease(&mut self, rule: Value) -> Option<LeaseTerms> {
+        let exclusive = self.flag(rule, "exclusive");
+        let timeout_ms = self.number(rule, "timeout", &DURATION)?;
         Some(LeaseTerms {
             timeout_ms,
             exclusive,
         })
     }
 
-    fn filter(&mut self, rule: &Field) -> Option<Regex> {
-        let field = self.required(rule, "filter")?;
-        let filter = self.regex(&field)?;
+    fn filter(&mut self, rule: Value) -> Option<Regex> {
+        let written = self.required(rule, "filter")?;
+        let filter = self.regex(written)?;
         if filter.group_count() == 0 {
-            self.report(&field, &NO_KEY);
+            self.report(written, &NO_KEY);
         }
         Some(filter)
     }
 
-    fn sequences(&mut self, rule: &Field) -> Vec<Sequence> {
-        let actions = self.required(rule, "actions");
-        let mut plans = Plans {
-            actions: self.plans(actions, "action"),
-            revert: self.plans(rule.get("revert"), "revert command"),
+    fn sequences(&mut self, rule: Value) -> Vec<Sequence> {
+        let mut sequences: Vec<Sequence> = Vec::new();
+        let sequence = rule.member("sequence");
+        let Some(one_time) = rule.member("one_time") else {
+            match sequence {
+                Some(sequence) => sequences.push(self.sequence(sequence)),
+                None => self.report(rule, &NO_SEQUENCE),
+            }
+            return sequences;
         };
-        let Some(one_time) = rule.get("one_time") else {
-            let Some(field) = rule.get("sequence") else {
-                self.report(rule, &NO_SEQUENCE);
-                return Vec::new();
-            };
-            let sequence = self.sequence(&field, None, &mut plans);
-            return sequence.into_iter().collect();
-        };
-        if rule.get("sequence").is_some() {
-            self.report(&one_time, &BOTH_SEQUENCES);
+        if sequence.is_some() {
+            self.report(one_time, &BOTH_SEQUENCES);
         }
-        self.one_time(&one_time, &mut plans)
-    }
-
-    fn one_time(&mut self, field: &Field, plans: &mut Plans) -> Vec<Sequence> {
-        let mut sequences = Vec::new();
-        let items = self.items(field, &SEQUENCES);
-        for (index, value) in items.iter().enumerate() {
-            let field = field.item(ONE_TIME_SEQUENCE, index, value);
-            let Some(sequence) = self.sequence(&field, Some(index), plans) else {
-                continue;
-            };
-            let mut earlier = items.iter().take(index);
-            if let Some(same) = earlier.position(|earlier| same_strings(earlier, value)) {
-                self.report(&field, &text!("the same as sequence {}", same + 1));
+        for written in self.items(one_time, &SEQUENCES) {
+            let sequence = self.sequence(written);
+            let same = |earlier: &Sequence| earlier.patterns().eq(sequence.patterns());
+            if let (Some(_), Some(same)) = (sequence.steps.first(), sequences.iter().position(same))
+            {
+                self.report(written, &text!("the same as sequence {}", same + 1));
             }
             sequences.push(sequence);
         }
         sequences
     }
 
-    /// Reads the only sequence of a rule or, with an index, one of several.
-    fn sequence(
-        &mut self,
-        field: &Field,
-        index_of_several: Option<usize>,
-        plans: &mut Plans,
-    ) -> Option<Sequence> {
-        let items = self.items(field, &STEPS);
+    /// Reads a sequence; it is empty if a step is wrong.
+    fn sequence(&mut self, sequence: Value) -> Sequence {
+        let problems = self.problems.len();
         let mut steps = Vec::new();
-        for (index, value) in items.iter().enumerate() {
-            let step = match index_of_several {
-                None => field.item("sequence step", index, value),
-                Some(_) => field.nested("step", index, value),
-            };
-            steps.extend(self.regex(&step));
+        for step in self.items(sequence, &STEPS) {
+            if let Some(step) = self.regex(step) {
+                steps.push(step);
+            }
         }
-        let last = steps.last().filter(|_| steps.len() == items.len())?;
-        let actions = self.bind(&mut plans.actions, last, index_of_several);
-        let revert = self.bind(&mut plans.revert, last, index_of_several);
-        Some(Sequence {
-            steps,
-            actions,
-            revert,
-        })
+        if self.problems.len() > problems {
+            steps.clear();
+        }
+        Sequence { steps }
     }
 
-    /// Checks commands as far as that is possible without knowing a sequence.
-    fn plans<'v>(&mut self, field: Option<Field<'v>>, noun: &'static str) -> Vec<Plan<'v>> {
-        let mut plans = Vec::new();
-        let Some(field) = field else {
-            return plans;
+    /// Reads commands that are right for the last step of every sequence.
+    fn commands(&mut self, list: Option<Value>, fit: &Fit) -> Vec<Command> {
+        let mut commands = Vec::new();
+        let Some(list) = list else {
+            return commands;
         };
-        for (index, value) in self.items(&field, &COMMANDS).iter().enumerate() {
-            let field = field.item(noun, index, value);
-            let Some(command) = self.command(&field) else {
+        for written in self.items(list, &COMMANDS) {
+            let Some(command) = self.command(written) else {
                 continue;
             };
-            if self
-                .no_error(&field, command.check_placeholders())
-                .is_some()
-            {
-                plans.push(Plan {
-                    field,
-                    command: Some(command),
-                });
+            if let Err(error) = fit.check(&command) {
+                self.report_command(written, &error);
             }
+            commands.push(command);
         }
-        plans
-    }
-
-    /// Resolves commands against the last step of a sequence. One that does not fit is dropped, so that
-    /// an error is reported once and not for every sequence.
-    fn bind(
-        &mut self,
-        plans: &mut [Plan],
-        last: &Regex,
-        index_of_several: Option<usize>,
-    ) -> Vec<Template> {
-        let mut templates = Vec::new();
-        for plan in plans {
-            let Some(command) = &plan.command else {
-                continue;
-            };
-            let field = match index_of_several {
-                None => plan.field,
-                Some(index) => plan
-                    .field
-                    .nested(ONE_TIME_SEQUENCE, index, plan.field.value),
-            };
-            match self.no_error(&field, Template::new(command, last)) {
-                Some(template) => templates.push(template),
-                None => plan.command = None,
-            }
-        }
-        templates
+        commands
     }
 }
 
-/// The commands of a rule on their way to one template for each sequence.
-struct Plans<'v> {
-    actions: Vec<Plan<'v>>,
-    revert: Vec<Plan<'v>>,
+/// What the commands of a rule are to be right for.
+struct Fit<'r> {
+    sequences: &'r [Sequence],
+    one_time: bool,
 }
 
-struct Plan<'v> {
-    field: Field<'v>,
-    /// `None` once an error has been reported.
-    command: Option<Command>,
+impl Fit<'_> {
+    /// The first error, so that one that is there for every sequence is reported once.
+    fn check(&self, command: &Command) -> Result<(), template::Error> {
+        command.check(None)?;
+        for (index, sequence) in self.sequences.iter().enumerate() {
+            command.check(sequence.steps.last()).map_err(|mut error| {
+                if self.one_time {
+                    error.message = text!("one_time sequence {}: {}", index + 1, error.message);
+                }
+                error
+            })?;
+        }
+        Ok(())
+    }
 }
 
 /// The name of a rule, if it has a valid one.
-fn name_of(rule: &Value) -> Option<&str> {
-    let Kind::String(name) = &rule.member("name")?.value.kind else {
-        return None;
-    };
+fn name_of(rule: Value) -> Option<String> {
+    let name = rule.member("name")?.string()?;
     let valid = (1..=MAX_NAME).contains(&name.len()) && printable(name.as_bytes());
     valid.then_some(name)
-}
-
-/// Whether two arrays hold the same strings.
-fn same_strings(one: &Value, other: &Value) -> bool {
-    let (Kind::Array(one), Kind::Array(other)) = (&one.kind, &other.kind) else {
-        return false;
-    };
-    let same = |(one, other): (&Value, &Value)| match (&one.kind, &other.kind) {
-        (Kind::String(one), Kind::String(other)) => one == other,
-        _ => false,
-    };
-    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! * `SIGTERM` and `SIGINT` let the running job finish and close every lease, each command within its
 //!   deadline. A second one exits at once; the record keeps what is open for the next start.
 
+use crate::backoff::NEVER;
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Life};
 use crate::engine::{Engine, Setup};
@@ -22,6 +23,7 @@ use crate::source::{Sources, Wanted};
 use crate::sys::fd::{self, Poll};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::{Errno, clock, process, random_seed};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -62,7 +64,7 @@ pub fn run(options: Options) -> End {
         }
     };
     match Daemon::start(options, config, log) {
-        Ok(mut daemon) => daemon.run(),
+        Ok(daemon) => daemon.run(),
         Err(errno) => {
             let mut log = Log::new(options.target, options.level);
             say!(log, Error: "cannot start: {}", errno);
@@ -92,7 +94,8 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(options: Options, config: Config, mut log: Log) -> Result<Daemon, Errno> {
+    /// The program ends with its daemon, so nothing of it is ever taken apart.
+    fn start(options: Options, config: Config, mut log: Log) -> Result<&'static mut Daemon, Errno> {
         let signals = Signals::catch()?;
         let runner = Runner::new()?;
         let setup = Setup {
@@ -104,7 +107,7 @@ impl Daemon {
         let now_ms = clock::boot_time_ms();
         let ledger = Ledger::open(&config.state, need(&config), now_ms, &mut log)?;
         let sources = Sources::open(&wanted(&config), now_ms, &mut log);
-        let mut daemon = Daemon {
+        let daemon = Box::leak(Box::new(Daemon {
             dispatch: Dispatch::new(runner, ledger, config.max_keys, log),
             engine: Engine::new(config.rules, &setup),
             options,
@@ -112,7 +115,7 @@ impl Daemon {
             sources,
             signals,
             first_source: 0,
-        };
+        }));
         daemon.dispatch.select_sequences(&mut daemon.engine);
         Ok(daemon)
     }
@@ -121,30 +124,40 @@ impl Daemon {
         self.announce("watching");
         let mut polls = Vec::new();
         loop {
-            let now_ms = clock::boot_time_ms();
-            self.dispatch.advance(now_ms);
-            self.sources.push_leaving(now_ms);
-            if self.is_watching() {
-                self.read_sources(now_ms);
-                self.dispatch.advance(clock::boot_time_ms());
-            } else if self.dispatch.life() == Life::Running && self.dispatch.is_idle() {
-                // Standard input has ended, and what it led to is finished.
-                self.stop();
-                self.dispatch.advance(now_ms);
-            }
-            let is_done = self.dispatch.is_idle() && !self.sources.has_leaving();
-            if self.dispatch.life() == Life::Stopping && is_done {
-                return self.end(now_ms);
-            }
-            if let Err(errno) = self.wait(&mut polls) {
-                say!(self.dispatch.log, Error: "poll: {}", errno);
-                return End::Failed;
-            }
-            if let Some(end) = self.handle_signals() {
+            if let Some(end) = self.turn(&mut polls) {
                 return end;
             }
+        }
+    }
+
+    /// One turn of the loop; it may be the last. Not a part of the loop to the compiler, which would keep what
+    /// every turn computes alike, and that takes more code than computing it.
+    #[inline(never)]
+    fn turn(&mut self, polls: &mut Vec<Poll>) -> Option<End> {
+        let now_ms = clock::boot_time_ms();
+        self.dispatch.advance(now_ms);
+        self.sources.push_leaving(now_ms);
+        if self.is_watching() {
+            self.read_sources(now_ms);
+            self.dispatch.advance(clock::boot_time_ms());
+        } else if self.dispatch.life() == Life::Running && self.dispatch.is_idle() {
+            // Standard input has ended, and what it led to is finished.
+            self.stop();
+            self.dispatch.advance(now_ms);
+        }
+        let is_done = self.dispatch.is_idle() && !self.sources.has_leaving();
+        if self.dispatch.life() == Life::Stopping && is_done {
+            return Some(self.end(now_ms));
+        }
+        if let Err(errno) = self.wait(polls) {
+            say!(self.dispatch.log, Error: "poll: {}", errno);
+            return Some(End::Failed);
+        }
+        let end = self.handle_signals();
+        if end.is_none() {
             self.dispatch.read_output();
         }
+        end
     }
 
     /// Whether lines are still read: until we are to stop or standard input has ended.
@@ -182,22 +195,17 @@ impl Daemon {
         polls.clear();
         polls.push(Poll::reading(self.signals.fd()));
         polls.extend(self.dispatch.poll());
-        let deadlines = [
-            self.dispatch.deadline_ms(),
-            self.sources.leaving_deadline_ms(),
-        ];
-        let mut deadline_ms = deadlines.into_iter().flatten().min();
+        let leaving_ms = self.sources.leaving_deadline_ms();
+        let mut deadline_ms = self.dispatch.deadline_ms().min(leaving_ms);
         let first = polls.len();
         if self.is_watching() {
             self.sources.add_polls(polls);
-            let deadlines = deadline_ms.into_iter().chain(self.sources.deadline_ms());
-            deadline_ms = deadlines.min();
+            deadline_ms = deadline_ms.min(self.sources.deadline_ms());
         } else if self.dispatch.life() == Life::Running && self.dispatch.is_idle() {
-            deadline_ms = Some(0);
+            deadline_ms = 0;
         }
-        let now_ms = clock::boot_time_ms();
-        let timeout_ms = deadline_ms.map(|deadline_ms| deadline_ms.saturating_sub(now_ms));
-        fd::poll(polls, timeout_ms)?;
+        let timeout_ms = deadline_ms.saturating_sub(clock::boot_time_ms());
+        fd::poll(polls, (deadline_ms != NEVER).then_some(timeout_ms))?;
         let of_sources = polls.get(first..).unwrap_or_default();
         self.sources.note_ready(of_sources);
         Ok(())

@@ -9,10 +9,9 @@
 //! Whoever finds an error knows one byte offset and one sentence; lines and columns are worked out
 //! here, when somebody reads them. Any offset into any bytes can be shown: one beyond the end means
 //! the end. The source line may hold anything, so nothing of it that a terminal would obey is printed:
-//! control characters and bytes that are not UTF-8 become `?`.
+//! unprintable characters and bytes that are not UTF-8 become `?`.
 
-use crate::text::put_escaped;
-use alloc::string::String;
+use crate::text::{is_unprintable, put_escaped};
 use alloc::vec::Vec;
 
 /// Lines of more characters than this are shown as a window of this size around the caret.
@@ -36,96 +35,96 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// Appends the three lines shown above. `file` is the name to print for `document`.
     pub fn render(&self, file: &[u8], document: &[u8], out: &mut Vec<u8>) {
-        let place = Place::find(document, self.at);
-        put!(
-            out,
-            "{}:{}:{}: error: ",
-            file,
-            place.number,
-            place.column + 1
-        );
-        put_escaped(&self.message, out);
-        out.push(b'\n');
-
-        let mut number = Vec::new();
-        put!(&mut number, "{}", place.number);
-        pad(NUMBER_WIDTH.saturating_sub(number.len()), out);
-        put!(out, "{} | ", number);
-        let first = place.first_shown();
-        if first > 0 {
-            put!(out, "{}", CUT);
-        }
-        let line = String::from_utf8_lossy(place.line);
-        let mut rest = line.chars().skip(first);
-        for character in rest.by_ref().take(WINDOW) {
-            put_character(character, out);
-        }
-        if rest.next().is_some() {
-            put!(out, "{}", CUT);
-        }
-
-        put!(out, "\n");
-        pad(NUMBER_WIDTH, out);
-        put!(out, " | ");
-        if first > 0 {
-            pad(CUT.len(), out);
-        }
-        // A tab is as wide in the caret's line as it is in the line above.
-        for character in line.chars().take(place.column).skip(first) {
-            out.push(if character == '\t' { b'\t' } else { b' ' });
-        }
-        put!(out, "^\n");
-    }
-}
-
-/// Where an offset lies, in a reader's terms.
-struct Place<'d> {
-    /// The line without its line break.
-    line: &'d [u8],
-    /// Counted from 1.
-    number: usize,
-    /// Characters of the line before the offset.
-    column: usize,
-}
-
-impl<'d> Place<'d> {
-    fn find(document: &'d [u8], at: usize) -> Place<'d> {
+        // A byte order mark takes no column.
+        let (document, at) = match document.strip_prefix("\u{feff}".as_bytes()) {
+            Some(rest) => (rest, self.at.saturating_sub(document.len() - rest.len())),
+            None => (document, self.at),
+        };
         // OK because the offset is cut to the length.
         let (before, after) = document.split_at(at.min(document.len()));
-        let start = match before.iter().rposition(|&byte| byte == b'\n') {
-            Some(newline) => newline + 1,
-            // A byte order mark takes no column.
-            None if before.starts_with("\u{feff}".as_bytes()) => "\u{feff}".len(),
-            None => 0,
-        };
+        let mut start = 0;
+        let mut number = 1;
+        for (index, byte) in before.iter().enumerate() {
+            if *byte == b'\n' {
+                start = index + 1;
+                number += 1;
+            }
+        }
         let rest = after.iter().take_while(|&&byte| byte != b'\n').count();
         let line = document.get(start..before.len() + rest).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let ahead = line.get(..before.len() - start).unwrap_or(line);
-        Place {
-            line,
-            number: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
-            column: String::from_utf8_lossy(ahead).chars().count(),
-        }
-    }
+        let column = count_characters(&harmless(ahead));
+        let line = harmless(line);
 
-    /// Index of the first character of the line to show: 0 unless the line is a long one.
-    fn first_shown(&self) -> usize {
-        let line = String::from_utf8_lossy(self.line);
-        if line.chars().nth(WINDOW).is_none() {
-            return 0;
-        }
-        self.column.saturating_sub(WINDOW / 2)
+        put!(out, "{}:{}:{}: error: ", file, number, column + 1);
+        put_escaped(&self.message, out);
+        out.push(b'\n');
+        let number = text!("{}", number);
+        pad(NUMBER_WIDTH.saturating_sub(number.len()), out);
+        put!(out, "{} | ", number);
+        put_line(&line, column, out);
     }
 }
 
-fn put_character(character: char, out: &mut Vec<u8>) {
-    match character {
-        '\t' => out.push(b'\t'),
-        char::REPLACEMENT_CHARACTER => out.push(b'?'),
-        _ if character.is_control() => out.push(b'?'),
-        _ => put!(out, "{}", &*character.encode_utf8(&mut [0; 4])),
+/// Appends the line, or a window of it, and below it the caret.
+fn put_line(line: &[u8], column: usize, out: &mut Vec<u8>) {
+    let length = count_characters(line);
+    let first = match length > WINDOW {
+        true => column.saturating_sub(WINDOW / 2),
+        false => 0,
+    };
+    let mut below = Vec::new();
+    pad(NUMBER_WIDTH, &mut below);
+    put!(&mut below, " | ");
+    if first > 0 {
+        put!(out, CUT);
+        pad(CUT.len(), &mut below);
     }
+    let mut begun = 0;
+    for &byte in line {
+        let begins = begins_character(&byte);
+        begun += usize::from(begins);
+        if begun <= first || begun > first + WINDOW {
+            continue;
+        }
+        out.push(byte);
+        if begins && begun <= column {
+            // A tab is as wide in the caret's line as it is in the line above.
+            below.push(if byte == b'\t' { b'\t' } else { b' ' });
+        }
+    }
+    if length > first + WINDOW {
+        put!(out, CUT);
+    }
+    put!(out, "\n{}^\n", below);
+}
+
+/// The text with a `?` for all that a terminal would obey, and for what is not UTF-8.
+fn harmless(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for chunk in text.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if character != '\t' && is_unprintable(character) {
+                out.push(b'?');
+            } else {
+                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+        }
+        if !chunk.invalid().is_empty() {
+            out.push(b'?');
+        }
+    }
+    out
+}
+
+/// The number of characters in UTF-8.
+pub fn count_characters(text: &[u8]) -> usize {
+    text.iter().filter(|byte| begins_character(byte)).count()
+}
+
+fn begins_character(byte: &u8) -> bool {
+    byte & 0xc0 != 0x80
 }
 
 fn pad(columns: usize, out: &mut Vec<u8>) {

@@ -6,15 +6,16 @@
 //! * What cannot be recorded is not opened (see `ledger`). Closing asks nobody: the revert runs all the
 //!   same.
 
+use crate::backoff::NEVER;
 use crate::engine::{Engine, KEY_LIMIT, Knock, Meaning, Outcome};
+use crate::job::Job;
 use crate::lease::{Closed, LeaseId, Phase};
 use crate::ledger::Ledger;
 use crate::log::{Log, Throttle};
-use crate::request::{Request, Words, count_unspent, first_unspent};
+use crate::request::{Request, count_unspent, first_unspent};
 use crate::rule::Rule;
-use crate::runner::{Event, Finished, Job, QUEUE_LIMIT, Runner};
+use crate::runner::{Event, Finished, Order, QUEUE_LIMIT, Runner};
 use crate::sys::fd::Poll;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 /// How far the program is from its end.
@@ -104,8 +105,8 @@ impl Dispatch {
         }
         self.runner.check_deadline(now_ms, &mut self.log);
         while let Some(finished) = self.runner.advance(now_ms, &mut self.log) {
-            if finished.job.event == Event::Close
-                && let Some(id) = finished.job.lease
+            if finished.order.event == Event::Close
+                && let Some(id) = finished.order.lease
             {
                 self.closed(id, &finished, now_ms);
             }
@@ -113,17 +114,14 @@ impl Dispatch {
     }
 
     /// When to call [`Dispatch::advance`] even though nothing has happened.
-    pub fn deadline_ms(&self) -> Option<u64> {
-        let command = self.runner.deadline_ms();
-        let deadlines = match self.life {
-            Life::Running => [
-                command,
-                self.ledger.leases.deadline_ms(),
-                self.ledger.deadline_ms(),
-            ],
-            Life::Stopping => [command, None, None],
-        };
-        deadlines.into_iter().flatten().min()
+    pub fn deadline_ms(&self) -> u64 {
+        let command_ms = self.runner.deadline_ms();
+        match self.life {
+            Life::Running => command_ms
+                .min(self.ledger.leases.deadline_ms())
+                .min(self.ledger.deadline_ms()),
+            Life::Stopping => command_ms,
+        }
     }
 
     /// The descriptor to wait for.
@@ -154,18 +152,15 @@ impl Dispatch {
     /// Forgets the knocks whose commands have not begun and begins to close every lease.
     pub fn begin_stop(&mut self, now_ms: u64) {
         self.life = Life::Stopping;
-        let mut dropped: usize = 0;
-        for job in self.runner.drop_opening() {
-            dropped += 1;
-            if let Some(id) = job.lease {
-                self.ledger.leases.cancel(id);
-            }
+        let dropped = self.runner.drop_opening();
+        for id in dropped.iter().flatten() {
+            self.ledger.leases.cancel(*id);
         }
-        if dropped > 0 {
+        if !dropped.is_empty() {
             say!(self.log, Warn: "stopping: {} knocks whose commands have not begun are dropped",
-                dropped);
+                dropped.len());
         }
-        if !self.ledger.leases.is_empty() {
+        if !self.ledger.leases.all().is_empty() {
             self.ledger.leases.expire_all(now_ms);
             self.ledger.store(now_ms, &mut self.log);
             self.close_due(now_ms);
@@ -177,10 +172,10 @@ impl Dispatch {
 
     /// The last thing to do: says what could not be closed. True if that is nothing.
     pub fn end_stop(&mut self, now_ms: u64) -> bool {
-        if self.ledger.deadline_ms().is_some() {
+        if self.ledger.deadline_ms() != NEVER {
             self.ledger.store(now_ms, &mut self.log);
         }
-        let left = self.ledger.leases.iter().count();
+        let left = self.ledger.leases.all().len();
         if left > 0 {
             say!(self.log, Error: "{} leases could not be closed, the next start will try again",
                 left);
@@ -190,15 +185,16 @@ impl Dispatch {
 
     /// Reports the leases.
     pub fn report(&mut self, now_ms: u64) {
-        for (lease, phase) in self.ledger.leases.iter() {
+        for lease in self.ledger.leases.all() {
             let left_s = lease.deadline_ms.saturating_sub(now_ms) / 1000;
-            let state = match phase {
+            let state = match lease.phase {
                 Phase::Open => &text!("closes in {} s", left_s),
                 Phase::Closing => &b"being closed"[..],
                 Phase::Failed => b"could not be closed, trying again",
                 Phase::GivenUp => b"could not be closed, given up",
             };
-            say!(self.log, Info: "state: lease of rule {:?}, {}: {}", lease.rule, lease.key, state);
+            let Job { rule, key, .. } = &*lease.job;
+            say!(self.log, Info: "state: lease of rule {:?}, {}: {}", rule, key, state);
         }
         let running = usize::from(self.runner.current().is_some());
         let waiting = self.runner.waiting();
@@ -223,9 +219,9 @@ impl Dispatch {
             }
             Meaning::Ignored => {}
             Meaning::KeyTooLong => {
-                if let Some(left_out) = self.key_too_long.pass(now_ms) {
+                if self.key_too_long.pass(now_ms) {
                     say!(self.log, Warn: "rule {:?}: a key of more than {} bytes is passed over{}",
-                        name, KEY_LIMIT, left_out);
+                        name, KEY_LIMIT, self.key_too_long);
                 }
             }
         }
@@ -236,8 +232,8 @@ impl Dispatch {
         let request = match Request::new(rule, &knock) {
             Ok(request) => request,
             Err(reason) => {
-                if let Some(left_out) = self.unfit.pass(now_ms) {
-                    say!(self.log, Warn: "rule {:?}: knock refused: {}{}", name, reason, left_out);
+                if self.unfit.pass(now_ms) {
+                    say!(self.log, Warn: "rule {:?}: knock refused: {}{}", name, reason, self.unfit);
                 }
                 return;
             }
@@ -248,11 +244,11 @@ impl Dispatch {
         }
         match self.admit(rule, &knock, request, now_ms) {
             Ok(None) => {}
-            Ok(Some(job)) => self.runner.submit(job),
+            Ok(Some(order)) => self.runner.submit(order),
             Err(reason) => {
-                if let Some(left_out) = self.refused.pass(now_ms) {
+                if self.refused.pass(now_ms) {
                     say!(self.log, Error: "rule {:?}: knock by {} refused: {}{}",
-                        name, knock.key, reason, left_out);
+                        name, knock.key, reason, self.refused);
                 }
             }
         }
@@ -266,7 +262,7 @@ impl Dispatch {
         knock: &Knock,
         request: Request,
         now_ms: u64,
-    ) -> core::result::Result<Option<Job>, Vec<u8>> {
+    ) -> Result<Option<Order>, Vec<u8>> {
         let name = &rule.name;
         if !self.runner.has_room() {
             return Err(text!("{} knocks are waiting already", QUEUE_LIMIT));
@@ -281,7 +277,7 @@ impl Dispatch {
                 lease = request.open(rule, &mut next, self.max_leases, now_ms)?;
             }
             if rule.one_time {
-                next.spend(&rule.name, rule.steps(knock.sequence));
+                next.spend(&rule.name, &mut rule.steps(knock.sequence));
             }
             self.ledger.commit(next)?;
         }
@@ -299,13 +295,10 @@ impl Dispatch {
         }
         // What an exclusive lease displaces is closed before the newcomer's actions run.
         self.close_due(now_ms);
-        Ok(Some(Job {
+        Ok(Some(Order {
             event: Event::Open,
             lease,
-            rule: rule.name.clone(),
-            key: knock.key.clone(),
-            commands: request.actions,
-            timeout_ms: rule.action_timeout_ms,
+            job: request.actions,
         }))
     }
 
@@ -317,24 +310,18 @@ impl Dispatch {
                 superseded);
             self.ledger.store(now_ms, &mut self.log);
         }
-        while let Some((id, lease)) = self.ledger.leases.next_due(now_ms) {
-            say!(self.log, Info: "rule {:?}: closing for {}", lease.rule, lease.key);
-            let words = |words: &Vec<String>| -> Words {
-                words.iter().map(|word| word.clone().into_bytes()).collect()
-            };
-            self.runner.submit(Job {
+        while let Some((id, job)) = self.ledger.leases.next_due(now_ms) {
+            say!(self.log, Info: "rule {:?}: closing for {}", job.rule, job.key);
+            self.runner.submit(Order {
                 event: Event::Close,
                 lease: Some(id),
-                rule: lease.rule.clone(),
-                key: lease.key.clone().into_bytes(),
-                commands: lease.revert.iter().map(words).collect(),
-                timeout_ms: lease.action_timeout_ms,
+                job,
             });
         }
     }
 
     fn closed(&mut self, id: LeaseId, finished: &Finished, now_ms: u64) {
-        let Job { rule, key, .. } = &finished.job;
+        let Job { rule, key, .. } = &*finished.order.job;
         match self.ledger.leases.closed(id, finished.succeeded, now_ms) {
             Closed::Done => say!(self.log, Info: "rule {:?}: closed for {}", rule, key),
             Closed::Retry(_) if self.life == Life::Stopping => {

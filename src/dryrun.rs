@@ -7,6 +7,7 @@
 
 use crate::config::Config;
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
+use crate::job::Job;
 use crate::lease::Leases;
 use crate::log::Level;
 use crate::regex::{Regex, Scratch};
@@ -170,7 +171,7 @@ impl Replay {
                 counters.knocks
             );
         }
-        let left = self.play.leases.iter().count();
+        let left = self.play.leases.all().len();
         if left > 0 {
             put!(
                 &mut summary,
@@ -226,7 +227,7 @@ impl Play {
                 self.event(
                     place,
                     "",
-                    &rule.name,
+                    rule.name.as_bytes(),
                     key,
                     &": longer than a key can be, passed over",
                 );
@@ -234,13 +235,13 @@ impl Play {
             Meaning::Progress(change) if self.explain => {
                 let mut detail = text!(" {}", change);
                 self.put_reason(rule, line, change, &mut detail);
-                self.event(place, "", &rule.name, key, &detail);
+                self.event(place, "", rule.name.as_bytes(), key, &detail);
             }
             Meaning::Ignored if self.explain => {
                 self.event(
                     place,
                     "",
-                    &rule.name,
+                    rule.name.as_bytes(),
                     key,
                     &": passed over, \"ignore\" matches",
                 );
@@ -279,13 +280,13 @@ impl Play {
     }
 
     fn knock(&mut self, place: &Place, rule: &Rule, knock: &Knock, now_ms: u64) {
-        self.event(place, "knock ", &rule.name, &knock.key, &"");
+        self.event(place, "knock ", rule.name.as_bytes(), &knock.key, &"");
         let request = match Request::new(rule, knock) {
             Ok(request) => request,
             Err(reason) => return put!(&mut self.out, "{}  refused: {}\n", place, reason),
         };
         if request.renew(rule, &mut self.leases, now_ms) {
-            self.event(place, "renew ", &rule.name, &knock.key, &"");
+            self.event(place, "renew ", rule.name.as_bytes(), &knock.key, &"");
             return self.spend(rule, knock);
         }
         match request.open(rule, &mut self.leases, self.max_leases, now_ms) {
@@ -293,7 +294,7 @@ impl Play {
             Ok(lease) => {
                 self.close_due(place, now_ms);
                 if lease.is_some() {
-                    self.event(place, "open ", &rule.name, &knock.key, &"");
+                    self.event(place, "open ", rule.name.as_bytes(), &knock.key, &"");
                 }
                 put_commands(place, &request.actions, &mut self.out);
             }
@@ -303,22 +304,22 @@ impl Play {
 
     fn spend(&mut self, rule: &Rule, knock: &Knock) {
         if rule.one_time {
-            self.leases.spend(&rule.name, rule.steps(knock.sequence));
+            self.leases
+                .spend(&rule.name, &mut rule.steps(knock.sequence));
             self.spent.push(knock.rule);
         }
     }
 
     /// Closes the leases whose time has come.
     fn close_due(&mut self, place: &Place, now_ms: u64) {
-        while let Some((id, lease)) = self.leases.next_due(now_ms) {
-            let lease = lease.clone();
-            self.event(place, "close ", &lease.rule, lease.key.as_bytes(), &"");
-            put_commands(place, &lease.revert, &mut self.out);
+        while let Some((id, job)) = self.leases.next_due(now_ms) {
+            self.event(place, "close ", &job.rule, &job.key, &"");
+            put_commands(place, &job, &mut self.out);
             self.leases.closed(id, true, now_ms);
         }
     }
 
-    fn event(&mut self, place: &Place, what: &str, rule: &str, key: &[u8], detail: &dyn Put) {
+    fn event(&mut self, place: &Place, what: &str, rule: &[u8], key: &[u8], detail: &dyn Put) {
         put!(&mut self.out, "{}{}{:?} ", place, what, rule);
         put_escaped(key, &mut self.out);
         detail.put(&mut self.out);
@@ -326,8 +327,8 @@ impl Play {
     }
 }
 
-fn put_commands<W: AsRef<[u8]>>(place: &Place, commands: &[Vec<W>], out: &mut Vec<u8>) {
-    for words in commands {
+fn put_commands(place: &Place, job: &Job, out: &mut Vec<u8>) {
+    for words in &job.commands {
         put!(out, "{}  run ", place);
         put_shell_words(words, out);
         out.push(b'\n');

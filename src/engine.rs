@@ -107,7 +107,11 @@ impl Engine {
     /// An engine in which no key has come anywhere.
     pub fn new(rules: Vec<Rule>, setup: &Setup) -> Engine {
         let filters = Sieve::new(&mut rules.iter().map(|rule| &rule.filter));
-        let patterns = Sieve::new(&mut rules.iter().flat_map(Rule::regexes));
+        let mut all = Vec::new();
+        for rule in &rules {
+            rule.add_patterns(&mut all);
+        }
+        let patterns = Sieve::new(&mut all.into_iter());
         let mut entries: Vec<Entry> = Vec::new();
         for rule in rules {
             let filter = rule.filter.pattern();

@@ -1,18 +1,18 @@
 //! A reader for JSON as RFC 8259 defines it, and a writer for its strings.
 //!
-//! Every value and every key knows the byte offset where it begins, and [`string_offset`] finds the
-//! place of any byte of a decoded string, so an error in what a document *means* can point at its
-//! cause as exactly as one in how it is written. Numbers stay text: what reads them knows whether it
-//! wants keys or seconds, and no float ever rounds anything.
+//! A document is checked as a whole, once; nothing is built from it. A [`Value`] is a place in a document
+//! that has been found valid, so walking from one to the next cannot fail, and each knows where it begins:
+//! an error in what a document *means* can point at its cause as exactly as one in how it is written
+//! ([`string_offset`] finds the place of any byte of a decoded string). Numbers stay text: what reads them
+//! knows whether it wants keys or seconds, and no float ever rounds anything.
 //!
 //! Stricter than some readers where leniency hides mistakes: duplicate keys, lone surrogates and bytes
 //! that are not UTF-8 are errors, and so is nesting deeper than [`MAX_DEPTH`], which also bounds the
 //! recursion. One leniency, which the RFC allows: a byte order mark at the start is skipped. Reading
 //! stops at the first error. Time is linear in the document, except for the search for duplicates,
-//! which is quadratic in the keys of one object.
+//! which is quadratic in the size of one object.
 
 use crate::diagnostic::Diagnostic;
-use crate::text::split_at_byte;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -41,237 +41,335 @@ const SINGLE_QUOTE: &str = "strings are written in double quotes";
 const TOO_DEEP: &str = "more than 64 arrays and objects inside each other";
 const TRAILING_COMMA: &str = "no comma after the last item";
 
-/// A value and where it begins.
+/// A value of a valid document.
+#[derive(Clone, Copy)]
 #[cfg_attr(test, derive(Debug, PartialEq))]
-pub struct Value {
-    /// Byte offset of its first byte in the document.
-    pub at: usize,
-    pub kind: Kind,
+pub struct Value<'d> {
+    /// The document from its first byte on.
+    rest: &'d [u8],
 }
 
-#[cfg_attr(test, derive(Debug, PartialEq))]
-pub enum Kind {
-    Null,
-    Bool(bool),
-    /// As it is written; the grammar is checked. See [`scaled`].
-    Number(String),
-    String(String),
-    Array(Vec<Value>),
-    /// In the order of the document; no key occurs twice.
-    Object(Vec<Member>),
-}
+impl<'d> Value<'d> {
+    /// Byte offset of its first byte in `document`, which it must be of.
+    pub fn at(self, document: &[u8]) -> usize {
+        document.len().saturating_sub(self.rest.len())
+    }
 
-#[cfg_attr(test, derive(Debug, PartialEq))]
-pub struct Member {
-    pub key: String,
-    /// Byte offset of the key's opening quote.
-    pub key_at: usize,
-    pub value: Value,
-}
+    /// Its first byte, which says of what kind it is: `"`, `[`, `{`, `t`, `f`, `n`, `-` or a digit.
+    pub fn first(self) -> u8 {
+        self.rest.first().copied().unwrap_or(0)
+    }
 
-impl Value {
-    /// The member `key` of an object; `None` for any other kind of value.
-    pub fn member(&self, key: &str) -> Option<&Member> {
-        let Kind::Object(members) = &self.kind else {
-            return None;
+    /// A number, `true`, `false` or `null` as it is written.
+    pub fn word(self) -> &'d [u8] {
+        let end = |byte: &u8| !(byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
+        self.rest.split(end).next().unwrap_or_default()
+    }
+
+    /// The items of an array, the keys of an object (see [`Value::behind_key`]); none of other values.
+    pub fn items(self) -> Items<'d> {
+        Items { rest: self.rest }
+    }
+
+    /// The value of a key that [`Value::items`] gave.
+    pub fn behind_key(self) -> Value<'d> {
+        let colon = after(self.rest);
+        Value {
+            rest: without_space(colon.get(1..).unwrap_or_default()),
+        }
+    }
+
+    /// The key `key` of an object; `None` for any other kind of value.
+    pub fn key(self, key: &str) -> Option<Value<'d>> {
+        self.items()
+            .find(|item| self.first() == b'{' && item.text() == key)
+    }
+
+    /// The value of `key` in an object.
+    pub fn member(self, key: &str) -> Option<Value<'d>> {
+        self.key(key).map(Value::behind_key)
+    }
+
+    /// What a string stands for; `None` for any other kind of value.
+    pub fn string(self) -> Option<String> {
+        (self.first() == b'"').then(|| self.text())
+    }
+
+    /// What a string or key stands for.
+    pub fn text(self) -> String {
+        let mut reader = Reader {
+            document: self.rest,
+            at: 1,
         };
-        members.iter().find(|member| member.key == key)
+        let mut text = Vec::new();
+        while let Ok(true) = reader.character(&mut text) {}
+        // OK because the document is UTF-8 and escapes stand for characters.
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// A number times ten to the power of `decimals`, if that is a whole number from 0 to [`u64::MAX`]:
+    /// `decimals` 0 reads integers exactly, 3 reads seconds as milliseconds. Exponents are understood;
+    /// anything negative, too large or with more decimals than that is `None`, as is what is no number.
+    pub fn scaled(self, decimals: i32) -> Option<u64> {
+        if !self.first().is_ascii_digit() {
+            return None;
+        }
+        let mut parts = self.word().split(|byte| matches!(byte, b'e' | b'E'));
+        let mantissa = parts.next()?;
+        let exponent = parts.next().map_or(0, exponent);
+        let point = mantissa.iter().position(|&byte| byte == b'.');
+        let whole = point.unwrap_or(mantissa.len());
+        // So many digits are wanted.
+        let mut wanted = exponent.saturating_add(decimals);
+        wanted = wanted.saturating_add_unsigned(whole as u32);
+        let mut value = 0;
+        for &byte in mantissa {
+            match byte {
+                b'.' => continue,
+                b'0'..=b'9' if wanted > 0 => value = with_digit(value, byte - b'0')?,
+                b'0' => {}
+                _ => return None,
+            }
+            wanted = wanted.saturating_sub(1);
+        }
+        // OK because a value that is not 0 has its 20 digits after as many rounds.
+        while value != 0 && wanted > 0 {
+            value = with_digit(value, 0)?;
+            wanted = wanted.saturating_sub(1);
+        }
+        Some(value)
     }
 }
 
-/// Reads a whole document.
+/// The digits of an exponent; one that is too large is as large as can be.
+fn exponent(text: &[u8]) -> i32 {
+    let mut value = 0i32;
+    for byte in text {
+        if let b'0'..=b'9' = byte {
+            value = value
+                .saturating_mul(10)
+                .saturating_add(i32::from(byte - b'0'));
+        }
+    }
+    if text.first() == Some(&b'-') {
+        -value
+    } else {
+        value
+    }
+}
+
+fn with_digit(value: u64, digit: u8) -> Option<u64> {
+    if value > u64::MAX / 10 {
+        return None;
+    }
+    (value * 10).checked_add(u64::from(digit))
+}
+
+/// The items of an array, or the keys of an object.
+#[derive(Clone, Default)]
+pub struct Items<'d> {
+    /// The document from the bracket or comma in front of the next one on.
+    rest: &'d [u8],
+}
+
+impl<'d> Iterator for Items<'d> {
+    type Item = Value<'d>;
+
+    fn next(&mut self) -> Option<Value<'d>> {
+        let (b'[' | b'{' | b',', rest) = self.rest.split_first()? else {
+            return None;
+        };
+        let rest = without_space(rest);
+        self.rest = after(rest);
+        if let [b':', value @ ..] = self.rest {
+            self.rest = after(value);
+        }
+        // In front of a bracket that closes at once there is no item.
+        (self.rest.len() < rest.len()).then_some(Value { rest })
+    }
+}
+
+/// From the colon, comma or closing bracket on that follows the item `rest` begins with.
+fn after(rest: &[u8]) -> &[u8] {
+    let (mut depth, mut in_string, mut at) = (0usize, false, 0);
+    while let Some(byte) = rest.get(at) {
+        match byte {
+            b'\\' => at += 1,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' | b',' | b':' if depth == 0 => break,
+            b']' | b'}' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    rest.get(at..).unwrap_or_default()
+}
+
+fn without_space(rest: &[u8]) -> &[u8] {
+    let space = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+    rest.get(rest.iter().take_while(space).count()..)
+        .unwrap_or_default()
+}
+
+/// Checks a whole document and gives its value.
 ///
 /// # Errors
 ///
-/// Bytes that are not UTF-8. Otherwise the first one, at the byte that cannot be part of any document; when a
-/// document ends too early, at the end of what is there.
-pub fn parse(document: &[u8]) -> Result<Value, Diagnostic> {
-    let text = match core::str::from_utf8(document) {
-        Ok(text) => text,
-        Err(error) => return Err(fail(error.valid_up_to(), NOT_UTF8)),
-    };
-    let mut reader = Reader { text, at: 0 };
-    if text.starts_with(BYTE_ORDER_MARK) {
-        reader.at = BYTE_ORDER_MARK.len();
+/// The first one, at the byte that cannot be part of any document; when a document ends too early,
+/// at the end of what is there.
+pub fn parse(document: &[u8]) -> Result<Value<'_>, Diagnostic> {
+    let mut reader = Reader { document, at: 0 };
+    reader.document().map_err(|message| {
+        let at = reader.at;
+        let mut text = text!("{}", message);
+        if message == DUPLICATE_KEY {
+            put!(&mut text, "{:?}", value_at(document, at).text());
+        }
+        Diagnostic { at, message: text }
+    })?;
+    let start = document.strip_prefix(BYTE_ORDER_MARK.as_bytes());
+    Ok(Value {
+        rest: without_space(start.unwrap_or(document)),
+    })
+}
+
+fn value_at(document: &[u8], at: usize) -> Value<'_> {
+    Value {
+        rest: document.get(at..).unwrap_or_default(),
     }
-    let value = reader.value(0)?;
-    reader.skip_space();
-    if reader.at < text.len() {
-        return Err(reader.unexpected(AFTER_THE_END));
-    }
-    Ok(value)
 }
 
 /// The offset in `document` of byte `index` of the decoded string whose opening quote is at
 /// `string_at`. For an index inside a character it is where the character (or its escape) begins, for
 /// one beyond the end that of the closing quote.
 pub fn string_offset(document: &[u8], string_at: usize, index: usize) -> usize {
-    let Ok(text) = core::str::from_utf8(document) else {
-        return string_at;
-    };
     let mut reader = Reader {
-        text,
+        document,
         at: string_at.saturating_add(1),
     };
-    let mut decoded = 0;
+    let mut decoded = Vec::new();
     loop {
         let start = reader.at;
-        match reader.character() {
-            Ok(Some(character)) if decoded + character.len_utf8() <= index => {
-                decoded += character.len_utf8();
-            }
-            _ => return start.min(document.len()),
+        if reader.character(&mut decoded) != Ok(true) || decoded.len() > index {
+            return start.min(document.len());
         }
     }
 }
 
-/// `number` times ten to the power of `decimals`, if that is a whole number from 0 to [`u64::MAX`]:
-/// `decimals` 0 reads integers exactly, 3 reads seconds as milliseconds. Exponents are understood;
-/// anything negative, too large or with more decimals than that is `None`.
-pub fn scaled(number: &str, decimals: i32) -> Option<u64> {
-    let (mantissa, exponent) = match number.bytes().position(|byte| matches!(byte, b'e' | b'E')) {
-        Some(mark) => (number.get(..mark)?, number.get(mark + 1..)?.parse().ok()?),
-        None => (number, 0),
-    };
-    let (whole, fraction) = split_at_byte(mantissa, b'.').unwrap_or((mantissa, ""));
-    let mut value = 0u64;
-    // Places that the digits up to here have and `value` has not: it never ends in 0.
-    let mut places = 0u32;
-    for digit in whole.bytes().chain(fraction.bytes()) {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        places = places.checked_add(1)?;
-        if digit != b'0' {
-            value = times_ten(value, places)?.checked_add(u64::from(digit - b'0'))?;
-            places = 0;
-        }
-    }
-    if value == 0 {
-        return Some(0);
-    }
-    let shift = decimals
-        .checked_add(exponent)?
-        .checked_add_unsigned(places)?;
-    let shift = shift.checked_sub(i32::try_from(fraction.len()).ok()?)?;
-    times_ten(value, u32::try_from(shift).ok()?)
-}
-
-/// `value` with so many zeros behind it. One that is not 0 is too large after 20 of them, however many there are.
-fn times_ten(value: u64, places: u32) -> Option<u64> {
-    (0..places).try_fold(value, |value, _| value.checked_mul(10))
-}
-
-/// Appends `text` as a JSON string that [`parse`] reads back. Bytes that are not UTF-8, which no JSON
-/// string can hold, become U+FFFD: who needs them back must not write them here.
+/// Appends `text` as a JSON string that [`parse`] reads back.
 pub fn put_json_string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    for chunk in text.utf8_chunks() {
-        for byte in chunk.valid().bytes() {
-            match byte {
-                b'"' | b'\\' => out.extend([b'\\', byte]),
-                // OK because the lower half of a byte is below 16.
-                0..0x20 => put!(
-                    out,
-                    "\\u00{}",
-                    [
-                        b'0' + (byte >> 4),
-                        b"0123456789abcdef"[usize::from(byte & 15)]
-                    ]
-                ),
-                _ => out.push(byte),
-            }
-        }
-        if !chunk.invalid().is_empty() {
-            put!(out, "\u{fffd}");
+    for &byte in text {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            // OK because the lower half of a byte is below 16.
+            0..0x20 => put!(
+                out,
+                "\\u00{}",
+                [
+                    b'0' + (byte >> 4),
+                    b"0123456789abcdef"[usize::from(byte & 15)]
+                ]
+            ),
+            _ => out.push(byte),
         }
     }
     out.push(b'"');
 }
 
-fn fail(at: usize, message: &str) -> Diagnostic {
-    Diagnostic {
-        at,
-        message: text!("{}", message),
-    }
-}
+/// What is wrong; the place is where the reader stands then.
+type Check = Result<(), &'static str>;
 
 struct Reader<'d> {
-    text: &'d str,
+    document: &'d [u8],
     /// Offset of the next byte to read.
     at: usize,
 }
 
 impl Reader<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+    fn document(&mut self) -> Check {
+        if let Err(error) = core::str::from_utf8(self.document) {
+            return self.fail(error.valid_up_to(), NOT_UTF8);
+        }
+        if self.document.starts_with(BYTE_ORDER_MARK.as_bytes()) {
+            self.at = BYTE_ORDER_MARK.len();
+        }
+        self.value(0)?;
+        self.skip_space();
+        if self.at < self.document.len() {
+            return self.unexpected(AFTER_THE_END);
+        }
+        Ok(())
+    }
+
+    /// The next byte; 0 at the end, where no byte is expected that is 0.
+    fn peek(&self) -> u8 {
+        self.document.get(self.at).copied().unwrap_or(0)
     }
 
     /// Passes over `byte` if it is next.
     fn eat(&mut self, byte: u8) -> bool {
-        let found = self.peek() == Some(byte);
-        if found {
-            self.at += 1;
-        }
+        let found = self.peek() == byte;
+        self.at += usize::from(found);
         found
     }
 
     fn skip_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+        while let b' ' | b'\t' | b'\n' | b'\r' = self.peek() {
             self.at += 1;
         }
     }
 
+    fn fail(&mut self, at: usize, message: &'static str) -> Check {
+        self.at = at;
+        Err(message)
+    }
+
     /// The error for a next byte that does not fit.
-    fn wrong(&self, message: &str) -> Diagnostic {
-        match self.peek() {
-            None => fail(self.text.as_bytes().trim_ascii_end().len(), END),
-            Some(_) => fail(self.at, message),
+    #[inline(never)]
+    fn wrong(&mut self, message: &'static str) -> Check {
+        if self.at >= self.document.len() {
+            return self.fail(self.document.trim_ascii_end().len(), END);
         }
+        Err(message)
     }
 
     /// The same outside strings and numbers, with a better message for habits from other languages.
-    fn unexpected(&self, message: &str) -> Diagnostic {
+    #[inline(never)]
+    fn unexpected(&mut self, message: &'static str) -> Check {
         self.wrong(match self.peek() {
-            Some(b'/' | b'#') => COMMENT,
-            Some(b'\'') => SINGLE_QUOTE,
+            b'/' | b'#' => COMMENT,
+            b'\'' => SINGLE_QUOTE,
             _ => message,
         })
     }
 
     /// Reads a value that is inside `depth` arrays and objects.
-    fn value(&mut self, depth: usize) -> Result<Value, Diagnostic> {
+    fn value(&mut self, depth: usize) -> Check {
         self.skip_space();
-        let at = self.at;
-        let kind = match self.peek() {
-            Some(b'"') => Kind::String(self.string()?),
-            Some(b'-' | b'0'..=b'9') => Kind::Number(self.number()?),
-            Some(b'[' | b'{') if depth >= MAX_DEPTH => return Err(fail(at, TOO_DEEP)),
-            Some(b'[') => Kind::Array(self.array(depth + 1)?),
-            Some(b'{') => Kind::Object(self.object(depth + 1)?),
-            _ => self.word()?,
-        };
-        Ok(Value { at, kind })
+        match self.peek() {
+            b'"' => self.string(),
+            b'-' | b'0'..=b'9' => self.number(),
+            b'[' | b'{' if depth >= MAX_DEPTH => Err(TOO_DEEP),
+            b'[' | b'{' => self.items(depth + 1),
+            _ => self.word(),
+        }
     }
 
-    fn word(&mut self) -> Result<Kind, Diagnostic> {
-        let words = [
-            ("null", Kind::Null),
-            ("true", Kind::Bool(true)),
-            ("false", Kind::Bool(false)),
-        ];
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        for (word, kind) in words {
-            if rest.starts_with(word) {
+    fn word(&mut self) -> Check {
+        let rest = self.document.get(self.at..).unwrap_or_default();
+        for word in ["null", "true", "false"] {
+            if rest.starts_with(word.as_bytes()) {
                 self.at += word.len();
-                return Ok(kind);
+                return Ok(());
             }
         }
-        Err(self.unexpected(EXPECTED_VALUE))
+        self.unexpected(EXPECTED_VALUE)
     }
 
-    fn number(&mut self) -> Result<String, Diagnostic> {
-        let start = self.at;
+    fn number(&mut self) -> Check {
         self.eat(b'-');
         if !self.eat(b'0') {
             self.digits()?;
@@ -283,133 +381,126 @@ impl Reader<'_> {
             let _ = self.eat(b'+') || self.eat(b'-');
             self.digits()?;
         }
-        Ok(self.text.get(start..self.at).unwrap_or_default().into())
+        Ok(())
     }
 
     /// Passes over one digit or more.
-    fn digits(&mut self) -> Result<(), Diagnostic> {
+    fn digits(&mut self) -> Check {
         let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
+        while self.peek().is_ascii_digit() {
             self.at += 1;
         }
         if self.at == start {
-            return Err(self.wrong(EXPECTED_DIGIT));
+            return self.wrong(EXPECTED_DIGIT);
         }
         Ok(())
     }
 
-    fn array(&mut self, depth: usize) -> Result<Vec<Value>, Diagnostic> {
-        let mut items = Vec::new();
-        let mut more = self.begins(b']');
-        while more {
-            items.push(self.value(depth)?);
-            more = self.continues(b']')?;
+    /// Reads an array or an object.
+    fn items(&mut self, depth: usize) -> Check {
+        let object = value_at(self.document, self.at);
+        let close = match object.first() {
+            b'{' => b'}',
+            _ => b']',
+        };
+        self.at += 1;
+        self.skip_space();
+        if self.eat(close) {
+            return Ok(());
         }
-        Ok(items)
-    }
-
-    fn object(&mut self, depth: usize) -> Result<Vec<Member>, Diagnostic> {
-        let mut members: Vec<Member> = Vec::new();
-        let mut more = self.begins(b'}');
-        while more {
-            let key_at = self.at;
-            if self.peek() != Some(b'"') {
-                return Err(self.unexpected(EXPECTED_KEY));
+        loop {
+            if close == b'}' {
+                self.key(object)?;
             }
-            let key = self.string()?;
-            if members.iter().any(|member| member.key == key) {
-                let message = text!("{}{:?}", DUPLICATE_KEY, key);
-                return Err(Diagnostic {
-                    at: key_at,
-                    message,
-                });
+            self.value(depth)?;
+            self.skip_space();
+            let comma = self.at;
+            if self.eat(close) {
+                return Ok(());
+            }
+            if !self.eat(b',') {
+                return self.unexpected(EXPECTED_COMMA);
             }
             self.skip_space();
-            if !self.eat(b':') {
-                return Err(self.unexpected(EXPECTED_COLON));
+            if self.peek() == close {
+                return self.fail(comma, TRAILING_COMMA);
             }
-            let value = self.value(depth)?;
-            members.push(Member { key, key_at, value });
-            more = self.continues(b'}')?;
         }
-        Ok(members)
     }
 
-    /// Passes over an opening bracket; whether an item follows it.
-    fn begins(&mut self, close: u8) -> bool {
-        self.at += 1;
-        self.skip_space();
-        !self.eat(close)
-    }
-
-    /// Passes over what follows an item; whether that is a comma and another item.
-    fn continues(&mut self, close: u8) -> Result<bool, Diagnostic> {
-        self.skip_space();
-        let comma = self.at;
-        if self.eat(close) {
-            return Ok(false);
-        }
-        if !self.eat(b',') {
-            return Err(self.unexpected(EXPECTED_COMMA));
-        }
-        self.skip_space();
-        if self.peek() == Some(close) {
-            return Err(fail(comma, TRAILING_COMMA));
-        }
-        Ok(true)
-    }
-
-    /// Reads a string from its opening quote to its closing one.
-    fn string(&mut self) -> Result<String, Diagnostic> {
-        self.at += 1;
-        let mut string = String::new();
-        while let Some(character) = self.character()? {
-            string.push(character);
-        }
-        Ok(string)
-    }
-
-    /// Reads one character of a string, escaped or not; `None` for the closing quote.
-    fn character(&mut self) -> Result<Option<char>, Diagnostic> {
+    /// Reads a key of `object` and the colon.
+    fn key(&mut self, object: Value) -> Check {
         let start = self.at;
-        let rest = self.text.get(start..).unwrap_or_default();
-        let Some(character) = rest.chars().next() else {
-            return Err(self.wrong(END));
-        };
-        self.at += character.len_utf8();
-        match character {
-            '"' => Ok(None),
-            '\\' => self.escape(start).map(Some),
-            '\n' | '\r' => Err(fail(start, LINE_BREAK)),
-            '\0'..' ' => Err(fail(start, CONTROL)),
-            _ => Ok(Some(character)),
+        if self.peek() != b'"' {
+            return self.unexpected(EXPECTED_KEY);
         }
+        self.string()?;
+        // The first key that is the same should be this one.
+        let key = value_at(self.document, start);
+        let first = object.key(&key.text());
+        if first.is_none_or(|first| first.rest.len() != key.rest.len()) {
+            return self.fail(start, DUPLICATE_KEY);
+        }
+        self.skip_space();
+        if !self.eat(b':') {
+            return self.unexpected(EXPECTED_COLON);
+        }
+        Ok(())
     }
 
-    /// Reads what follows the backslash at `start`.
-    fn escape(&mut self, start: usize) -> Result<char, Diagnostic> {
-        const SIMPLE: [(u8, char); 8] = [
-            (b'"', '"'),
-            (b'\\', '\\'),
-            (b'/', '/'),
-            (b'b', '\x08'),
-            (b'f', '\x0c'),
-            (b'n', '\n'),
-            (b'r', '\r'),
-            (b't', '\t'),
-        ];
+    /// Passes over a string.
+    fn string(&mut self) -> Check {
+        self.at += 1;
+        let mut text = Vec::new();
+        while self.character(&mut text)? {}
+        Ok(())
+    }
+
+    /// Reads one character of a string, escaped or not, to the end of `text`; false for the closing quote.
+    fn character(&mut self, text: &mut Vec<u8>) -> Result<bool, &'static str> {
+        let start = self.at;
+        let byte = self.peek();
+        let message = match byte {
+            0..0x20 if start >= self.document.len() => END,
+            b'\n' | b'\r' => LINE_BREAK,
+            0..0x20 => CONTROL,
+            b'\\' => return self.escape(text).map(|()| true),
+            _ => {
+                self.at += 1;
+                if byte == b'"' {
+                    return Ok(false);
+                }
+                text.push(byte);
+                // The rest of a character that is not ASCII.
+                while let more @ 0x80..0xc0 = self.peek() {
+                    self.at += 1;
+                    text.push(more);
+                }
+                return Ok(true);
+            }
+        };
+        self.wrong(message).map(|()| false)
+    }
+
+    /// Reads an escape.
+    fn escape(&mut self, text: &mut Vec<u8>) -> Check {
+        const LETTERS: &[u8; 8] = b"\"\\/bfnrt";
+        const MEANINGS: &[u8; 8] = b"\"\\/\x08\x0c\n\r\t";
+        let start = self.at;
+        self.at += 1;
         if self.eat(b'u') {
-            return self.unicode_escape(start);
+            return self.unicode_escape(start, text);
         }
-        for (byte, character) in SIMPLE {
-            if self.eat(byte) {
-                return Ok(character);
+        for (&letter, &meaning) in LETTERS.iter().zip(MEANINGS) {
+            if self.eat(letter) {
+                text.push(meaning);
+                return Ok(());
             }
         }
-        Err(self.wrong(BAD_ESCAPE))
+        self.wrong(BAD_ESCAPE)
     }
 
-    fn unicode_escape(&mut self, start: usize) -> Result<char, Diagnostic> {
+    fn unicode_escape(&mut self, start: usize, text: &mut Vec<u8>) -> Check {
         let mut code = self.hex_digits()?;
         if matches!(code, 0xd800..0xdc00) && self.eat(b'\\') && self.eat(b'u') {
             let low = self.hex_digits()?;
@@ -418,15 +509,18 @@ impl Reader<'_> {
             }
         }
         // Only what is left of a pair is not a character.
-        char::from_u32(code).ok_or_else(|| fail(start, LONE_SURROGATE))
+        let Some(character) = char::from_u32(code) else {
+            return self.fail(start, LONE_SURROGATE);
+        };
+        text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        Ok(())
     }
 
-    fn hex_digits(&mut self) -> Result<u32, Diagnostic> {
+    fn hex_digits(&mut self) -> Result<u32, &'static str> {
         let mut code = 0;
         for _ in 0..4 {
-            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
-            let Some(digit) = digit else {
-                return Err(self.wrong(BAD_HEX));
+            let Some(digit) = char::from(self.peek()).to_digit(16) else {
+                return self.wrong(BAD_HEX).map(|()| 0);
             };
             code = code << 4 | digit;
             self.at += 1;

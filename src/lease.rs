@@ -10,9 +10,11 @@
 //!   has failed, and by now a newer lease of the same rule promises to run exactly the same commands
 //!   later. To run them sooner would close what the newer one has opened.
 
-use crate::backoff::Backoff;
-use crate::json::{self, Kind, Value, put_json_string};
+use crate::backoff::{NEVER, delay_ms};
+use crate::job::{Job, Words};
+use crate::json::{self, Items, Value, put_json_string};
 use crate::text::{Put, checksum};
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -22,7 +24,7 @@ pub const RETRIES: u32 = 10;
 /// Names a lease while the program runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
-pub struct LeaseId(u64);
+pub struct LeaseId(u32);
 
 /// Where a lease stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,38 +41,24 @@ pub enum Phase {
 }
 
 /// Something that was opened and is to be closed.
-#[derive(Clone, PartialEq, Eq)]
-#[cfg_attr(test, derive(Debug))]
+#[derive(Clone)]
+#[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub struct Lease {
-    pub rule: String,
-    pub key: String,
+    id: LeaseId,
+    /// What closes it.
+    pub job: Rc<Job>,
     /// When it was opened, on the clock of this boot. Zero if that was before this boot.
     pub opened_ms: u64,
     /// When it is to be closed, on the same clock.
     pub deadline_ms: u64,
-    /// The commands that close it.
-    pub revert: Vec<Vec<String>>,
-    /// How long each of them may take, in milliseconds.
-    pub action_timeout_ms: u64,
-}
-
-/// A lease in the list.
-#[derive(Clone)]
-struct Entry {
-    id: LeaseId,
-    phase: Phase,
-    backoff: Backoff,
+    /// Where it stands.
+    pub phase: Phase,
+    /// When its revert is to run, for the first time or again.
+    due_ms: u64,
+    /// How often its revert has failed.
+    failures: u32,
     /// Its deadline was moved since the record was written.
     renewed: bool,
-    lease: Lease,
-}
-
-/// A one-time sequence that has been used.
-#[derive(Clone, PartialEq, Eq)]
-#[cfg_attr(test, derive(Debug))]
-struct Spent {
-    rule: String,
-    steps: Vec<String>,
 }
 
 /// How a closing came out.
@@ -88,22 +76,18 @@ pub enum Closed {
 /// All leases and all spent sequences.
 #[derive(Clone, Default)]
 pub struct Leases {
-    entries: Vec<Entry>,
-    spent: Vec<Spent>,
+    leases: Vec<Lease>,
+    /// Each as the record has it: what is spent is remembered by its text.
+    spent: Vec<Vec<u8>>,
     /// The record was lost, and with it what is spent: then everything is.
     spent_unknown: bool,
-    last_id: u64,
+    last_id: u32,
 }
 
 impl Leases {
-    /// Every lease, the oldest first, and where it stands.
-    pub fn iter(&self) -> impl Iterator<Item = (&Lease, Phase)> {
-        self.entries.iter().map(|entry| (&entry.lease, entry.phase))
-    }
-
-    /// Whether nothing is left to close.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// Every lease, the oldest first.
+    pub fn all(&self) -> &[Lease] {
+        &self.leases
     }
 
     /// What to go on with when the record is lost: nothing is known to be open, and no one-time sequence
@@ -122,148 +106,148 @@ impl Leases {
 
     /// How many leases of a rule there are.
     pub fn count(&self, rule: &str) -> usize {
-        let is_of_rule = |entry: &&Entry| entry.lease.rule == rule;
-        self.entries.iter().filter(is_of_rule).count()
+        let is_of_rule = |lease: &&Lease| lease.job.rule == rule.as_bytes();
+        self.leases.iter().filter(is_of_rule).count()
     }
 
     /// Moves the deadline of the open lease of `rule` and `key`; false if there is none.
-    pub fn renew(&mut self, rule: &str, key: &str, deadline_ms: u64) -> bool {
-        for entry in &mut self.entries {
-            let lease = &mut entry.lease;
-            if entry.phase == Phase::Open && lease.rule == rule && lease.key == key {
+    pub fn renew(&mut self, rule: &str, key: &[u8], deadline_ms: u64) -> bool {
+        for lease in &mut self.leases {
+            let job = &lease.job;
+            if lease.phase == Phase::Open && job.rule == rule.as_bytes() && job.key == key {
                 lease.deadline_ms = deadline_ms;
-                entry.renewed = true;
+                lease.due_ms = deadline_ms;
+                lease.renewed = true;
                 return true;
             }
         }
         false
     }
 
-    /// Whether a deadline was moved since [`Leases::take_renewed`].
+    /// Whether a deadline was moved of which [`Leases::next_renewed`] has not told.
     pub fn has_renewed(&self) -> bool {
-        self.entries.iter().any(|entry| entry.renewed)
+        self.leases.iter().any(|lease| lease.renewed)
     }
 
-    /// The leases whose deadline was moved since this was last asked.
-    pub fn take_renewed(&mut self) -> impl Iterator<Item = &Lease> {
-        let renewed = |entry: &mut &mut Entry| core::mem::take(&mut entry.renewed);
-        let entries = self.entries.iter_mut();
-        entries.filter_map(move |mut entry| renewed(&mut entry).then_some(&entry.lease))
+    /// The next lease whose deadline was moved and not told of yet.
+    pub fn next_renewed(&mut self) -> Option<&Lease> {
+        let lease = self.leases.iter_mut().find(|lease| lease.renewed)?;
+        lease.renewed = false;
+        Some(lease)
     }
 
-    /// Adds a lease.
-    pub fn open(&mut self, lease: Lease) -> LeaseId {
+    /// Adds a lease that `job` will close.
+    pub fn open(&mut self, job: Rc<Job>, opened_ms: u64, deadline_ms: u64) -> LeaseId {
         self.last_id = self.last_id.wrapping_add(1);
         let id = LeaseId(self.last_id);
-        self.entries.push(Entry {
+        self.leases.push(Lease {
             id,
+            job,
+            opened_ms,
+            deadline_ms,
             phase: Phase::Open,
-            backoff: Backoff::default(),
+            due_ms: deadline_ms,
+            failures: 0,
             renewed: false,
-            lease,
         });
         id
     }
 
     /// Takes a lease out whose actions will never begin.
     pub fn cancel(&mut self, id: LeaseId) {
-        self.entries.retain(|entry| entry.id != id);
+        self.leases.retain(|lease| lease.id != id);
     }
 
     /// Makes every lease of a rule due.
     pub fn expire_rule(&mut self, rule: &str, now_ms: u64) {
-        for Entry { lease, .. } in &mut self.entries {
-            if lease.rule == rule {
+        for lease in &mut self.leases {
+            if lease.job.rule == rule.as_bytes() {
                 lease.deadline_ms = lease.deadline_ms.min(now_ms);
+                if lease.phase == Phase::Open {
+                    lease.due_ms = lease.deadline_ms;
+                }
             }
         }
     }
 
     /// Makes every lease due, whatever has been tried before.
     pub fn expire_all(&mut self, now_ms: u64) {
-        for entry in &mut self.entries {
-            entry.lease.deadline_ms = entry.lease.deadline_ms.min(now_ms);
-            if entry.phase != Phase::Closing {
-                entry.phase = Phase::Failed;
-                entry.backoff.begin();
+        for lease in &mut self.leases {
+            lease.deadline_ms = lease.deadline_ms.min(now_ms);
+            if lease.phase != Phase::Closing {
+                lease.phase = Phase::Failed;
+                lease.due_ms = 0;
             }
         }
     }
 
-    /// The next lease whose revert is to run now, marked as being closed.
-    pub fn next_due(&mut self, now_ms: u64) -> Option<(LeaseId, &Lease)> {
-        let is_due = |entry: &&mut Entry| entry.due_ms().is_some_and(|due_ms| due_ms <= now_ms);
-        let entry = self.entries.iter_mut().find(is_due)?;
-        entry.phase = Phase::Closing;
-        Some((entry.id, &entry.lease))
+    /// The next lease whose revert is to run now, marked as being closed, and that revert.
+    pub fn next_due(&mut self, now_ms: u64) -> Option<(LeaseId, Rc<Job>)> {
+        let is_due = |lease: &&mut Lease| lease.due_ms <= now_ms;
+        let lease = self.leases.iter_mut().find(is_due)?;
+        lease.phase = Phase::Closing;
+        lease.due_ms = NEVER;
+        Some((lease.id, lease.job.clone()))
     }
 
     /// When [`Leases::next_due`] has something to say.
-    pub fn deadline_ms(&self) -> Option<u64> {
-        self.entries.iter().filter_map(Entry::due_ms).min()
+    pub fn deadline_ms(&self) -> u64 {
+        let due_ms = self.leases.iter().map(|lease| lease.due_ms);
+        due_ms.fold(NEVER, u64::min)
     }
 
     /// Notes how the revert of a lease came out.
     pub fn closed(&mut self, id: LeaseId, succeeded: bool, now_ms: u64) -> Closed {
-        let Some(index) = self.entries.iter().position(|entry| entry.id == id) else {
+        let Some(index) = self.leases.iter().position(|lease| lease.id == id) else {
             return Closed::Done;
         };
         if succeeded {
-            let Entry { lease, .. } = self.entries.remove(index);
+            let Lease { job, .. } = self.leases.remove(index);
             // Others that the same commands were to close are closed by them, too.
-            self.entries.retain(|other| {
-                let has_failed = matches!(other.phase, Phase::Failed | Phase::GivenUp);
-                !(has_failed && other.lease.is_closed_like(&lease))
-            });
+            self.drop_failed(&job);
             return Closed::Done;
         }
         // OK because position found it.
-        let entry = &mut self.entries[index];
-        entry.backoff.fail(now_ms);
-        match entry.backoff.at_ms() {
-            Some(at_ms) if entry.backoff.failures() <= RETRIES => {
-                entry.phase = Phase::Failed;
-                Closed::Retry(at_ms.saturating_sub(now_ms))
-            }
-            _ => {
-                entry.phase = Phase::GivenUp;
-                Closed::GivenUp
-            }
+        let lease = &mut self.leases[index];
+        let delay_ms = delay_ms(lease.failures);
+        lease.failures += 1;
+        if lease.failures > RETRIES {
+            lease.phase = Phase::GivenUp;
+            return Closed::GivenUp;
         }
+        lease.phase = Phase::Failed;
+        lease.due_ms = now_ms.saturating_add(delay_ms);
+        Closed::Retry(delay_ms)
     }
 
     /// Takes out what could not be closed and what a newer lease of the same rule, open now, will close
     /// with the same commands; returns how many.
     pub fn drop_superseded(&mut self) -> usize {
-        let before = self.entries.len();
-        let open = |entry: &&Entry| entry.phase == Phase::Open;
-        let open: Vec<Lease> = self
-            .entries
-            .iter()
-            .filter(open)
-            .map(|e| e.lease.clone())
-            .collect();
-        self.entries.retain(|old| {
-            let has_failed = matches!(old.phase, Phase::Failed | Phase::GivenUp);
-            !(has_failed && open.iter().any(|new| new.is_closed_like(&old.lease)))
+        let before = self.leases.len();
+        for lease in self.leases.clone() {
+            if lease.phase == Phase::Open {
+                self.drop_failed(&lease.job);
+            }
+        }
+        before - self.leases.len()
+    }
+
+    /// Takes out what `job` failed to close.
+    fn drop_failed(&mut self, job: &Job) {
+        self.leases.retain(|lease| {
+            let has_failed = matches!(lease.phase, Phase::Failed | Phase::GivenUp);
+            !(has_failed && lease.job.does_the_same_as(job))
         });
-        before - self.entries.len()
     }
 
     /// Whether a one-time sequence has been used.
-    pub fn is_spent<'s>(&self, rule: &str, steps: impl Iterator<Item = &'s str> + Clone) -> bool {
-        self.spent_unknown
-            || self.spent.iter().any(|spent| {
-                spent.rule == rule && spent.steps.iter().map(String::as_str).eq(steps.clone())
-            })
+    pub fn is_spent(&self, rule: &str, steps: &mut dyn Iterator<Item = &str>) -> bool {
+        self.spent_unknown || self.spent.contains(&spent(rule, steps))
     }
 
     /// Notes that a one-time sequence has been used.
-    pub fn spend<'s>(&mut self, rule: &str, steps: impl Iterator<Item = &'s str>) {
-        self.spent.push(Spent {
-            rule: rule.into(),
-            steps: steps.map(String::from).collect(),
-        });
+    pub fn spend(&mut self, rule: &str, steps: &mut dyn Iterator<Item = &str>) {
+        self.spent.push(spent(rule, steps));
     }
 
     /// Appends the record: compact JSON, the format of which is
@@ -276,32 +260,37 @@ impl Leases {
     /// with `"spent_unknown":true` before the sum where that is so. `boot` names the boot whose clock the times are
     /// of; the sum is the [`checksum`] of everything before its key.
     pub fn put_json(&self, boot: &str, out: &mut Vec<u8>) {
-        put!(out, "{\"version\":1,\"boot\":{},\"leases\":[", Json(boot));
-        put_list(&self.entries, out, |entry, out| {
-            let lease = &entry.lease;
+        let boot = Json(boot.as_bytes());
+        put!(out, "{\"version\":1,\"boot\":{},\"leases\":[", boot);
+        for lease in &self.leases {
+            let Job { rule, key, .. } = &*lease.job;
+            put!(out, "{\"rule\":{},\"key\":{},", Json(rule), Json(key));
+            let (opened_ms, deadline_ms) = (lease.opened_ms, lease.deadline_ms);
             put!(
                 out,
-                "{\"rule\":{},\"key\":{}",
-                Json(&lease.rule),
-                Json(&lease.key)
+                "\"opened_ms\":{},\"deadline_ms\":{},",
+                opened_ms,
+                deadline_ms
             );
-            put!(out, ",\"opened_ms\":{}", lease.opened_ms);
-            put!(out, ",\"deadline_ms\":{}", lease.deadline_ms);
             put!(
                 out,
-                ",\"action_timeout_ms\":{},\"revert\":[",
-                lease.action_timeout_ms
+                "\"action_timeout_ms\":{},\"revert\":[",
+                lease.job.timeout_ms
             );
-            put_list(&lease.revert, out, |words, out| put_strings(words, out));
-            put!(out, "]}");
-        });
-        put!(out, "],\"spent\":[");
-        put_list(&self.spent, out, |spent, out| {
-            put!(out, "{\"rule\":{},\"steps\":", Json(&spent.rule));
-            put_strings(&spent.steps, out);
-            put!(out, "}");
-        });
-        put!(out, "]");
+            for words in &lease.job.commands {
+                out.push(b'[');
+                for word in words {
+                    put!(out, "{},", Json(word));
+                }
+                end_list(out, "],");
+            }
+            end_list(out, "]},");
+        }
+        end_list(out, "],\"spent\":[");
+        for spent in &self.spent {
+            put!(out, "{},", spent);
+        }
+        end_list(out, "]");
         if self.spent_unknown {
             put!(out, ",\"spent_unknown\":true");
         }
@@ -315,74 +304,57 @@ impl Leases {
     pub fn from_json(document: &[u8], boot: &str, now_ms: u64) -> Result<Leases, Vec<u8>> {
         let value = json::parse(document)
             .map_err(|error| text!("{} at byte {}", error.message, error.at))?;
-        let leases = Leases::from_value(&value, document, boot, now_ms);
+        let leases = Leases::from_value(value, document, boot, now_ms);
         leases.ok_or_else(|| text!("not a record of leases as it was written"))
     }
 
-    fn from_value(value: &Value, document: &[u8], boot: &str, now_ms: u64) -> Option<Leases> {
-        let (before, end) = document.split_at_checked(value.member("sum")?.key_at)?;
+    fn from_value(value: Value, document: &[u8], boot: &str, now_ms: u64) -> Option<Leases> {
+        let (before, end) = document.split_at_checked(value.key("sum")?.at(document))?;
         if number(value, "version")? != 1 || end != end_of(before) {
             return None;
         }
         let same_boot = string(value, "boot")? == boot && !boot.is_empty();
         let mut leases = Leases::default();
         for item in list(value, "leases")? {
-            let mut lease = Lease {
-                rule: string(item, "rule")?.into(),
-                key: string(item, "key")?.into(),
-                opened_ms: number(item, "opened_ms")?,
-                deadline_ms: number(item, "deadline_ms")?,
-                action_timeout_ms: number(item, "action_timeout_ms")?,
-                revert: list(item, "revert")?
-                    .iter()
-                    .map(strings)
-                    .collect::<Option<_>>()?,
-            };
-            if !same_boot {
-                lease.opened_ms = 0;
-                lease.deadline_ms = 0;
+            let mut commands = Vec::new();
+            for words in list(item, "revert")? {
+                commands.push(strings(words)?);
             }
-            let is_overdue = lease.deadline_ms <= now_ms;
-            leases.open(lease);
-            if is_overdue && let Some(entry) = leases.entries.last_mut() {
+            let job = Job {
+                rule: string(item, "rule")?.into_bytes(),
+                key: string(item, "key")?.into_bytes(),
+                commands,
+                timeout_ms: number(item, "action_timeout_ms")?,
+            };
+            let mut times = (number(item, "opened_ms")?, number(item, "deadline_ms")?);
+            if !same_boot {
+                times = (0, 0);
+            }
+            leases.open(Rc::new(job), times.0, times.1);
+            if times.1 <= now_ms
+                && let Some(lease) = leases.leases.last_mut()
+            {
                 // Its revert may have been tried already.
-                entry.phase = Phase::Failed;
+                lease.phase = Phase::Failed;
             }
         }
         leases.spent_unknown = value.member("spent_unknown").is_some();
         for item in list(value, "spent")? {
-            leases.spent.push(Spent {
-                rule: string(item, "rule")?.into(),
-                steps: strings(&item.member("steps")?.value)?,
-            });
+            let steps = strings(item.member("steps")?)?;
+            // OK because strings of JSON are UTF-8.
+            let mut steps = steps.iter().flat_map(|step| core::str::from_utf8(step));
+            leases.spend(&string(item, "rule")?, &mut steps);
         }
         Some(leases)
     }
 }
 
-impl Lease {
-    /// Whether the commands that close it are those of `other`.
-    fn is_closed_like(&self, other: &Lease) -> bool {
-        self.rule == other.rule && self.revert == other.revert
-    }
-}
-
-impl Entry {
-    fn due_ms(&self) -> Option<u64> {
-        match self.phase {
-            Phase::Open => Some(self.lease.deadline_ms),
-            Phase::Failed => Some(self.backoff.at_ms().unwrap_or(0)),
-            Phase::Closing | Phase::GivenUp => None,
-        }
-    }
-}
-
 /// A string as JSON has it.
-struct Json<'a>(&'a str);
+struct Json<'a>(&'a [u8]);
 
 impl Put for Json<'_> {
     fn put(&self, out: &mut Vec<u8>) {
-        put_json_string(self.0.as_bytes(), out);
+        put_json_string(self.0, out);
     }
 }
 
@@ -391,53 +363,44 @@ fn end_of(record: &[u8]) -> Vec<u8> {
     text!("\"sum\":{}}\n", checksum(record))
 }
 
-fn put_list<T>(items: &[T], out: &mut Vec<u8>, put_item: impl Fn(&T, &mut Vec<u8>)) {
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        put_item(item, out);
+/// Appends `end` to a list of which each item was written with a comma behind it.
+fn end_list(out: &mut Vec<u8>, end: &str) {
+    out.pop_if(|last| *last == b',');
+    put!(out, "{}", end);
+}
+
+/// A one-time sequence as the record has it.
+fn spent(rule: &str, steps: &mut dyn Iterator<Item = &str>) -> Vec<u8> {
+    let mut out = text!("{\"rule\":{},\"steps\":[", Json(rule.as_bytes()));
+    for step in steps {
+        put!(&mut out, "{},", Json(step.as_bytes()));
     }
+    end_list(&mut out, "]}");
+    out
 }
 
-fn put_strings(strings: &[String], out: &mut Vec<u8>) {
-    out.push(b'[');
-    put_list(strings, out, |string, out| Json(string).put(out));
-    out.push(b']');
+fn string(value: Value, key: &str) -> Option<String> {
+    value.member(key)?.string()
 }
 
-fn string<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
-    as_string(&value.member(key)?.value)
+fn number(value: Value, key: &str) -> Option<u64> {
+    value.member(key)?.scaled(0)
 }
 
-fn as_string(value: &Value) -> Option<&str> {
-    match &value.kind {
-        Kind::String(text) => Some(text),
-        _ => None,
+fn list<'v>(value: Value<'v>, key: &str) -> Option<Items<'v>> {
+    as_list(value.member(key)?)
+}
+
+fn as_list(value: Value) -> Option<Items> {
+    (value.first() == b'[').then(|| value.items())
+}
+
+fn strings(value: Value) -> Option<Words> {
+    let mut words = Words::new();
+    for word in as_list(value)? {
+        words.push(word.string()?.into_bytes());
     }
-}
-
-fn number(value: &Value, key: &str) -> Option<u64> {
-    match &value.member(key)?.value.kind {
-        Kind::Number(digits) => json::scaled(digits, 0),
-        _ => None,
-    }
-}
-
-fn list<'v>(value: &'v Value, key: &str) -> Option<&'v [Value]> {
-    as_list(&value.member(key)?.value)
-}
-
-fn as_list(value: &Value) -> Option<&[Value]> {
-    match &value.kind {
-        Kind::Array(items) => Some(items),
-        _ => None,
-    }
-}
-
-fn strings(value: &Value) -> Option<Vec<String>> {
-    let string = |item| as_string(item).map(String::from);
-    as_list(value)?.iter().map(string).collect()
+    Some(words)
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl Ledger {
         }
         match record.load()? {
             Found::Leases(leases) => {
-                let count = leases.iter().count();
+                let count = leases.all().len();
                 if count > 0 {
                     lock(&mut record, log)?;
                     say!(log, Info: "going on with {} recorded leases", count);
@@ -84,7 +84,7 @@ impl Ledger {
     }
 
     /// When to call [`Ledger::settle`] even though nothing has happened.
-    pub fn deadline_ms(&self) -> Option<u64> {
+    pub fn deadline_ms(&self) -> u64 {
         self.unsaved.at_ms()
     }
 
@@ -115,10 +115,10 @@ impl Ledger {
     pub fn settle(&mut self, now_ms: u64, log: &mut Log) {
         if self.leases.has_renewed() {
             self.store(now_ms, log);
-            for lease in self.leases.take_renewed() {
+            while let Some(lease) = self.leases.next_renewed() {
                 let seconds = lease.deadline_ms.saturating_sub(now_ms).div_ceil(1000);
                 say!(log, Info: "rule {:?}: renewed for {}, closes in {} s",
-                    lease.rule, lease.key, seconds);
+                    lease.job.rule, lease.job.key, seconds);
             }
         } else if self.unsaved.is_due(now_ms) {
             self.store(now_ms, log);

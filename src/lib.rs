@@ -18,7 +18,8 @@
 //!    Patterns are matched by [`regex`], whose time is linear in the line, always; most lines concern no
 //!    rule and are sieved out before a pattern is tried ([`regex::Sieve`]).
 //! 3. [`request`] fills the captured values into the rule's commands ([`template`]: a value can never
-//!    add a word or choose what is run). For a rule with a timeout it opens or renews a [`lease`].
+//!    add a word or choose what is run), which makes a [`job`]. For a rule with a timeout it opens or renews a
+//!    [`lease`].
 //! 4. [`dispatch`] has the [`ledger`] write what is opened to the [`record`] on disk, and queues the commands
 //!    as a job; when a lease ends, it queues those that close again.
 //! 5. [`runner`] runs one child at a time, each with a deadline, and logs what they print ([`log`]).
@@ -46,6 +47,7 @@ pub mod backoff;
 pub mod config;
 pub mod diagnostic;
 pub mod engine;
+pub mod job;
 pub mod json;
 pub mod lease;
 pub mod regex;

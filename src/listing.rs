@@ -1,18 +1,21 @@
 //! What `-t` and `-l` show: the rules as they were understood, and the open leases.
 
 use crate::config::Config;
+use crate::diagnostic::count_characters;
 use crate::lease::{Lease, Leases};
 use crate::record::{Found, Record};
 use crate::regex::Regex;
 use crate::request::{count_unspent, first_unspent};
 use crate::rule::{Rule, Sequence};
 use crate::sys::clock;
-use crate::template::{Template, Values, put_shell_words};
+use crate::template::{Command, Values, put_shell_words};
 use crate::text::{Put, put_escaped};
 use crate::timestamp::Utc;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
+/// Of the table of leases.
+const COLUMNS: usize = 4;
 /// What is between two columns.
 const GAP: usize = 2;
 
@@ -58,14 +61,17 @@ fn put_sequence(rule: &Rule, sequence: &Sequence, out: &mut Vec<u8>) {
     for (index, step) in sequence.steps.iter().enumerate() {
         put_pattern(&text!("step {}", index + 1), step, out);
     }
-    let groups = sequence.steps.last().map(groups).unwrap_or_default();
+    let Some(step) = sequence.steps.last() else {
+        return;
+    };
+    let groups = groups(step);
     put!(out, "    groups of the last step:");
     for group in &groups {
         put!(out, " {}", group);
     }
     put!(out, if groups.is_empty() { " none\n" } else { "\n" });
-    put_commands("open", rule, &sequence.actions, &groups, out);
-    put_commands("close", rule, &sequence.revert, &groups, out);
+    put_commands("open", rule, &rule.actions, step, &groups, out);
+    put_commands("close", rule, &rule.revert, step, &groups, out);
 }
 
 /// The placeholders for the groups of a step.
@@ -85,7 +91,8 @@ fn groups(step: &Regex) -> Vec<Vec<u8>> {
 fn put_commands(
     what: &str,
     rule: &Rule,
-    commands: &[Template],
+    commands: &[Command],
+    step: &Regex,
     groups: &[Vec<u8>],
     out: &mut Vec<u8>,
 ) {
@@ -97,7 +104,7 @@ fn put_commands(
     for command in commands {
         put!(out, "    {}: ", what);
         // What is filled in is printable; only a group's name could be too long.
-        put_shell_words(&command.fill(&values).unwrap_or_default(), out);
+        put_shell_words(&command.fill(step, &values).unwrap_or_default(), out);
         out.push(b'\n');
     }
 }
@@ -105,84 +112,74 @@ fn put_commands(
 /// What a line is searched for before the pattern itself is tried.
 fn put_pattern(what: &dyn Put, pattern: &Regex, out: &mut Vec<u8>) {
     put!(out, "    {}: ", what);
-    let mut before = "looks for ";
-    for literal in pattern.literals() {
-        put!(out, "{}{:?}", before, literal);
-        before = ", ";
+    match pattern.literal() {
+        [] => put!(out, "no literal to look for\n"),
+        literal => put!(out, "looks for {:?}\n", literal),
     }
-    put!(
-        out,
-        if before == ", " {
-            "\n"
-        } else {
-            "no literal to look for\n"
-        }
-    );
 }
 
 /// The open leases as a table. The error says why they are not known.
 pub fn leases(config: &Config) -> Result<Vec<u8>, Vec<u8>> {
     let leases = recorded(config)?;
-    if leases.is_empty() {
+    if leases.all().is_empty() {
         return Ok(text!("no open leases\n"));
     }
     let (now_ms, now_s) = (clock::boot_time_ms(), clock::unix_time_s());
-    let head = ["RULE", "KEY", "OPENED (UTC)", "LEFT"].map(|title| text!("{}", title));
-    let mut rows = alloc::vec![head];
-    rows.extend(leases.iter().map(|(lease, _)| row(lease, now_ms, now_s)));
-    Ok(table(&rows))
+    let mut cells = Vec::new();
+    for title in ["RULE", "KEY", "OPENED (UTC)", "LEFT"] {
+        cells.push(text!("{}", title));
+    }
+    for lease in leases.all() {
+        add_row(lease, now_ms, now_s, &mut cells);
+    }
+    Ok(table(&cells, COLUMNS))
 }
 
 fn recorded(config: &Config) -> Result<Leases, Vec<u8>> {
-    let fail = |reason: &dyn Put| {
-        let mut message = text!("record {:?}: ", config.state);
-        reason.put(&mut message);
-        message
+    let reason = match Record::new(&config.state).and_then(|record| record.load()) {
+        Ok(Found::Leases(leases)) => return Ok(leases),
+        Ok(Found::Unusable(reason)) => reason,
+        Err(errno) => text!("{}", errno),
     };
-    match Record::new(&config.state).and_then(|record| record.load()) {
-        Ok(Found::Leases(leases)) => Ok(leases),
-        Ok(Found::Unusable(reason)) => Err(fail(&reason)),
-        Err(errno) => Err(fail(&errno)),
-    }
+    Err(text!("record {:?}: {}", config.state, reason))
 }
 
-fn row(lease: &Lease, now_ms: u64, now_s: i64) -> [Vec<u8>; 4] {
-    let left_s = lease.deadline_ms.saturating_sub(now_ms).div_ceil(1000);
+fn add_row(lease: &Lease, now_ms: u64, now_s: i64, cells: &mut Vec<Vec<u8>>) {
+    // OK because no timeout is that long.
+    let left_s = (lease.deadline_ms.saturating_sub(now_ms).saturating_add(999) / 1000) as u32;
     // The age is known for certain; what the wall clock showed at that time may have been wrong.
     let age_s = now_ms.saturating_sub(lease.opened_ms) / 1000;
-    let opened = match lease.opened_ms {
+    let mut key = Vec::new();
+    put_escaped(&lease.job.key, &mut key);
+    cells.push(text!("{:?}", lease.job.rule));
+    cells.push(key);
+    cells.push(match lease.opened_ms {
         0 => text!("before the last boot"),
         _ => text!("{}", Utc(now_s.saturating_sub_unsigned(age_s))),
-    };
-    let left = match left_s {
+    });
+    cells.push(match left_s {
         0 => text!("due"),
         1..60 => text!("{} s", left_s),
         60..3600 => text!("{} min {} s", left_s / 60, left_s % 60),
         _ => text!("{} h {} min", left_s / 3600, left_s / 60 % 60),
-    };
-    let mut key = Vec::new();
-    put_escaped(lease.key.as_bytes(), &mut key);
-    [text!("{:?}", lease.rule), key, opened, left]
+    });
 }
 
-/// The rows with their columns aligned.
-fn table<const COLUMNS: usize>(rows: &[[Vec<u8>; COLUMNS]]) -> Vec<u8> {
-    let width = |cell: &Vec<u8>| core::str::from_utf8(cell).map_or(0, |text| text.chars().count());
-    let mut widths = [0; COLUMNS];
-    for row in rows {
-        for (widest, cell) in widths.iter_mut().zip(row) {
-            *widest = width(cell).max(*widest);
-        }
-    }
+/// The cells in rows, with their columns aligned.
+fn table(cells: &[Vec<u8>], columns: usize) -> Vec<u8> {
+    let width = |column: usize| {
+        let cells = cells.iter().skip(column).step_by(columns);
+        cells.fold(0, |widest, cell| widest.max(count_characters(cell)))
+    };
     let mut out = Vec::new();
-    for row in rows {
-        let mut padding = 0;
-        for (widest, cell) in widths.iter().zip(row) {
+    for (index, cell) in cells.iter().enumerate() {
+        out.extend_from_slice(cell);
+        if index % columns == columns - 1 {
+            out.push(b'\n');
+        } else {
+            let padding = width(index % columns) + GAP - count_characters(cell);
             out.resize(out.len() + padding, b' ');
-            cell.put(&mut out);
-            padding = widest + GAP - width(cell);
         }
-        out.push(b'\n');
     }
     out
 }
@@ -190,26 +187,32 @@ fn table<const COLUMNS: usize>(rows: &[[Vec<u8>; COLUMNS]]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Job;
 
     #[test]
     fn columns_line_up_under_the_widest_cell_and_no_line_ends_in_blanks() {
         let rows = [["A", "B"], ["long cell", "x"], ["für", "y"]];
-        let rows = rows.map(|row| row.map(|cell| text!("{}", cell)));
+        let cells = rows.as_flattened().iter();
+        let cells: Vec<Vec<u8>> = cells.map(|cell| text!("{}", cell)).collect();
         let expected = "A          B\nlong cell  x\nfür        y\n";
-        assert_eq!(table(&rows), expected.as_bytes());
+        assert_eq!(table(&cells, 2), expected.as_bytes());
     }
 
     #[test]
     fn a_row_tells_the_age_by_the_clock_that_cannot_be_set() {
-        let lease = Lease {
+        let mut leases = Leases::default();
+        let job = Job {
             rule: "ssh".into(),
             key: "198.51.100.7".into(),
-            opened_ms: 1_000,
-            deadline_ms: 3_700_000,
-            revert: Vec::new(),
-            action_timeout_ms: 1,
+            commands: Vec::new(),
+            timeout_ms: 1,
         };
-        let show = |now_ms| row(&lease, now_ms, 1_795_327_200).join(&b" | "[..]);
+        leases.open(job.into(), 1_000, 3_700_000);
+        let show = |now_ms| {
+            let mut cells = Vec::new();
+            add_row(&leases.all()[0], now_ms, 1_795_327_200, &mut cells);
+            cells.join(&b" | "[..])
+        };
         assert_eq!(
             show(100_000),
             b"\"ssh\" | 198.51.100.7 | 2026-11-22 05:58:21 | 1 h 0 min"

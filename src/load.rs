@@ -5,13 +5,16 @@
 
 use crate::config::Config;
 use crate::sys::fd::{Fd, FileKind};
-use crate::sys::{Errno, process};
-use crate::text::Put;
+use crate::sys::{self, Errno, process};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 /// The largest configuration file, in bytes.
 const FILE_LIMIT: usize = 1 << 20;
+
+const NOT_PRIVATE: &str =
+    "refused: only root may own and write it, because its commands run as root";
+const TOO_LONG: &str = "longer than 1048576 bytes";
 
 /// What the configuration is read for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,25 +28,10 @@ pub enum Purpose {
 /// Reads and checks the configuration file `path`. The error is a message of one or more lines.
 pub fn load(path: &CStr, purpose: Purpose) -> Result<Config, Vec<u8>> {
     let name = path.to_bytes();
-    let complain = |what: &dyn Put| {
-        let mut message = text!("{}: ", name);
-        what.put(&mut message);
-        message.push(b'\n');
-        message
-    };
-    let fd = Fd::open(path).map_err(|errno| complain(&errno))?;
-    let status = fd.status().map_err(|errno| complain(&errno))?;
-    if status.kind == FileKind::Directory {
-        return Err(complain(&Errno::EISDIR));
-    }
-    if purpose == Purpose::Act && process::user_id() == 0 && !status.is_private_to(0) {
-        return Err(complain(
-            &"refused: only root may own and write it, because its commands run as root",
-        ));
-    }
-    let document = fd.read_all(FILE_LIMIT).map_err(|errno| complain(&errno))?;
-    let Some(document) = document else {
-        return Err(complain(&text!("longer than {} bytes", FILE_LIMIT)));
+    let document = match read(path, purpose) {
+        Ok(Ok(document)) => document,
+        Ok(Err(reason)) => return Err(text!("{}: {}\n", name, reason)),
+        Err(errno) => return Err(text!("{}: {}\n", name, errno)),
     };
     Config::parse(&document).map_err(|diagnostics| {
         let mut message = Vec::new();
@@ -52,4 +40,17 @@ pub fn load(path: &CStr, purpose: Purpose) -> Result<Config, Vec<u8>> {
         }
         message
     })
+}
+
+/// The file's bytes, or why it is not taken.
+fn read(path: &CStr, purpose: Purpose) -> sys::Result<Result<Vec<u8>, &'static str>> {
+    let fd = Fd::open(path)?;
+    let status = fd.status()?;
+    if status.kind == FileKind::Directory {
+        return Err(Errno::EISDIR);
+    }
+    if purpose == Purpose::Act && process::user_id() == 0 && !status.is_private_to(0) {
+        return Ok(Err(NOT_PRIVATE));
+    }
+    Ok(fd.read_all(FILE_LIMIT)?.ok_or(TOO_LONG))
 }

@@ -170,7 +170,8 @@ pub struct Throttle {
     burst: u32,
     passed: u32,
     counts_until_ms: u64,
-    left_out: u64,
+    left_out: u32,
+    told: u32,
 }
 
 impl Throttle {
@@ -181,31 +182,31 @@ impl Throttle {
             passed: 0,
             counts_until_ms: 0,
             left_out: 0,
+            told: 0,
         }
     }
 
-    /// Whether to say something now; then tells how many messages were left out before.
-    pub fn pass(&mut self, now_ms: u64) -> Option<LeftOut> {
+    /// Whether to say something now, with the throttle itself as its last part.
+    pub fn pass(&mut self, now_ms: u64) -> bool {
         if now_ms >= self.counts_until_ms {
             self.counts_until_ms = now_ms.saturating_add(THROTTLE_MS);
             self.passed = 0;
         }
         if self.passed >= self.burst {
             self.left_out = self.left_out.saturating_add(1);
-            return None;
+            return false;
         }
         self.passed += 1;
-        Some(LeftOut(core::mem::take(&mut self.left_out)))
+        self.told = core::mem::take(&mut self.left_out);
+        true
     }
 }
 
-/// How many messages of this kind were left out; nothing if none.
-pub struct LeftOut(u64);
-
-impl Put for LeftOut {
+/// How many messages of this kind were left out before the one that has just passed; nothing if none.
+impl Put for Throttle {
     fn put(&self, out: &mut Vec<u8>) {
-        if self.0 > 0 {
-            put!(out, " ({} such messages left out)", self.0);
+        if self.told > 0 {
+            put!(out, " ({} such messages left out)", self.told);
         }
     }
 }
@@ -219,8 +220,8 @@ mod tests {
         let mut throttle = Throttle::new(1);
         let mut shown = Vec::new();
         for now_ms in (0..25_000).step_by(1000) {
-            if let Some(left_out) = throttle.pass(now_ms) {
-                shown.push((now_ms, left_out.0));
+            if throttle.pass(now_ms) {
+                shown.push((now_ms, throttle.told));
             }
         }
         assert_eq!(shown, [(0, 0), (10_000, 9), (20_000, 9)]);

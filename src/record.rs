@@ -16,6 +16,7 @@ use crate::sys::{Errno, Result, clock, process};
 use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 /// The largest record that is read, in bytes.
 const FILE_LIMIT: usize = 64 << 20;
@@ -23,9 +24,6 @@ const FILE_LIMIT: usize = 64 << 20;
 /// Where the record is and which boot it is written in.
 pub struct Record {
     path: CString,
-    temporary: CString,
-    folder: CString,
-    lock_path: CString,
     lock: Option<Fd>,
     boot: String,
 }
@@ -41,20 +39,16 @@ pub enum Found {
 impl Record {
     /// The record at `path`. `EINVAL` if the path has a NUL in it.
     pub fn new(path: &str) -> Result<Record> {
-        let path = path.as_bytes();
-        let folder = match path.iter().rposition(|&byte| byte == b'/') {
-            Some(0) => b"/",
-            Some(slash) => path.get(..slash).unwrap_or_default(),
-            None => b".",
-        };
         Ok(Record {
-            path: c_path(path)?,
-            temporary: c_path(&text!("{}.new", path))?,
-            folder: c_path(folder)?,
-            lock_path: c_path(&text!("{}.lock", path))?,
+            path: c_path(path.as_bytes())?,
             lock: None,
             boot: boot_id().unwrap_or_default(),
         })
+    }
+
+    /// The path with something behind it.
+    fn path_with(&self, suffix: &str) -> Result<CString> {
+        c_path(&text!("{}{}", self.path(), suffix))
     }
 
     /// Its path.
@@ -65,7 +59,7 @@ impl Record {
     /// Makes the record ours alone. `EAGAIN` if another process uses it.
     pub fn lock(&mut self) -> Result<()> {
         if self.lock.is_none() {
-            let fd = Fd::open_lock(&self.lock_path)?;
+            let fd = Fd::open_lock(&self.path_with(".lock")?)?;
             fd.lock()?;
             self.lock = Some(fd);
         }
@@ -114,25 +108,31 @@ impl Record {
         if document.len() > FILE_LIMIT {
             return Err(Errno::EFBIG);
         }
-        let replaced = self.write_temporary(&document).and_then(|()| {
-            rename(&self.temporary, &self.path)?;
-            Fd::open(&self.folder)?.sync()
-        });
+        let temporary = self.path_with(".new")?;
+        let replaced = self.replace(&temporary, &document);
         if replaced.is_err() {
-            let _ = unlink(&self.temporary);
+            let _ = unlink(&temporary);
         }
         replaced
     }
 
-    fn write_temporary(&self, document: &[u8]) -> Result<()> {
+    fn replace(&self, temporary: &CStr, document: &[u8]) -> Result<()> {
         // What a crash has left.
-        match unlink(&self.temporary) {
+        match unlink(temporary) {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(errno) => return Err(errno),
         }
-        let fd = Fd::create_private(&self.temporary)?;
+        let fd = Fd::create_private(temporary)?;
         fd.write_all(document)?;
-        fd.sync()
+        fd.sync()?;
+        rename(temporary, &self.path)?;
+        let path = self.path();
+        let folder = match path.iter().rposition(|&byte| byte == b'/') {
+            Some(0) => b"/",
+            Some(slash) => path.get(..slash).unwrap_or_default(),
+            None => b".",
+        };
+        Fd::open(&c_path(folder)?)?.sync()
     }
 }
 
@@ -140,6 +140,8 @@ impl Record {
 /// as being of this boot.
 fn boot_id() -> Option<String> {
     let fd = Fd::open(c"/proc/sys/kernel/random/boot_id").ok()?;
-    let id = fd.read_all(4096).ok()??;
-    Some(core::str::from_utf8(id.trim_ascii()).ok()?.into())
+    let mut id = fd.read_all(4096).ok()??;
+    // What is behind it is a newline.
+    id.truncate(36);
+    String::from_utf8(id).ok()
 }

@@ -5,23 +5,19 @@
 //! timeout then either renews the lease its key has, or opens one.
 
 use crate::engine::Knock;
-use crate::lease::{Lease, LeaseId, Leases};
-use crate::rule::{LeaseTerms, Rule};
-use crate::template::{Template, Values};
-use alloc::string::String;
+use crate::job::Job;
+use crate::lease::{LeaseId, Leases};
+use crate::rule::Rule;
+use crate::template::{Command, Values};
+use alloc::rc::Rc;
 use alloc::vec::Vec;
-
-/// A command's words.
-pub type Words = Vec<Vec<u8>>;
 
 /// A knock's commands.
 pub struct Request {
     /// What to run now.
-    pub actions: Vec<Words>,
-    /// Whose lease it is.
-    key: String,
+    pub actions: Rc<Job>,
     /// What to run when the lease ends.
-    revert: Vec<Vec<String>>,
+    revert: Rc<Job>,
 }
 
 impl Request {
@@ -32,31 +28,37 @@ impl Request {
             key: &knock.key,
             groups: &knock.groups,
         };
-        let Some(sequence) = rule.sequences.get(knock.sequence) else {
+        let sequence = rule.sequences.get(knock.sequence);
+        let Some(step) = sequence.and_then(|sequence| sequence.steps.last()) else {
             return Err(text!("its sequence is gone"));
         };
-        let fill = |templates: &[Template]| -> Result<Vec<Words>, Vec<u8>> {
-            let fill_one = |template: &Template| template.fill(&values);
-            let filled: Result<_, _> = templates.iter().map(fill_one).collect();
-            filled.map_err(|refusal| refusal.message)
-        };
         // The commands find it in their environment, whether they name it or not.
-        values.check_key().map_err(|refusal| refusal.message)?;
+        values.check_key()?;
+        let fill = |commands: &[Command]| -> Result<Rc<Job>, Vec<u8>> {
+            let mut filled = Vec::new();
+            for command in commands {
+                filled.push(command.fill(step, &values)?);
+            }
+            Ok(Rc::new(Job {
+                rule: rule.name.as_bytes().to_vec(),
+                key: knock.key.clone(),
+                commands: filled,
+                timeout_ms: rule.action_timeout_ms,
+            }))
+        };
         Ok(Request {
-            actions: fill(&sequence.actions)?,
-            key: into_string(knock.key.clone()),
-            revert: fill(&sequence.revert)?
-                .into_iter()
-                .map(|words| words.into_iter().map(into_string).collect())
-                .collect(),
+            actions: fill(&rule.actions)?,
+            revert: fill(&rule.revert)?,
         })
     }
 
     /// Moves the deadline of the lease that the key has; false if it has none.
     pub fn renew(&self, rule: &Rule, leases: &mut Leases, now_ms: u64) -> bool {
-        let deadline_ms = |terms: &LeaseTerms| now_ms.saturating_add(terms.timeout_ms);
-        let renew = |deadline_ms| leases.renew(&rule.name, &self.key, deadline_ms);
-        rule.lease.as_ref().map(deadline_ms).is_some_and(renew)
+        let Some(terms) = &rule.lease else {
+            return false;
+        };
+        let deadline_ms = now_ms.saturating_add(terms.timeout_ms);
+        leases.renew(&rule.name, &self.revert.key, deadline_ms)
     }
 
     /// Opens a lease in `leases`, of which a rule may have `max_leases`; none if the rule has no timeout.
@@ -77,30 +79,20 @@ impl Request {
         if terms.exclusive {
             leases.expire_rule(&rule.name, now_ms);
         }
-        Ok(Some(leases.open(Lease {
-            rule: rule.name.clone(),
-            key: self.key.clone(),
-            opened_ms: now_ms,
-            deadline_ms: now_ms.saturating_add(terms.timeout_ms),
-            revert: self.revert.clone(),
-            action_timeout_ms: rule.action_timeout_ms,
-        })))
+        let deadline_ms = now_ms.saturating_add(terms.timeout_ms);
+        Ok(Some(leases.open(self.revert.clone(), now_ms, deadline_ms)))
     }
-}
-
-/// Everything that comes here is UTF-8: the configuration is, and values were checked when filled in.
-fn into_string(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// The first of a rule's sequences that has not been spent; for a rule that is not one-time, the only one.
 pub fn first_unspent(rule: &Rule, leases: &Leases) -> Option<usize> {
-    let is_spent = |index: &usize| rule.one_time && leases.is_spent(&rule.name, rule.steps(*index));
+    let is_spent =
+        |index: &usize| rule.one_time && leases.is_spent(&rule.name, &mut rule.steps(*index));
     (0..rule.sequences.len()).find(|index| !is_spent(index))
 }
 
 /// How many of a rule's one-time sequences are left.
 pub fn count_unspent(rule: &Rule, leases: &Leases) -> usize {
-    let is_left = |index: &usize| !leases.is_spent(&rule.name, rule.steps(*index));
+    let is_left = |index: &usize| !leases.is_spent(&rule.name, &mut rule.steps(*index));
     (0..rule.sequences.len()).filter(is_left).count()
 }

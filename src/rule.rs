@@ -1,11 +1,12 @@
 //! One rule of the configuration, ready to be used.
 //!
 //! A `Rule` that exists is valid: its patterns compile, its filter has a group to take the key from,
-//! every placeholder of a command names a group of the step that fills it, and what must come together
+//! every placeholder of a command names a group of each step that may fill it, and what must come together
 //! (a timeout and the commands that close again) is one value. Only `config` builds rules.
 
+use crate::backoff::NEVER;
 use crate::regex::{Marks, Regex, Scratch};
-use crate::template::Template;
+use crate::template::Command;
 use crate::tracker::Steps;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,6 +28,10 @@ pub struct Rule {
     /// Whether a line that repeats the step just matched keeps the progress.
     pub repeats: bool,
     pub lease: Option<LeaseTerms>,
+    /// At least one; filled from the groups of a sequence's last step, as `revert` is.
+    pub actions: Vec<Command>,
+    /// At least one if the rule has a lease, none otherwise.
+    pub revert: Vec<Command>,
     /// A command that runs longer is ended; more than 0.
     pub action_timeout_ms: u64,
 }
@@ -34,10 +39,6 @@ pub struct Rule {
 pub struct Sequence {
     /// 1 to 32.
     pub steps: Vec<Regex>,
-    /// At least one; filled from the groups of the last step, as `revert` is.
-    pub actions: Vec<Template>,
-    /// At least one if the rule has a lease, none otherwise.
-    pub revert: Vec<Template>,
 }
 
 pub struct LeaseTerms {
@@ -78,32 +79,51 @@ impl Rule {
     /// Whether progress under `other` means the same under this rule: all that decides about it, and
     /// the name, are equal. The commands are not asked.
     pub fn matches_as(&self, other: &Rule) -> bool {
-        self.name == other.name
-            && self.patterns().eq(other.patterns())
-            && self.lengths().eq(other.lengths())
-            && self.ignore.is_some() == other.ignore.is_some()
-            && (self.within_ms, self.repeats, self.one_time)
-                == (other.within_ms, other.repeats, other.one_time)
+        self.matching() == other.matching()
     }
 
-    /// All its patterns: filter, `ignore`, and the steps of each sequence.
-    pub fn regexes(&self) -> impl Iterator<Item = &Regex> {
-        let steps = self.sequences.iter().flat_map(|sequence| &sequence.steps);
-        core::iter::once(&self.filter)
-            .chain(&self.ignore)
-            .chain(steps)
+    /// All that decides what progress means, as a text that no other such thing has.
+    fn matching(&self) -> Vec<u8> {
+        let mut out = text!("{:?}{:?}", self.name, self.filter.pattern());
+        if let Some(ignore) = &self.ignore {
+            put!(&mut out, "{:?}", ignore.pattern());
+        }
+        put!(&mut out, "{}", u32::from(self.repeats));
+        put!(
+            &mut out,
+            "{} {}",
+            u32::from(self.one_time),
+            self.within_ms.unwrap_or(NEVER)
+        );
+        for sequence in &self.sequences {
+            out.push(b',');
+            for step in &sequence.steps {
+                put!(&mut out, "{:?}", step.pattern());
+            }
+        }
+        out
     }
 
-    fn patterns(&self) -> impl Iterator<Item = &str> {
-        self.regexes().map(Regex::pattern)
-    }
-
-    fn lengths(&self) -> impl Iterator<Item = usize> {
-        self.sequences.iter().map(|sequence| sequence.steps.len())
+    /// Appends all its patterns: filter, `ignore`, and the steps of each sequence.
+    pub fn add_patterns<'r>(&'r self, patterns: &mut Vec<&'r Regex>) {
+        patterns.push(&self.filter);
+        if let Some(ignore) = &self.ignore {
+            patterns.push(ignore);
+        }
+        for sequence in &self.sequences {
+            for step in &sequence.steps {
+                patterns.push(step);
+            }
+        }
     }
 }
 
 impl Sequence {
+    /// The texts of the steps: what makes it the same sequence.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> + Clone {
+        self.steps.iter().map(Regex::pattern)
+    }
+
     /// The steps that a line may match in which these literals have been seen.
     pub fn possible(&self, seen: Marks) -> Steps {
         let (mut possible, mut bit) = (0, 1);

@@ -11,6 +11,8 @@
 //!   counts, not that of its output: something it left running in the background does not hold up the
 //!   queue, and its further output is not read.
 
+use crate::backoff::NEVER;
+use crate::job::Job;
 use crate::lease::LeaseId;
 use crate::log::Log;
 use crate::source::lines::LineBuffer;
@@ -19,8 +21,7 @@ use crate::sys::fd::{Fd, Poll};
 use crate::sys::process::{Child, Exit, Streams, spawn};
 use crate::template::put_shell_words;
 use crate::text::Put;
-use alloc::collections::VecDeque;
-use alloc::string::String;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 /// Jobs that may wait.
@@ -35,7 +36,7 @@ const OUTPUT_LINES: u32 = 200;
 /// Reads it takes to empty a pipe that nobody writes to any more.
 const LAST_READS: usize = 8;
 
-/// What a job is for: the `LOGKNOCK_EVENT` of its commands.
+/// What an order is for: the `LOGKNOCK_EVENT` of its commands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A knock was completed.
@@ -44,26 +45,20 @@ pub enum Event {
     Close,
 }
 
-/// All commands of one event.
-pub struct Job {
-    /// What they are for.
+/// A job to be done.
+pub struct Order {
+    /// What it is for.
     pub event: Event,
-    /// The lease they open or close.
+    /// The lease it opens or closes.
     pub lease: Option<LeaseId>,
-    /// The rule's name.
-    pub rule: String,
-    /// Whose knock it was; printable.
-    pub key: Vec<u8>,
-    /// Each command's words, placeholders filled in.
-    pub commands: Vec<Vec<Vec<u8>>>,
-    /// How long each command may take, in milliseconds.
-    pub timeout_ms: u64,
+    /// What is to be run.
+    pub job: Rc<Job>,
 }
 
-/// A job that has been dealt with.
+/// An order that has been dealt with.
 pub struct Finished {
-    /// The job.
-    pub job: Job,
+    /// The order.
+    pub order: Order,
     /// Whether each of its commands ended with status 0.
     pub succeeded: bool,
 }
@@ -80,8 +75,8 @@ enum Stage {
 struct Running {
     child: Child,
     stage: Stage,
-    /// When the stage ends; none after `SIGKILL`, which leaves nothing to do but wait.
-    deadline_ms: Option<u64>,
+    /// When the stage ends; never after `SIGKILL`, which leaves nothing to do but wait.
+    deadline_ms: u64,
     output: Output,
 }
 
@@ -94,7 +89,7 @@ struct Output {
 
 /// The job whose commands are being run.
 struct Current {
-    job: Job,
+    order: Order,
     /// Index of the command that is running or was last.
     index: usize,
     succeeded: bool,
@@ -103,7 +98,7 @@ struct Current {
 
 /// The queue of jobs and the command that is running.
 pub struct Runner {
-    queue: VecDeque<Job>,
+    queue: Vec<Order>,
     current: Option<Current>,
     null: Fd,
 }
@@ -112,7 +107,7 @@ impl Runner {
     /// A runner without jobs. Fails if there is no `/dev/null`.
     pub fn new() -> Result<Runner, Errno> {
         Ok(Runner {
-            queue: VecDeque::new(),
+            queue: Vec::new(),
             current: None,
             null: Fd::open(c"/dev/null")?,
         })
@@ -125,17 +120,16 @@ impl Runner {
 
     /// Queues a job. For one that opens, ask [`Runner::has_room`] first. One that closes does not wait for
     /// what other rules want to open, only for its own rule's jobs and for others that close.
-    pub fn submit(&mut self, job: Job) {
-        let stays_before = |other: &Job| other.event == Event::Close || other.rule == job.rule;
-        let place = match job.event {
-            Event::Open => self.queue.len(),
-            Event::Close => self
-                .queue
-                .iter()
-                .rposition(stays_before)
-                .map_or(0, |last| last + 1),
-        };
-        self.queue.insert(place, job);
+    pub fn submit(&mut self, order: Order) {
+        let mut place = self.queue.len();
+        if order.event == Event::Close {
+            let rule = &order.job.rule;
+            let gives_way = |other: &Order| other.event == Event::Open && other.job.rule != *rule;
+            while place > 0 && gives_way(&self.queue[place - 1]) {
+                place -= 1;
+            }
+        }
+        self.queue.insert(place, order);
     }
 
     /// Jobs that have not been started.
@@ -150,16 +144,19 @@ impl Runner {
 
     /// The job that is running.
     pub fn current(&self) -> Option<&Job> {
-        self.current.as_ref().map(|current| &current.job)
+        self.current.as_ref().map(|current| &*current.order.job)
     }
 
-    /// Takes the jobs out of the queue that would open something.
-    pub fn drop_opening(&mut self) -> impl Iterator<Item = Job> {
-        let all = core::mem::take(&mut self.queue);
-        let (opening, closing): (VecDeque<Job>, VecDeque<Job>) =
-            all.into_iter().partition(|job| job.event == Event::Open);
-        self.queue = closing;
-        opening.into_iter()
+    /// Takes the jobs out of the queue that would open something; returns the lease of each.
+    pub fn drop_opening(&mut self) -> Vec<Option<LeaseId>> {
+        let mut dropped = Vec::new();
+        self.queue.retain(|order| {
+            if order.event == Event::Open {
+                dropped.push(order.lease);
+            }
+            order.event == Event::Close
+        });
+        dropped
     }
 
     /// The descriptor to wait for.
@@ -169,8 +166,8 @@ impl Runner {
     }
 
     /// When to call [`Runner::check_deadline`].
-    pub fn deadline_ms(&self) -> Option<u64> {
-        self.running()?.deadline_ms
+    pub fn deadline_ms(&self) -> u64 {
+        self.running().map_or(NEVER, |running| running.deadline_ms)
     }
 
     fn running(&self) -> Option<&Running> {
@@ -181,16 +178,21 @@ impl Runner {
     pub fn advance(&mut self, now_ms: u64, log: &mut Log) -> Option<Finished> {
         loop {
             if self.current.is_none() {
-                let job = self.queue.pop_front()?;
-                self.current = Some(Current::new(job));
+                if self.queue.is_empty() {
+                    return None;
+                }
+                let order = self.queue.remove(0);
+                self.current = Some(Current::new(order));
             }
             let current = self.current.as_mut()?;
             if current.running.is_some() {
                 return None;
             }
             if !current.start_next(&self.null, now_ms, log) {
-                let Current { job, succeeded, .. } = self.current.take()?;
-                return Some(Finished { job, succeeded });
+                let Current {
+                    order, succeeded, ..
+                } = self.current.take()?;
+                return Some(Finished { order, succeeded });
             }
         }
     }
@@ -200,7 +202,7 @@ impl Runner {
         if let Some(current) = &mut self.current
             && let Some(running) = &mut current.running
         {
-            running.output.read(&current.job, log);
+            running.output.read(&current.order.job, log);
         }
     }
 
@@ -220,9 +222,9 @@ impl Runner {
 }
 
 impl Current {
-    fn new(job: Job) -> Current {
+    fn new(order: Order) -> Current {
         Current {
-            job,
+            order,
             index: 0,
             succeeded: true,
             running: None,
@@ -231,15 +233,16 @@ impl Current {
 
     /// Starts the next command that can be started; false if there is none.
     fn start_next(&mut self, null: &Fd, now_ms: u64, log: &mut Log) -> bool {
-        while let Some(words) = self.job.commands.get(self.index) {
+        let job = &*self.order.job;
+        while let Some(words) = job.commands.get(self.index) {
             self.index += 1;
-            say!(log, Info: "rule {:?}: running {}", self.job.rule, ShellWords(words));
-            match start(&self.job, words, null) {
+            say!(log, Info: "rule {:?}: running {}", job.rule, ShellWords(words));
+            match start(&self.order, words, null) {
                 Ok((child, output)) => {
                     self.running = Some(Running {
                         child,
                         stage: Stage::Running,
-                        deadline_ms: Some(now_ms.saturating_add(self.job.timeout_ms)),
+                        deadline_ms: now_ms.saturating_add(job.timeout_ms),
                         output,
                     });
                     return true;
@@ -248,7 +251,7 @@ impl Current {
                     self.succeeded = false;
                     let program = words.first().map_or(&[][..], Vec::as_slice);
                     say!(log, Error: "rule {:?}: cannot run {:?}: {}",
-                        self.job.rule, program, errno);
+                        job.rule, program, errno);
                 }
             }
         }
@@ -264,17 +267,16 @@ impl Current {
             running.child.kill_group();
         }
         for _ in 0..LAST_READS {
-            running.output.read(&self.job, log);
+            running.output.read(&self.order.job, log);
         }
-        running.output.finish(&self.job, log);
+        running.output.finish(&self.order.job, log);
         let what = match running.child.wait() {
             // One that had to be ended did not succeed, whatever it says.
             Exit::Status(0) if running.stage == Stage::Running => return,
-            Exit::Status(status) => text!("exit status {}", u32::from(status)),
-            Exit::Signal(signal) => text!("ended by signal {}", u32::from(signal)),
+            exit => exit,
         };
         self.succeeded = false;
-        say!(log, Warn: "rule {:?}: {}: {}", self.job.rule, self.program(), what);
+        say!(log, Warn: "rule {:?}: {}: {}", self.order.job.rule, self.program(), what);
     }
 
     /// The running command's name.
@@ -282,7 +284,7 @@ impl Current {
         let words = self
             .index
             .checked_sub(1)
-            .and_then(|i| self.job.commands.get(i));
+            .and_then(|i| self.order.job.commands.get(i));
         words
             .and_then(|words| words.first())
             .map_or(b"", Vec::as_slice)
@@ -292,39 +294,36 @@ impl Current {
         let Some(running) = &mut self.running else {
             return;
         };
-        if running
-            .deadline_ms
-            .is_none_or(|deadline_ms| now_ms < deadline_ms)
-        {
+        if now_ms < running.deadline_ms {
             return;
         }
         let what = match running.stage {
             Stage::Running => {
                 running.child.terminate_group();
                 running.stage = Stage::Terminated;
-                running.deadline_ms = Some(now_ms.saturating_add(GRACE_MS));
+                running.deadline_ms = now_ms.saturating_add(GRACE_MS);
                 "takes too long, terminating it"
             }
             Stage::Terminated | Stage::Killed => {
                 running.child.kill_group();
                 running.stage = Stage::Killed;
-                running.deadline_ms = None;
+                running.deadline_ms = NEVER;
                 "does not end, killing it"
             }
         };
-        say!(log, Warn: "rule {:?}: {}: {}", self.job.rule, self.program(), what);
+        say!(log, Warn: "rule {:?}: {}: {}", self.order.job.rule, self.program(), what);
     }
 }
 
-/// Starts one command of `job`.
-fn start(job: &Job, words: &[Vec<u8>], null: &Fd) -> Result<(Child, Output), Errno> {
-    let event = match job.event {
+/// Starts one command of `order`.
+fn start(order: &Order, words: &[Vec<u8>], null: &Fd) -> Result<(Child, Output), Errno> {
+    let event = match order.event {
         Event::Open => "open",
         Event::Close => "close",
     };
     let variables = [
-        text!("LOGKNOCK_RULE={}", job.rule),
-        text!("LOGKNOCK_KEY={}", job.key),
+        text!("LOGKNOCK_RULE={}", order.job.rule),
+        text!("LOGKNOCK_KEY={}", order.job.key),
         text!("LOGKNOCK_EVENT={}", event),
     ];
     let (read, write) = Fd::pipe()?;

@@ -5,19 +5,17 @@
 //! can stand where a program or the text of a shell program is chosen; and a value that is not
 //! printable UTF-8 of at most [`MAX_VALUE`] bytes is refused, not cleaned.
 //!
-//! Two steps, each a type that can only be had from the one before: a [`Command`] is split and has a
-//! program; a [`Template`] has its placeholders resolved against one step's groups and lacks only
-//! values. Words are split as a POSIX shell splits them, but nothing is expanded; placeholders follow
+//! A [`Command`] is split and has a program. It is checked against the steps it will be filled from when it
+//! is loaded, and its placeholders are read again, by the same code, when it is filled: one reading, one
+//! meaning, and nothing in between to keep. Words are split as a POSIX shell splits them, but nothing is expanded; placeholders follow
 //! Python's `str.format` without its format specifications, conversions and attribute access, which are
 //! errors.
 
 use crate::regex::Regex;
-use crate::text::{is_unprintable, put_hex_escape, split_at_byte};
+use crate::text::{is_unprintable, put_hex_escape};
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::iter::Peekable;
 use core::ops::Range;
-use core::str::CharIndices;
 
 /// Longest value that is filled in, in bytes.
 pub const MAX_VALUE: usize = 255;
@@ -52,48 +50,13 @@ pub struct Error {
     pub message: Vec<u8>,
 }
 
-/// A command split into words: at least one, the first not empty, none with a NUL byte.
-pub struct Command {
-    words: Vec<Word>,
-}
-
+/// A command split into words: at least one, the first not empty.
 #[derive(Default)]
-struct Word {
-    text: String,
+pub struct Command {
+    /// Its words with their braces, a NUL byte behind each.
+    text: Vec<u8>,
     /// For each byte of `text` where it stood before quotes were removed.
     places: Vec<usize>,
-}
-
-impl Word {
-    fn push(&mut self, place: usize, character: char) {
-        self.text.push(character);
-        self.places.resize(self.text.len(), place);
-    }
-
-    /// Takes what is before the closing `quote`, and the quote; `None` if there is none.
-    fn push_quoted(&mut self, quote: char, from: &mut Peekable<CharIndices>) -> Option<()> {
-        loop {
-            let (at, character) = from.next()?;
-            if character == quote {
-                return Some(());
-            }
-            let escaped = match (quote, character) {
-                ('"', '\\') => {
-                    from.next_if(|(_, next)| matches!(next, '$' | '`' | '"' | '\\' | '\n'))
-                }
-                _ => None,
-            };
-            match escaped {
-                None => self.push(at, character),
-                Some((_, '\n')) => {}
-                Some((at, escaped)) => self.push(at, escaped),
-            }
-        }
-    }
-
-    fn place(&self, index: usize) -> usize {
-        self.places.get(index).copied().unwrap_or_default()
-    }
 }
 
 impl Command {
@@ -105,31 +68,57 @@ impl Command {
     ///
     /// An unterminated quote, a trailing backslash, and what a [`Command`] promises not to be.
     pub fn split(line: &str) -> Result<Command, Error> {
-        let mut words = Vec::new();
-        let mut word: Option<Word> = None;
-        let mut characters = line.char_indices().peekable();
-        while let Some((at, character)) = characters.next() {
-            match character {
-                _ if character.is_ascii_whitespace() => words.extend(word.take()),
-                '\\' => match characters.next() {
-                    None => return Err(error(0, at, DANGLING_BACKSLASH)),
+        refuse_nul(0, line)?;
+        let line = line.as_bytes();
+        let mut command = Command::default();
+        let mut in_word = false;
+        // None is 0, which no byte is.
+        let (mut quote, mut quote_at) = (0, 0);
+        let mut at = 0;
+        while let Some(&byte) = line.get(at) {
+            if byte == quote {
+                quote = 0;
+            } else if byte == b'\\' && quote != b'\'' {
+                match line.get(at + 1) {
                     // Backslash and line break are removed: the line goes on.
-                    Some((_, '\n')) => {}
-                    Some((at, escaped)) => word.get_or_insert_default().push(at, escaped),
-                },
-                // A quote begins a word even if nothing is in it.
-                '\'' | '"' => word
-                    .get_or_insert_default()
-                    .push_quoted(character, &mut characters)
-                    .ok_or_else(|| error(0, at, UNTERMINATED))?,
-                '|' | '&' | '<' | '>' | '$' if word.is_none() => {
-                    return Err(error(0, at, NO_SHELL));
+                    Some(b'\n') => {
+                        at += 2;
+                        continue;
+                    }
+                    None if quote == 0 => return Err(error(0, at, DANGLING_BACKSLASH)),
+                    Some(next) if quote == 0 || b"$`\"\\".contains(next) => {
+                        at += 1;
+                        command.push(at, *next);
+                    }
+                    _ => command.push(at, byte),
                 }
-                _ => word.get_or_insert_default().push(at, character),
+            } else if quote != 0 {
+                command.push(at, byte);
+            } else if byte.is_ascii_whitespace() {
+                if in_word {
+                    command.push(at, 0);
+                }
+                in_word = false;
+                at += 1;
+                continue;
+            } else if matches!(byte, b'\'' | b'"') {
+                // A quote begins a word even if nothing is in it.
+                (quote, quote_at) = (byte, at);
+            } else if !in_word && b"|&<>$".contains(&byte) {
+                return Err(error(0, at, NO_SHELL));
+            } else {
+                command.push(at, byte);
             }
+            in_word = true;
+            at += 1;
         }
-        words.extend(word);
-        Command::checked(words)
+        if quote != 0 {
+            return Err(error(0, quote_at, UNTERMINATED));
+        }
+        if in_word {
+            command.push(at, 0);
+        }
+        command.checked()
     }
 
     /// Takes words as they are.
@@ -137,34 +126,57 @@ impl Command {
     /// # Errors
     ///
     /// What a [`Command`] promises not to be.
-    pub fn from_words(words: &[&str]) -> Result<Command, Error> {
-        let word = |text: &&str| Word {
-            text: (*text).into(),
-            places: (0..text.len()).collect(),
-        };
-        Command::checked(words.iter().map(word).collect())
+    pub fn from_words(words: &[String]) -> Result<Command, Error> {
+        let mut command = Command::default();
+        for (index, word) in words.iter().enumerate() {
+            refuse_nul(index, word)?;
+            for (at, byte) in word.bytes().enumerate() {
+                command.push(at, byte);
+            }
+            command.push(word.len(), 0);
+        }
+        command.checked()
     }
 
-    fn checked(words: Vec<Word>) -> Result<Command, Error> {
-        match words.first() {
-            None => return Err(error(0, 0, NO_COMMAND)),
-            Some(program) if program.text.is_empty() => return Err(error(0, 0, NO_PROGRAM)),
-            Some(_) => {}
+    fn push(&mut self, place: usize, byte: u8) {
+        self.text.push(byte);
+        self.places.push(place);
+    }
+
+    fn checked(self) -> Result<Command, Error> {
+        match self.text.first() {
+            None => Err(error(0, 0, NO_COMMAND)),
+            Some(0) => Err(error(0, 0, NO_PROGRAM)),
+            Some(_) => Ok(self),
         }
-        for (index, word) in words.iter().enumerate() {
-            if let Some(nul) = word.text.bytes().position(|byte| byte == 0) {
-                return Err(error(index, word.place(nul), NUL));
-            }
-        }
-        Ok(Command { words })
     }
 
     /// The words as they are, braces and all.
     pub fn into_words(self) -> Vec<String> {
-        self.words.into_iter().map(|word| word.text).collect()
+        // OK because they were split from UTF-8 at ASCII bytes.
+        let mut words = Vec::new();
+        for word in self.words() {
+            words.push(String::from_utf8(word.into()).unwrap_or_default());
+        }
+        words
+    }
+
+    fn words(&self) -> impl Iterator<Item = &[u8]> {
+        let words = self.text.split_inclusive(|&byte| byte == 0);
+        words.map(|word| word.strip_suffix(&[0]).unwrap_or(word))
     }
 }
 
+/// No word has a NUL byte.
+#[inline(never)]
+fn refuse_nul(word: usize, text: &str) -> Result<(), Error> {
+    match text.bytes().position(|byte| byte == 0) {
+        Some(at) => Err(error(word, at, NUL)),
+        None => Ok(()),
+    }
+}
+
+#[inline(never)]
 fn error(word: usize, at: usize, message: &str) -> Error {
     Error {
         word,
@@ -173,33 +185,19 @@ fn error(word: usize, at: usize, message: &str) -> Error {
     }
 }
 
-/// A command that only lacks its values.
-pub struct Template {
-    words: Vec<Vec<Part>>,
+/// How a placeholder names what it stands for.
+enum Address<'w> {
+    /// Counted from 0.
+    Number(usize),
+    Name(&'w [u8]),
 }
 
-/// A piece of a word.
-enum Part {
-    Text(String),
-    Placeholder {
-        /// Without its braces.
-        written: String,
-        source: Source,
-    },
-}
-
+/// What a placeholder stands for.
 enum Source {
     /// Counted from 0.
     Group(usize),
     Key,
     Rule,
-}
-
-/// How a placeholder names what it stands for.
-enum Address<'w> {
-    /// Counted from 0.
-    Number(usize),
-    Name(&'w str),
 }
 
 /// How the placeholders of a command have been numbered so far.
@@ -209,229 +207,225 @@ enum Numbering {
     Manual,
 }
 
-/// Gives an address its meaning, or the reason why it has none.
-type Resolve<'r> = &'r dyn Fn(Address) -> Result<Source, Vec<u8>>;
-
 impl Command {
-    /// Looks for errors that do not depend on the step.
+    /// Looks for bad placeholders, those that would choose what is run and, with `step`, the last one of a
+    /// sequence, for numbers and names that it does not have.
     ///
     /// # Errors
     ///
-    /// Those of [`Template::new`] except numbers and names that a step may lack.
-    pub fn check_placeholders(&self) -> Result<(), Error> {
-        self.parse(&|_| Ok(Source::Rule)).map(drop)
+    /// The first one.
+    pub fn check(&self, step: Option<&Regex>) -> Result<(), Error> {
+        self.filled(step, None).map(drop)
     }
 
-    fn parse(&self, resolve: Resolve) -> Result<Vec<Vec<Part>>, Error> {
+    /// The words of the command, never fewer or more than it was written with. `step` is one that it has been
+    /// [checked](Command::check) against.
+    ///
+    /// # Errors
+    ///
+    /// The first value that is longer than [`MAX_VALUE`] or not [`printable`], in a sentence that begins with the
+    /// placeholder.
+    pub fn fill(&self, step: &Regex, values: &Values) -> Result<Vec<Vec<u8>>, Vec<u8>> {
+        self.filled(Some(step), Some(values))
+            .map_err(|error| error.message)
+    }
+
+    /// The words with their placeholders replaced; by nothing if the values are not known.
+    fn filled(&self, step: Option<&Regex>, values: Option<&Values>) -> Result<Vec<Vec<u8>>, Error> {
         let mut numbering = Numbering::Undecided;
-        let shell_program = shell_program(&self.words);
-        let mut words = Vec::new();
-        for (index, word) in self.words.iter().enumerate() {
-            let refused = match index {
-                _ if shell_program.contains(&index) => Some(SHELL),
-                0 => Some(PROGRAM),
-                _ => None,
-            };
-            let mut parser = WordParser {
-                index,
-                word,
-                refused,
-                numbering,
-                resolve,
-                parts: Vec::new(),
-            };
-            parser.parse()?;
-            numbering = parser.numbering;
-            words.push(parser.parts);
+        let (mut words, mut word) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while let Some(&byte) = self.text.get(at) {
+            let start = at;
+            at += 1;
+            match byte {
+                0 => words.push(core::mem::take(&mut word)),
+                b'{' | b'}' if self.text.get(at) == Some(&byte) => {
+                    word.push(byte);
+                    at += 1;
+                }
+                b'{' | b'}' => {
+                    let result = self.placeholder(start, words.len()).and_then(|written| {
+                        at += written.len() + 1;
+                        let address = address(written, &mut numbering).ok_or((start, MIXED));
+                        address.map(|address| (written, address))
+                    });
+                    let (at, message) = match result {
+                        Err((at, message)) => (at, text!("{}", message)),
+                        Ok((written, address)) => match value(address, step, values) {
+                            Err(reason) => (start, text!("{{}}{}", written, reason)),
+                            Ok(value) => {
+                                word.extend_from_slice(value);
+                                continue;
+                            }
+                        },
+                    };
+                    return Err(Error {
+                        word: words.len(),
+                        at: self.places.get(at).copied().unwrap_or_default(),
+                        message,
+                    });
+                }
+                _ => word.push(byte),
+            }
         }
         Ok(words)
     }
-}
 
-/// Takes one word apart at its placeholders.
-struct WordParser<'w> {
-    index: usize,
-    word: &'w Word,
-    /// Why no placeholder may be here.
-    refused: Option<&'static str>,
-    numbering: Numbering,
-    resolve: Resolve<'w>,
-    parts: Vec<Part>,
-}
+    /// What is written in the placeholder at `start` in a word, or what is wrong there and where.
+    fn placeholder(&self, start: usize, word: usize) -> Result<&[u8], (usize, &'static str)> {
+        let end = |byte: &u8| matches!(byte, b'}' | 0);
+        let rest = self.text.get(start + 1..).unwrap_or_default();
+        let written = rest.split(end).next().unwrap_or_default();
+        let mut unsupported = written.iter().enumerate().filter_map(|(offset, byte)| {
+            let message = unsupported(*byte)?;
+            Some((start + 1 + offset, message))
+        });
+        let message = if self.text.get(start) == Some(&b'}') {
+            STRAY_BRACE
+        } else if rest.get(written.len()) != Some(&b'}') {
+            UNCLOSED
+        } else if let Some(error) = unsupported.next() {
+            return Err(error);
+        } else if self.shell_program().contains(&word) {
+            SHELL
+        } else if word == 0 {
+            PROGRAM
+        } else {
+            return Ok(written);
+        };
+        Err((start, message))
+    }
 
-impl WordParser<'_> {
-    fn parse(&mut self) -> Result<(), Error> {
-        let mut text = String::new();
-        let mut rest = self.word.text.as_str();
-        while let Some(brace) = rest.bytes().position(|byte| matches!(byte, b'{' | b'}')) {
-            let (before, from_brace) = rest.split_at_checked(brace).unwrap_or_default();
-            text.push_str(before);
-            let doubled = from_brace
-                .strip_prefix("{{")
-                .or(from_brace.strip_prefix("}}"));
-            if let Some(after) = doubled {
-                text.extend(from_brace.chars().next());
-                rest = after;
-                continue;
+    /// The words a shell would take for its options and its program, if a shell is run: it by any path as
+    /// the first word, or `sh -c` after a `busybox`, `env`, `timeout`.
+    fn shell_program(&self) -> Range<usize> {
+        const SHELLS: [&[u8]; 8] = [
+            b"sh", b"ash", b"bash", b"dash", b"hush", b"ksh", b"mksh", b"zsh",
+        ];
+        // Options that take the next word.
+        const LONG: [&[u8]; 2] = [b"-rcfile", b"-init-file"];
+        let is_shell = |word: &[u8]| {
+            let name = word.rsplit(|&byte| byte == b'/').next();
+            SHELLS.contains(&name.unwrap_or_default())
+        };
+        let mut words = self.words();
+        let Some(shell) = words.position(is_shell) else {
+            return 0..0;
+        };
+        let mut takes_text = false;
+        let mut end = shell;
+        // Options, some of which take the next word for themselves, then the program.
+        while let Some(word) = words.next() {
+            end += 1;
+            let Some((b'-' | b'+', letters)) = word.split_first() else {
+                break;
+            };
+            if matches!(letters, b"" | b"-") {
+                end += 1;
+                break;
             }
-            self.push_text(&mut text);
-            rest = self.placeholder(from_brace)?;
+            let takes_next = if letters.first() == Some(&b'-') {
+                LONG.contains(&letters)
+            } else {
+                takes_text |= letters.contains(&b'c');
+                letters.iter().any(|letter| matches!(letter, b'o' | b'O'))
+            };
+            if takes_next {
+                words.next();
+                end += 1;
+            }
         }
-        text.push_str(rest);
-        self.push_text(&mut text);
-        Ok(())
-    }
-
-    fn push_text(&mut self, text: &mut String) {
-        if !text.is_empty() {
-            self.parts.push(Part::Text(core::mem::take(text)));
+        if shell > 0 && !takes_text {
+            return 0..0;
         }
-    }
-
-    /// Parses the placeholder at the beginning of `rest`, the end of the word; gives what follows it.
-    fn placeholder<'t>(&mut self, rest: &'t str) -> Result<&'t str, Error> {
-        let start = self.word.text.len() - rest.len();
-        let Some(inside) = rest.strip_prefix('{') else {
-            return Err(self.fail(start, text!("{}", STRAY_BRACE)));
-        };
-        let Some((written, after)) = split_at_byte(inside, b'}') else {
-            return Err(self.fail(start, text!("{}", UNCLOSED)));
-        };
-        if let Some((offset, message)) = find_unsupported(written) {
-            return Err(self.fail(start + 1 + offset, text!("{}", message)));
-        }
-        if let Some(message) = self.refused {
-            return Err(self.fail(start, text!("{}", message)));
-        }
-        let Some(address) = address(written, &mut self.numbering) else {
-            return Err(self.fail(start, text!("{}", MIXED)));
-        };
-        match (self.resolve)(address) {
-            Ok(source) => self.parts.push(Part::Placeholder {
-                written: written.into(),
-                source,
-            }),
-            Err(reason) => return Err(self.fail(start, text!("{{}}{}", written, reason))),
-        }
-        Ok(after)
-    }
-
-    fn fail(&self, offset: usize, message: Vec<u8>) -> Error {
-        Error {
-            word: self.index,
-            at: self.word.place(offset),
-            message,
-        }
+        shell..end + 1
     }
 }
 
-/// Looks inside a placeholder for what Python's `str.format` would understand and this does not.
-fn find_unsupported(written: &str) -> Option<(usize, &'static str)> {
-    written.bytes().enumerate().find_map(|(offset, byte)| {
-        let message = match byte {
-            b'!' => CONVERSION,
-            b'.' | b'[' => ACCESS,
-            b':' => FORMAT,
-            b'{' => NESTED,
-            _ => return None,
-        };
-        Some((offset, message))
-    })
+/// What Python's `str.format` would understand inside a placeholder and this does not.
+fn unsupported(byte: u8) -> Option<&'static str> {
+    match byte {
+        b'!' => Some(CONVERSION),
+        b'.' | b'[' => Some(ACCESS),
+        b':' => Some(FORMAT),
+        b'{' => Some(NESTED),
+        _ => None,
+    }
 }
 
 /// Reads a placeholder's inside; `None` for a number that cannot be mixed with the ones before.
-fn address<'w>(written: &'w str, numbering: &mut Numbering) -> Option<Address<'w>> {
-    if !written.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Address::Name(written));
-    }
-    let (number, next) = match (written, &numbering) {
-        ("", Numbering::Undecided) => (0, Numbering::Automatic(1)),
-        // OK because there are fewer placeholders than bytes in memory.
-        ("", Numbering::Automatic(next)) => (*next, Numbering::Automatic(next + 1)),
-        ("", Numbering::Manual) | (_, Numbering::Automatic(_)) => return None,
+fn address<'w>(written: &'w [u8], numbering: &mut Numbering) -> Option<Address<'w>> {
+    let mut number = 0usize;
+    for byte in written {
+        if !byte.is_ascii_digit() {
+            return Some(Address::Name(written));
+        }
         // A number too large to read is no group's number either.
-        (digits, _) => (digits.parse().unwrap_or(usize::MAX), Numbering::Manual),
+        number = number
+            .saturating_mul(10)
+            .saturating_add(usize::from(byte - b'0'));
+    }
+    let next = match (written, &numbering) {
+        (b"", Numbering::Undecided) => Numbering::Automatic(1),
+        // OK because there are fewer placeholders than bytes in memory.
+        (b"", Numbering::Automatic(next)) => {
+            number = *next;
+            Numbering::Automatic(next + 1)
+        }
+        (b"", Numbering::Manual) | (_, Numbering::Automatic(_)) => return None,
+        _ => Numbering::Manual,
     };
     *numbering = next;
     Some(Address::Number(number))
 }
 
-/// The words a shell would take for its options and its program, if a shell is run: it by any path as
-/// the first word, or `sh -c` after a `busybox`, `env`, `timeout`.
-fn shell_program(words: &[Word]) -> Range<usize> {
-    const SHELLS: [&[u8]; 8] = [
-        b"sh", b"ash", b"bash", b"dash", b"hush", b"ksh", b"mksh", b"zsh",
-    ];
-    let is_shell = |word: &Word| {
-        let mut parts = word.text.as_bytes().rsplit(|&byte| byte == b'/');
-        SHELLS.contains(&parts.next().unwrap_or_default())
+/// The value of an address; empty if values are not known.
+fn value<'v>(
+    address: Address,
+    step: Option<&Regex>,
+    values: Option<&Values<'v>>,
+) -> Result<&'v [u8], Vec<u8>> {
+    let Some(step) = step else {
+        return Ok(&[]);
     };
-    let Some(shell) = words.iter().position(is_shell) else {
-        return 0..0;
-    };
-    let mut takes_text = false;
-    let mut end = shell;
-    let mut options = words.iter().map(|word| word.text.as_str()).skip(shell + 1);
-    // Options, some of which take the next word for themselves, then the program.
-    while let Some(word) = options.next() {
-        end += 1;
-        match word.as_bytes() {
-            [b'-'] | b"--" => {
-                end += 1;
-                break;
-            }
-            b"--rcfile" | b"--init-file" => {
-                end += options.next().iter().count();
-            }
-            [b'-', b'-', ..] => {}
-            [b'-' | b'+', letters @ ..] => {
-                takes_text |= letters.contains(&b'c');
-                if letters.iter().any(|letter| b"oO".contains(letter)) {
-                    end += options.next().iter().count();
-                }
-            }
-            _ => break,
-        }
-    }
-    if shell > 0 && !takes_text {
-        return 0..0;
-    }
-    shell..words.len().min(end + 1)
+    let source = resolve(address, step)?;
+    values.map_or(Ok(&[]), |values| checked(values.value(source)))
 }
 
 /// Looks an address up among the groups of `step`.
 fn resolve(address: Address, step: &Regex) -> Result<Source, Vec<u8>> {
+    let count = step.group_count();
     let name = match address {
-        Address::Number(number) if number < step.group_count() => return Ok(Source::Group(number)),
-        Address::Number(_) => return Err(out_of_range(step.group_count())),
+        Address::Number(number) if number < count => return Ok(Source::Group(number)),
+        Address::Number(_) => {
+            return Err(match count {
+                0 => text!(": the last step has no groups (the filter's is {key})"),
+                1 => text!(": the last step has 1 group, {0}"),
+                _ => text!(
+                    ": the last step has {} groups, {0} to {{}}",
+                    count,
+                    count - 1
+                ),
+            });
+        }
         Address::Name(name) => name,
     };
-    // Groups are counted from 1 there.
-    let group = step
-        .group_named(name)
-        .and_then(|group| group.checked_sub(1));
-    match (name, group) {
-        ("key" | "rule", Some(_)) => Err(text!("{}", AMBIGUOUS)),
-        ("key", None) => Ok(Source::Key),
-        ("rule", None) => Ok(Source::Rule),
-        (_, Some(group)) => Ok(Source::Group(group)),
-        (_, None) => Err(text!("{}", UNKNOWN)),
+    let own = match name {
+        b"key" => Some(Source::Key),
+        b"rule" => Some(Source::Rule),
+        _ => None,
+    };
+    match (own, step.group_named(name)) {
+        (Some(_), Some(_)) => Err(text!("{}", AMBIGUOUS)),
+        (Some(source), None) => Ok(source),
+        // OK because groups are counted from 1 there.
+        (None, Some(group)) => Ok(Source::Group(group - 1)),
+        (None, None) => Err(text!("{}", UNKNOWN)),
     }
 }
 
-fn out_of_range(count: usize) -> Vec<u8> {
-    match count {
-        0 => text!(": the last step has no groups"),
-        1 => text!(": the last step has 1 group, {0}"),
-        _ => text!(
-            ": the last step has {} groups, {0} to {{}}",
-            count,
-            count - 1
-        ),
-    }
-}
-
-/// What a template is filled with.
+/// What a command is filled with.
 pub struct Values<'v> {
     pub rule: &'v str,
     pub key: &'v [u8],
@@ -440,77 +434,35 @@ pub struct Values<'v> {
     pub groups: &'v [Vec<u8>],
 }
 
-/// Why a value is not put into a command: a sentence that begins with the placeholder.
-#[cfg_attr(test, derive(Debug, PartialEq))]
-pub struct Refusal {
-    pub message: Vec<u8>,
-}
-
-impl Template {
-    /// Resolves the placeholders of `command` against the groups of `step`, the last one of a sequence.
-    ///
-    /// # Errors
-    ///
-    /// Bad placeholders, those that would choose what is run, and numbers and names that `step` does not
-    /// have.
-    pub fn new(command: &Command, step: &Regex) -> Result<Template, Error> {
-        let words = command.parse(&|address| resolve(address, step))?;
-        Ok(Template { words })
-    }
-
-    /// The words of the command, never fewer or more than it was written with.
-    ///
-    /// # Errors
-    ///
-    /// The first value that is longer than [`MAX_VALUE`] or not [`printable`].
-    pub fn fill(&self, values: &Values) -> Result<Vec<Vec<u8>>, Refusal> {
-        let mut words = Vec::new();
-        for parts in &self.words {
-            let mut word = Vec::new();
-            for part in parts {
-                match part {
-                    Part::Text(text) => word.extend_from_slice(text.as_ref()),
-                    Part::Placeholder { written, source } => {
-                        word.extend_from_slice(checked(written, values.value(source))?)
-                    }
-                }
-            }
-            words.push(word);
-        }
-        Ok(words)
-    }
-}
-
-impl Values<'_> {
+impl<'v> Values<'v> {
     /// Every command gets the key, if not by a placeholder then in its environment.
     ///
     /// # Errors
     ///
-    /// A key that a placeholder could not be filled with.
-    pub fn check_key(&self) -> Result<(), Refusal> {
-        checked("key", self.key).map(|_| ())
+    /// Why a placeholder could not be filled with it.
+    pub fn check_key(&self) -> Result<(), Vec<u8>> {
+        checked(self.key)
+            .map_err(|reason| text!("{key}{}", reason))
+            .map(drop)
     }
 
-    fn value(&self, source: &Source) -> &[u8] {
+    fn value(&self, source: Source) -> &'v [u8] {
         match source {
-            Source::Group(number) => self.groups.get(*number).map_or(&[], Vec::as_slice),
+            Source::Group(number) => self.groups.get(number).map_or(&[], Vec::as_slice),
             Source::Key => self.key,
             Source::Rule => self.rule.as_bytes(),
         }
     }
 }
 
-fn checked<'v>(written: &str, value: &'v [u8]) -> Result<&'v [u8], Refusal> {
-    let reason = if value.len() > MAX_VALUE {
-        "longer than 255 bytes"
+fn checked(value: &[u8]) -> Result<&[u8], Vec<u8>> {
+    if value.len() > MAX_VALUE {
+        Err(text!(" is longer than 255 bytes"))
     } else if !printable(value) {
-        "not printable UTF-8"
+        Err(text!(" is not printable UTF-8"))
     } else {
-        return Ok(value);
-    };
-    Err(Refusal {
-        message: text!("{{}} is {}", written, reason),
-    })
+        Ok(value)
+    }
 }
 
 /// Whether `text` is UTF-8 without unprintable characters: what is shown is what is there, on one line.
@@ -523,47 +475,32 @@ pub fn printable(text: &[u8]) -> bool {
 pub fn put_shell_words<W: AsRef<[u8]>>(words: &[W], out: &mut Vec<u8>) {
     for (index, word) in words.iter().enumerate() {
         let word = word.as_ref();
-        // A first word with = would be an assignment.
-        let bare: &[u8] = if index == 0 {
-            b"_-./:,@%+"
-        } else {
-            b"_-./:,@%+="
-        };
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || bare.contains(byte);
         if index > 0 {
             out.push(b' ');
         }
+        // A first word with = would be an assignment.
+        let plain = |byte: &u8| {
+            byte.is_ascii_alphanumeric()
+                || b"_-./:,@%+".contains(byte)
+                || (*byte == b'=' && index > 0)
+        };
         if !word.is_empty() && word.iter().all(plain) {
             out.extend_from_slice(word);
-        } else if printable(word) {
-            put_single_quoted(word, out);
-        } else {
-            put_escaped(word, out);
+            continue;
         }
-    }
-}
-
-fn put_single_quoted(word: &[u8], out: &mut Vec<u8>) {
-    out.push(b'\'');
-    for &byte in word {
-        match byte {
-            b'\'' => put!(out, "'\\''"),
-            _ => out.push(byte),
+        let is_printable = printable(word);
+        out.extend_from_slice(if is_printable { b"'" } else { b"$'" });
+        for &byte in word {
+            match byte {
+                b'\'' if is_printable => out.extend_from_slice(b"'\\''"),
+                _ if is_printable => out.push(byte),
+                b'\'' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+                b' '..=b'~' => out.push(byte),
+                _ => put_hex_escape(byte, out),
+            }
         }
+        out.push(b'\'');
     }
-    out.push(b'\'');
-}
-
-fn put_escaped(word: &[u8], out: &mut Vec<u8>) {
-    put!(out, "$'");
-    for &byte in word {
-        match byte {
-            b'\'' | b'\\' => out.extend([b'\\', byte]),
-            b' '..=b'~' => out.push(byte),
-            _ => put_hex_escape(byte, out),
-        }
-    }
-    out.push(b'\'');
 }
 
 #[cfg(test)]

@@ -23,38 +23,36 @@ const MONTHS: [&[u8; 3]; 12] = [
 
 /// Reads the times of a log's lines, one after the other.
 pub struct LogClock {
-    /// The year of the last line without one.
-    year: Option<i64>,
-    /// That line's time, in seconds since 1970.
+    /// The time of the last line without a year, in seconds since 1970.
     last_s: i64,
-    now_s: i64,
+    /// Its year.
+    year: i32,
 }
 
 impl LogClock {
     /// A clock for a log that is read at `now_s`, in seconds since 1970.
     pub fn new(now_s: i64) -> LogClock {
+        // What is nearest to half a year ago is from the last twelve months; with a day's grace for clocks and
+        // zones that differ.
+        let last_s = now_s - 365 * DAY_S / 2 + DAY_S;
         LogClock {
-            year: None,
-            last_s: 0,
-            now_s,
+            last_s,
+            year: year_of(day_of(last_s)),
         }
     }
 
     /// The time of `line` in milliseconds since 1970; none if it carries none that can be read.
     pub fn time_ms(&mut self, line: &[u8]) -> Option<u64> {
         let mut text = Cursor(skip_priority(line));
-        let (seconds, ms) = if text.0.first()?.is_ascii_digit() {
-            rfc3339(&mut text)?
+        let ms = if text.0.first()?.is_ascii_digit() {
+            rfc3339_ms(&mut text)?
         } else {
-            (self.named_month(&mut text)?, 0)
+            self.named_month(&mut text)? * 1000
         };
-        u64::try_from(seconds)
-            .ok()?
-            .checked_mul(1000)?
-            .checked_add(ms)
+        u64::try_from(ms).ok()
     }
 
-    /// `Sun Nov 22 06:00:00 2026` or `Nov 22 06:00:00`.
+    /// `Sun Nov 22 06:00:00 2026` or `Nov 22 06:00:00`, in seconds.
     fn named_month(&mut self, text: &mut Cursor) -> Option<i64> {
         let mut month = month(text.0);
         if month.is_none() {
@@ -62,42 +60,31 @@ impl LogClock {
             text.expect(b' ')?;
             month = self::month(text.0);
         }
-        let month = month?;
         text.skip(3)?;
         text.expect(b' ')?;
         // A day below ten is padded with a blank.
         let _ = text.expect(b' ');
-        let day = text.number(1, 2)?;
+        let (month, day) = (month?, text.number(1, 2)?);
         text.expect(b' ')?;
         let time = text.time()?;
         let written = text.expect(b' ').and_then(|()| text.number(4, 4));
-        let is_year = |year: &i64| (1970..2200).contains(year) && text.at_word_end();
-        let seconds = |year| Some(days(year, month, day)? * DAY_S + time);
-        match written.filter(is_year) {
-            Some(year) => seconds(year),
-            None => self.without_year(seconds),
+        if let Some(year @ 1970..2200) = written
+            && matches!(text.0.first(), None | Some(b' '))
+        {
+            return moment(year, month, day, time);
         }
-    }
-
-    fn without_year(&mut self, seconds: impl Fn(i64) -> Option<i64>) -> Option<i64> {
-        let year = match self.year {
-            // The nearest of three: forwards over a new year, or back over one that came too early.
-            Some(year) => (year - 1..=year + 1)
-                .filter(|year| seconds(*year).is_some())
-                .min_by_key(|year| seconds(*year).map_or(0, |time| time.abs_diff(self.last_s)))?,
-            None => {
-                let this_year = year_of(self.now_s);
-                // A day's grace for clocks and zones that differ.
-                match seconds(this_year) {
-                    Some(time) if time <= self.now_s + DAY_S => this_year,
-                    _ => this_year - 1,
+        // The nearest of three: forwards over a new year, or back over one that came too early.
+        let mut nearest: Option<(u64, i32, i64)> = None;
+        for year in self.year - 1..=self.year + 1 {
+            if let Some(seconds) = moment(year, month, day, time) {
+                let distance = seconds.abs_diff(self.last_s);
+                if nearest.is_none_or(|(least, ..)| distance < least) {
+                    nearest = Some((distance, year, seconds));
                 }
             }
-        };
-        let time = seconds(year)?;
-        self.year = Some(year);
-        self.last_s = time;
-        Some(time)
+        }
+        (_, self.year, self.last_s) = nearest?;
+        Some(self.last_s)
     }
 }
 
@@ -112,16 +99,15 @@ fn skip_priority(line: &[u8]) -> &[u8] {
     }
 }
 
-fn month(text: &[u8]) -> Option<i64> {
+fn month(text: &[u8]) -> Option<i32> {
     let name = text.first_chunk::<3>()?;
     let index = MONTHS.iter().position(|month| *month == name)?;
     // OK because there are twelve.
-    Some(index as i64 + 1)
+    Some(index as i32 + 1)
 }
 
-/// `2026-11-22T06:00:00.123+01:00`, also with a blank instead of the `T`, as RFC 3339 allows. Seconds and
-/// milliseconds.
-fn rfc3339(text: &mut Cursor) -> Option<(i64, u64)> {
+/// `2026-11-22T06:00:00.123+01:00`, also with a blank instead of the `T`, as RFC 3339 allows. In milliseconds.
+fn rfc3339_ms(text: &mut Cursor) -> Option<i64> {
     let year = text.number(4, 4)?;
     text.expect(b'-')?;
     let month = text.number(2, 2)?;
@@ -131,14 +117,19 @@ fn rfc3339(text: &mut Cursor) -> Option<(i64, u64)> {
     let time = text.time()?;
     let ms = text.fraction_ms();
     let offset = text.zone()?;
-    Some((days(year, month, day)? * DAY_S + time - offset, ms))
+    Some(moment(year, month, day, time - offset)? * 1000 + i64::from(ms))
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar; none if there is no such date.
-fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+/// A time of a day in seconds since 1970; none if there is no such date.
+fn moment(year: i32, month: i32, day: i32, time: i32) -> Option<i64> {
+    Some(i64::from(days(year, month, day)?) * DAY_S + i64::from(time))
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar after the year 0; none if there is no such date.
+fn days(year: i32, month: i32, day: i32) -> Option<i32> {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
-        2 => 28 + i64::from(is_leap),
+        2 => 28 + i32::from(is_leap),
         4 | 6 | 9 | 11 => 30,
         1..=12 => 31,
         _ => return None,
@@ -152,20 +143,24 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     } else {
         (year - 1, month + 9)
     };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let leap_days = year / 4 - year / 100 + year / 400;
     Some(year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468)
 }
 
-/// The year of a time.
-fn year_of(seconds: i64) -> i64 {
-    let day = seconds.div_euclid(DAY_S);
-    // At most one year off, as 400 years have 146097 days.
-    let guess = 1970 + day * 400 / 146_097;
-    match days(guess, 1, 1) {
-        Some(first) if first > day => guess - 1,
-        _ if days(guess + 1, 1, 1).is_some_and(|next| next <= day) => guess + 1,
-        _ => guess,
+/// The day of a time; that of a time before 1970 is the first.
+fn day_of(seconds: i64) -> i32 {
+    // OK because days are fewer than seconds, of which there are not that many yet.
+    (seconds.max(0) as u64 / DAY_S as u64) as i32
+}
+
+/// The year of a day.
+fn year_of(day: i32) -> i32 {
+    // Never too early, and a year too late for every 1460 that have passed.
+    let mut year = 1970 + day / 365 + 1;
+    while days(year, 1, 1).is_some_and(|first| first > day) {
+        year -= 1;
     }
+    year
 }
 
 /// A time in seconds since 1970, shown as `2026-11-22 06:00:00`.
@@ -173,36 +168,30 @@ pub struct Utc(pub i64);
 
 impl Put for Utc {
     fn put(&self, out: &mut Vec<u8>) {
-        let day = self.0.div_euclid(DAY_S);
-        let second = self.0.rem_euclid(DAY_S);
-        let year = year_of(self.0);
-        let begins = |month: &i64| days(year, *month, 1).is_some_and(|first| first <= day);
-        let month = (1..=12).take_while(begins).last().unwrap_or(1);
-        let first = days(year, month, 1).unwrap_or(day);
-        put!(
-            out,
-            "{}-{}-{} ",
-            year.unsigned_abs(),
-            Two(month),
-            Two(day - first + 1)
-        );
-        put!(
-            out,
-            "{}:{}:{}",
-            Two(second / 3600),
-            Two(second / 60 % 60),
-            Two(second % 60)
-        );
-    }
-}
-
-/// A number from 0 to 99 with two digits.
-struct Two(i64);
-
-impl Put for Two {
-    fn put(&self, out: &mut Vec<u8>) {
-        let number = self.0.unsigned_abs();
-        put!(out, "{}{}", number / 10, number % 10);
+        let day = day_of(self.0);
+        // OK because a day has fewer.
+        let second = (self.0 - i64::from(day) * DAY_S) as i32;
+        let year = year_of(day);
+        let (mut month, mut first) = (13, i32::MAX);
+        while first > day {
+            month -= 1;
+            first = days(year, month, 1).unwrap_or(day);
+        }
+        put!(out, "{}", year);
+        for (before, number) in [
+            (b'-', month),
+            (b'-', day - first + 1),
+            (b' ', second / 3600),
+            (b':', second / 60 % 60),
+            (b':', second % 60),
+        ] {
+            // OK because each has two digits.
+            out.extend_from_slice(&[
+                before,
+                b'0' + (number / 10) as u8,
+                b'0' + (number % 10) as u8,
+            ]);
+        }
     }
 }
 
@@ -215,31 +204,36 @@ impl Cursor<'_> {
         Some(())
     }
 
+    #[inline(never)]
     fn expect(&mut self, byte: u8) -> Option<()> {
         self.0 = self.0.strip_prefix(&[byte])?;
         Some(())
     }
 
-    fn at_word_end(&self) -> bool {
-        matches!(self.0.first(), None | Some(b' '))
+    fn digit(&mut self) -> Option<i32> {
+        let (digit @ b'0'..=b'9', rest) = self.0.split_first()? else {
+            return None;
+        };
+        self.0 = rest;
+        Some(i32::from(digit - b'0'))
     }
 
     /// A number of `least` to `most` digits.
-    fn number(&mut self, least: usize, most: usize) -> Option<i64> {
+    #[inline(never)]
+    fn number(&mut self, least: usize, most: usize) -> Option<i32> {
         let mut value = 0;
-        let mut count = 0;
-        while let Some(digit @ b'0'..=b'9') = self.0.first().copied()
-            && count < most
-        {
-            value = value * 10 + i64::from(digit - b'0');
-            count += 1;
-            self.skip(1)?;
+        for count in 0..most {
+            match self.digit() {
+                Some(digit) => value = value * 10 + digit,
+                None if count < least => return None,
+                None => break,
+            }
         }
-        (count >= least).then_some(value)
+        Some(value)
     }
 
     /// `06:00:00` in seconds; a leap second is allowed.
-    fn time(&mut self) -> Option<i64> {
+    fn time(&mut self) -> Option<i32> {
         let hours = self.number(2, 2)?;
         self.expect(b':')?;
         let minutes = self.number(2, 2)?;
@@ -250,24 +244,23 @@ impl Cursor<'_> {
     }
 
     /// `.123456`, or nothing.
-    fn fraction_ms(&mut self) -> u64 {
+    fn fraction_ms(&mut self) -> i32 {
         let mut ms = 0;
         let mut weight = 100;
         if self.expect(b'.').is_some() {
-            while let Some(digit @ b'0'..=b'9') = self.0.first().copied() {
-                ms += u64::from(digit - b'0') * weight;
+            while let Some(digit) = self.digit() {
+                ms += digit * weight;
                 weight /= 10;
-                let _ = self.skip(1);
             }
         }
         ms
     }
 
     /// `Z`, `+01:00` or nothing, in seconds to subtract.
-    fn zone(&mut self) -> Option<i64> {
+    fn zone(&mut self) -> Option<i32> {
         let sign = match self.0.first() {
-            Some(b'+') => 1,
-            Some(b'-') => -1,
+            Some(b'+') => 60,
+            Some(b'-') => -60,
             _ => return Some(0),
         };
         self.skip(1)?;
@@ -275,7 +268,7 @@ impl Cursor<'_> {
         let _ = self.expect(b':');
         let minutes = self.number(2, 2)?;
         let valid = hours < 24 && minutes < 60;
-        valid.then_some(sign * (hours * 60 + minutes) * 60)
+        valid.then_some(sign * (hours * 60 + minutes))
     }
 }
 
@@ -331,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_log_without_years_goes_on_across_a_new_year() {
-        let now_s = days(2026, 1, 3).unwrap() * DAY_S;
+        let now_s = moment(2026, 1, 3, 0).unwrap();
         let mut clock = LogClock::new(now_s);
         let mut time = |line: &str| clock.time_ms(line.as_bytes()).unwrap() / 1000;
         let before = time("Dec 31 23:59:58 host x");
@@ -363,7 +356,7 @@ mod tests {
                 for day in 1..=31 {
                     if let Some(number) = days(year, month, day) {
                         assert_eq!(number, expected, "{year}-{month}-{day}");
-                        assert_eq!(year_of(number * DAY_S), year);
+                        assert_eq!(year_of(number), year);
                         expected += 1;
                     }
                 }

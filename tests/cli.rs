@@ -121,7 +121,7 @@ fn what_is_understood_of_a_good_configuration_is_shown() {
     close: sh -c 'c "$1"' sh '{1}' '{what}' x
   "y"
     filter: no literal to look for
-    step 1: looks for "drop wan in: ", " SRC="
+    step 1: looks for "drop wan in: "
     groups of the last step: none
     open: a
 "#;

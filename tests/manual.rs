@@ -110,6 +110,81 @@ fn every_key_of_the_readme_is_in_the_manual_page_and_known_to_the_program() {
 }
 
 #[test]
+fn the_program_prints_what_the_readme_shows() {
+    let readme = read("README.md");
+    let mut shown = 0;
+    for block in readme.split("```\n$ logknockd ").skip(1) {
+        let (example, _) = block.split_once("```").expect("the end of the block");
+        let (arguments, expected) = example.split_once('\n').expect("what it prints");
+        let mut command = Command::new(binary());
+        command
+            .args(arguments.split(' '))
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(
+            outcome(&command.output().expect("run")).1,
+            expected,
+            "{arguments}"
+        );
+        shown += 1;
+    }
+    assert!(shown >= 2, "{shown}");
+}
+
+#[test]
+fn the_first_rule_of_readme_and_manual_page_is_a_valid_one() {
+    let (readme, manual, dir) = (read("README.md"), manual(), TempDir::new());
+    for (text, begin, end) in [(&readme, "```json\n", "```"), (&manual, ".EX\n{", ".EE")] {
+        let (_, block) = text.split_once(begin).expect(begin);
+        let (json, _) = block.split_once(end).expect(end);
+        let json = if json.starts_with('{') {
+            json.into()
+        } else {
+            format!("{{{json}")
+        };
+        dir.write("c", json);
+        let (status, _, errors) = outcome(&dir.run(&["-t", "-c", "c"]));
+        assert_eq!((status, errors.as_str()), (Some(0), ""));
+    }
+}
+
+#[test]
+fn what_the_pages_link_to_is_there() {
+    for (page, folder) in [
+        ("README.md", ""),
+        ("docs/leases.md", "docs/"),
+        ("CHANGELOG.md", ""),
+    ] {
+        let text = read(page);
+        let links = text
+            .split("](")
+            .skip(1)
+            .filter_map(|link| link.split(')').next());
+        for link in links.filter(|link| !link.starts_with("https://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let name = if file.is_empty() {
+                page.into()
+            } else {
+                format!("{folder}{file}")
+            };
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&name);
+            assert!(path.exists(), "{page}: {link}");
+            let is_heading = |line: &str| {
+                let heading = line
+                    .trim_start_matches('#')
+                    .trim()
+                    .to_lowercase()
+                    .replace(' ', "-");
+                line.starts_with('#') && heading == anchor
+            };
+            assert!(
+                anchor.is_empty() || read(&name).lines().any(is_heading),
+                "{page}: {link}"
+            );
+        }
+    }
+}
+
+#[test]
 fn one_version_is_the_version_everywhere() {
     for (file, mark) in [
         ("docs/logknockd.8", format!("\"logknockd {VERSION}\"")),

@@ -44,13 +44,12 @@ fn fault(row: &Row, scratch: &mut Scratch) -> Option<String> {
         (Ok(regex), None) => regex,
     };
     let expected: Spans = spans(row.python);
-    let program = Regex::new(pattern).ok()?.without_chain();
     let plain = Regex::new(pattern).ok()?.without_shortcuts();
     let seen = Sieve::new(&mut [&regex].into_iter()).marks(&row.text);
     if expected.is_some() && !regex.may_match(seen) {
         return Some(format!("{pattern:?}: sieved out"));
     }
-    for regex in [regex, program, plain] {
+    for regex in [regex, plain] {
         let found = find(&regex, &row.text, scratch);
         if found != expected || regex.is_match(&row.text, scratch) != expected.is_some() {
             let text = row.text.escape_ascii();

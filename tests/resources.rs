@@ -57,6 +57,20 @@ fn lowest_free(daemon: &Daemon) -> usize {
     (0..).find(|n| !is_used(n)).unwrap()
 }
 
+/// Whether it is said that there are no descriptors. The C libraries have different words for that; an emulator that
+/// lacks them itself says no more than the words.
+fn tells_shortage(text: &str) -> bool {
+    ["(errno 24)", "Too many open files"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+/// Waits for a message that says so.
+fn expect_shortage(daemon: &mut Daemon, head: &str) {
+    let message = daemon.wait_for(head);
+    assert!(tells_shortage(&message), "{message}");
+}
+
 /// Ends the command `sh source`, which has written its process id to `pid`.
 fn kill_source(dir: &TempDir) {
     let pid = dir.read("pid");
@@ -81,22 +95,21 @@ fn without_descriptors_everything_is_reported_and_made_good_later() {
     if limit(&daemon, &[], &format!("--nofile={}", lowest_free(&daemon))).is_none() {
         return;
     }
-    let no_more = "Too many open files (errno 24)";
     dir.append("log", "alice is plain\n");
-    daemon.wait_for(&format!(
-        "[ERROR] rule \"plain\": cannot run \"echo\": {no_more}"
-    ));
+    expect_shortage(&mut daemon, r#"[ERROR] rule "plain": cannot run "echo": "#);
     dir.append("log", knock("alice"));
-    let refused = format!("knock by alice refused: cannot write \"state\": {no_more}");
-    daemon.wait_for(&refused);
+    expect_shortage(
+        &mut daemon,
+        r#"knock by alice refused: cannot write "state": "#,
+    );
     daemon.signal("HUP");
-    daemon.wait_for(&format!("[ERROR] logknockd.conf: {no_more}"));
+    expect_shortage(&mut daemon, "[ERROR] logknockd.conf: ");
     daemon.wait_for("the configuration in use is kept");
     daemon.wait_for("closing for early");
     daemon.wait_for("not closed for early, trying again in 1 s");
     dir.rename("log", "log.1");
     dir.write("log", "bob one\n");
-    daemon.wait_for(&format!("[ERROR] \"log\": {no_more}; trying again"));
+    expect_shortage(&mut daemon, r#"[ERROR] "log": "#);
     limit(&daemon, &[], "--nofile=1024").unwrap();
     dir.append("log", "bob two\nbob three\n");
     wait_for_all(
@@ -113,9 +126,20 @@ fn without_descriptors_everything_is_reported_and_made_good_later() {
     daemon.expect_exit(0);
 }
 
+/// Numbers of descriptors, from the fewest with which the program can be started at all (its libraries, or its
+/// emulator, take some).
+fn few(dir: &TempDir) -> std::ops::Range<u32> {
+    let can_start = |number: &u32| {
+        let mut command = dir.command_after(&[], &format!("ulimit -n {number}"), &["-V"]);
+        command.output().unwrap().status.success()
+    };
+    let fewest = (3..20).find(can_start).expect("twenty are enough");
+    fewest..fewest + 13
+}
+
 #[test]
 fn however_few_descriptors_there_are_at_the_start_it_says_so_or_works() {
-    let outcomes = (3..=16).map(|number| {
+    let outcomes = few(&TempDir::new()).map(|number| {
         let dir = TempDir::new();
         dir.write("input", knock("alice"));
         dir.configure(
@@ -123,14 +147,12 @@ fn however_few_descriptors_there_are_at_the_start_it_says_so_or_works() {
                 .replace(r#""log""#, r#""-""#)
                 .replace("sh source", "true"),
         );
-        let few = format!("exec < input; ulimit -n {number}");
+        let limit = format!("exec < input; ulimit -n {number}");
         let arguments = ["-c", common::CONFIG];
-        let output = dir.command_after(&[], &few, &arguments).output().unwrap();
+        let output = dir.command_after(&[], &limit, &arguments).output().unwrap();
         let (status, _, log) = outcome(&output);
-        // With three, not even the program's libraries can be opened.
-        let is_told = log.contains("Too many open files") || number == 3;
         let works = log.contains("output: opened alice") && log.contains("output: closed alice");
-        assert!(is_told || works, "with {number}: {log}");
+        assert!(tells_shortage(&log) || works, "with {number}: {log}");
         assert!(
             !works || status == Some(0),
             "with {number}: {status:?} {log}"
@@ -151,19 +173,23 @@ fn a_record_that_there_is_no_descriptor_to_read_with_is_kept() {
     daemon.wait_for("output: opened alice");
     drop(daemon);
     let mut last = None;
-    for number in 4..=16 {
-        let few = format!("ulimit -n {number}");
+    let numbers = few(&dir);
+    for number in numbers.clone() {
+        let limit = format!("ulimit -n {number}");
         let arguments = ["-c", common::CONFIG];
-        let mut daemon = Daemon::spawn(&mut dir.command_after(&[], &few, &arguments));
+        let mut daemon = Daemon::spawn(&mut dir.command_after(&[], &limit, &arguments));
         let end = daemon.lines_until("").pop().unwrap();
         if end.contains("going on with 1 recorded leases") {
             last = Some(number);
             break;
         }
-        assert!(end.contains("Too many open files"), "with {number}: {end}");
+        assert!(tells_shortage(&end), "with {number}: {end}");
         assert_ne!(daemon.exit_status().code(), Some(0));
     }
-    assert!(last.is_some_and(|number| number > 4), "{last:?}");
+    assert!(last.is_some(), "it never started");
+    if last == Some(numbers.start) {
+        common::skipped("the emulator needs more descriptors than the start takes");
+    }
 }
 
 #[test]

@@ -4,14 +4,16 @@
 //! reports why, at the byte where it is wrong, and gives nothing or a default: reading goes on, so that
 //! one run finds every error. That the result is not to be used is known from `Loader::problems`.
 //!
-//! A [`Field`] is a value and its [`Place`]: what messages about it begin with, `"debug": ` or
-//! `rule "ssh": filter: `, which becomes text only when something is reported.
+//! What a message begins with, `"debug": ` or `rule "ssh": filter: `, is worked out from the byte it is
+//! about when something is reported: readers need not know where they are.
 
+use super::name_of;
 use crate::diagnostic::Diagnostic;
-use crate::json::{self, Kind, Member, Value};
-use crate::regex::{self, Regex};
+use crate::json::{self, Value};
+use crate::regex::Regex;
 use crate::template::{self, Command};
 use crate::text::Put;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// As the system has it, less the NUL at the end.
@@ -47,287 +49,244 @@ const OBJECT: &str = "an object";
 const PATH: &str = "a path of 1 to 4095 bytes without NUL";
 const STRING: &str = "a string";
 
-/// Where in the configuration something is, in words.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'v> {
-    rule: Option<(usize, Option<&'v str>)>,
-    /// A key or noun, with its number if it is one of several. An empty one ends the list.
-    parts: [(&'v str, usize); 2],
-}
+/// What messages call the items of a rule's arrays, and the items of those.
+const NOUNS: [(&str, &str, &str); 4] = [
+    ("sequence", "sequence step", ""),
+    ("one_time", "one_time sequence", "step"),
+    ("actions", "action", ""),
+    ("revert", "revert command", ""),
+];
 
-impl Put for Place<'_> {
-    fn put(&self, out: &mut Vec<u8>) {
-        match self.rule {
-            None => {}
-            Some((_, Some(name))) => put!(out, "rule {:?}: ", name),
-            Some((number, None)) => put!(out, "rule {}: ", number),
-        }
-        for (noun, number) in self.parts {
-            match (noun, number) {
-                ("", _) => return,
-                (_, 0) if self.rule.is_none() => put!(out, "{:?}: ", noun),
-                (_, 0) => put!(out, "{}: ", noun),
-                _ => put!(out, "{} {}: ", noun, number),
-            }
-        }
-    }
-}
-
-/// A value and its place.
-#[derive(Clone, Copy)]
-pub(super) struct Field<'v> {
-    pub(super) value: &'v Value,
-    place: Place<'v>,
-}
-
-impl<'v> Field<'v> {
-    /// The document.
-    pub(super) fn top(value: &'v Value) -> Field<'v> {
-        Field {
-            value,
-            place: Place {
-                rule: None,
-                parts: [("", 0); 2],
-            },
-        }
-    }
-
-    /// The rule at `index`, which messages call by its name if that is fit to be shown.
-    pub(super) fn rule(value: &'v Value, index: usize, name: Option<&'v str>) -> Field<'v> {
-        Field {
-            value,
-            place: Place {
-                rule: Some((index + 1, name)),
-                parts: [("", 0); 2],
-            },
-        }
-    }
-
-    /// A member of this object.
-    pub(super) fn get(&self, key: &'v str) -> Option<Field<'v>> {
-        let value = &self.value.member(key)?.value;
-        Some(Field {
-            value,
-            place: self.place.with([(key, 0), ("", 0)]),
-        })
-    }
-
-    /// An item of this array, which messages call by the array's key.
-    pub(super) fn unnamed(&self, value: &'v Value) -> Field<'v> {
-        Field {
-            value,
-            place: self.place,
-        }
-    }
-
-    /// An item of this array, which messages call `noun` and its number instead of the array's key.
-    pub(super) fn item(&self, noun: &'v str, index: usize, value: &'v Value) -> Field<'v> {
-        Field {
-            value,
-            place: self.place.with([(noun, index + 1), ("", 0)]),
-        }
-    }
-
-    /// The same for an array that is an item itself: both are named.
-    pub(super) fn nested(&self, noun: &'v str, index: usize, value: &'v Value) -> Field<'v> {
-        let [outer, _] = self.place.parts;
-        Field {
-            value,
-            place: self.place.with([outer, (noun, index + 1)]),
-        }
-    }
-}
-
-impl<'v> Place<'v> {
-    fn with(&self, parts: [(&'v str, usize); 2]) -> Place<'v> {
-        Place {
-            rule: self.rule,
-            parts,
-        }
-    }
-}
-
-/// Reads fields and collects what is wrong with them.
+/// Reads values and collects what is wrong with them.
 pub(super) struct Loader<'d> {
     document: &'d [u8],
+    top: Value<'d>,
     /// In the order of the document.
     pub(super) problems: Vec<Diagnostic>,
 }
 
 impl<'d> Loader<'d> {
-    pub(super) fn new(document: &'d [u8]) -> Loader<'d> {
+    pub(super) fn new(document: &'d [u8], top: Value<'d>) -> Loader<'d> {
         Loader {
             document,
+            top,
             problems: Vec::new(),
         }
     }
 
     /// An object that should have no keys but `keys` and comments.
-    pub(super) fn object(&mut self, field: &Field, keys: &[&str]) -> Option<()> {
-        let Kind::Object(members) = &field.value.kind else {
-            self.expected(field, &OBJECT);
+    pub(super) fn object(&mut self, value: Value, keys: &[&str]) -> Option<()> {
+        if value.first() != b'{' {
+            self.expected(value, &OBJECT);
             return None;
-        };
-        for Member { key, key_at, .. } in members {
+        }
+        for written in value.items() {
+            let key = written.text();
             if key.starts_with('_') || keys.contains(&key.as_str()) {
                 continue;
             }
             let mut message = text!("unknown key {:?}", key);
-            if let Some(meant) = nearest(key, keys) {
+            if let Some(meant) = nearest(&key, keys) {
                 put!(&mut message, ": did you mean {:?}?", meant);
             }
-            self.report_at(*key_at, field, &message);
+            self.report(written, &message);
         }
         Some(())
     }
 
     /// The value of a key that must be there.
-    pub(super) fn required<'v>(&mut self, object: &Field<'v>, key: &'v str) -> Option<Field<'v>> {
-        let field = object.get(key);
-        if field.is_none() {
+    pub(super) fn required<'v>(&mut self, object: Value<'v>, key: &str) -> Option<Value<'v>> {
+        let value = object.member(key);
+        if value.is_none() {
             self.report(object, &text!("missing {:?}", key));
         }
-        field
+        value
     }
 
     /// `false` unless it is there.
-    pub(super) fn flag(&mut self, field: Option<Field>) -> bool {
-        let Some(field) = field else {
+    pub(super) fn flag(&mut self, object: Value, key: &str) -> bool {
+        let Some(value) = object.member(key) else {
             return false;
         };
-        if let Kind::Bool(flag) = field.value.kind {
-            return flag;
+        if !matches!(value.first(), b't' | b'f') {
+            self.expected(value, &BOOLEAN);
         }
-        self.expected(&field, &BOOLEAN);
-        false
+        value.first() == b't'
     }
 
     /// Scaled by the `decimals` of its limits.
-    pub(super) fn number(&mut self, field: Option<Field>, limits: &Limits) -> Option<u64> {
-        let field = field?;
-        let number = match &field.value.kind {
-            Kind::Number(number) => json::scaled(number, limits.decimals),
-            _ => None,
-        };
+    pub(super) fn number(&mut self, object: Value, key: &str, limits: &Limits) -> Option<u64> {
+        let value = object.member(key)?;
+        let number = value.scaled(limits.decimals);
         let number = number.filter(|number| (limits.least..=limits.most).contains(number));
         if number.is_none() {
-            self.expected(&field, &limits.what);
+            self.expected(value, &limits.what);
         }
         number
     }
 
     /// The items of an array; none if it is no array, empty, or too long.
-    pub(super) fn items<'v>(&mut self, field: &Field<'v>, items: &Items) -> &'v [Value] {
-        match &field.value.kind {
-            Kind::Array(values) if (1..=items.most).contains(&values.len()) => values,
-            _ => {
-                let what = text!("an array of 1 to {} {}", items.most, items.what);
-                self.expected(field, &what);
-                &[]
-            }
+    pub(super) fn items<'v>(&mut self, value: Value<'v>, items: &Items) -> json::Items<'v> {
+        if value.first() == b'[' && (1..=items.most).contains(&value.items().count()) {
+            return value.items();
         }
+        let what = text!("an array of 1 to {} {}", items.most, items.what);
+        self.expected(value, &what);
+        json::Items::default()
     }
 
-    fn string<'v>(&mut self, field: &Field<'v>, what: &dyn Put) -> Option<&'v str> {
-        if let Kind::String(string) = &field.value.kind {
-            return Some(string);
+    fn string(&mut self, value: Value) -> Option<String> {
+        let string = value.string();
+        if string.is_none() {
+            self.expected(value, &STRING);
         }
-        self.expected(field, what);
-        None
+        string
     }
 
-    pub(super) fn path<'v>(&mut self, field: &Field<'v>) -> Option<&'v str> {
-        let path = self.string(field, &PATH)?;
+    /// An empty one if it is wrong.
+    pub(super) fn path(&mut self, value: Value) -> String {
+        let path = value.string().unwrap_or_default();
         if path.is_empty() || path.len() > MAX_PATH || path.as_bytes().contains(&0) {
-            self.expected(field, &PATH);
-            return None;
+            self.expected(value, &PATH);
+            return String::new();
         }
-        Some(path)
+        path
     }
 
     /// A pattern that compiles.
-    pub(super) fn regex(&mut self, field: &Field) -> Option<Regex> {
-        let pattern = self.string(field, &STRING)?;
-        let report = |error: regex::Error| {
-            let at = json::string_offset(self.document, field.value.at, error.at);
-            self.report_at(at, field, &error.message);
-        };
-        Regex::new(pattern).map_err(report).ok()
+    pub(super) fn regex(&mut self, value: Value) -> Option<Regex> {
+        match Regex::new(&self.string(value)?) {
+            Ok(regex) => Some(regex),
+            Err(error) => {
+                self.report_inside(value, error.at, &error.message);
+                None
+            }
+        }
     }
 
     /// A command, which may be written as a string or as an array of words.
-    pub(super) fn command(&mut self, field: &Field) -> Option<Command> {
-        let command = match &field.value.kind {
-            Kind::String(line) => Command::split(line),
-            Kind::Array(_) => Command::from_words(&self.words(field)?),
+    pub(super) fn command(&mut self, value: Value) -> Option<Command> {
+        let command = match value.first() {
+            b'"' => Command::split(&value.text()),
+            b'[' => Command::from_words(&self.words(value)?),
             _ => {
-                self.expected(field, &COMMAND);
+                self.expected(value, &COMMAND);
                 return None;
             }
         };
-        self.no_error(field, command)
-    }
-
-    fn words<'v>(&mut self, field: &Field<'v>) -> Option<Vec<&'v str>> {
-        let items = self.items(field, &WORDS);
-        let mut words = Vec::new();
-        for value in items {
-            words.extend(self.string(&field.unnamed(value), &STRING));
-        }
-        (!words.is_empty() && words.len() == items.len()).then_some(words)
-    }
-
-    /// What came out of the command that `field` is; an error is reported.
-    pub(super) fn no_error<T>(
-        &mut self,
-        field: &Field,
-        result: Result<T, template::Error>,
-    ) -> Option<T> {
-        result
-            .map_err(|error| self.command_error(field, &error))
+        command
+            .map_err(|error| self.report_command(value, &error))
             .ok()
     }
 
-    fn command_error(&mut self, field: &Field, error: &template::Error) {
-        let source = match &field.value.kind {
-            Kind::Array(words) => words.get(error.word).unwrap_or(field.value),
-            _ => field.value,
+    fn words(&mut self, value: Value) -> Option<Vec<String>> {
+        let problems = self.problems.len();
+        let mut words = Vec::new();
+        for word in self.items(value, &WORDS) {
+            if let Some(word) = self.string(word) {
+                words.push(word);
+            }
+        }
+        (self.problems.len() == problems).then_some(words)
+    }
+
+    /// Reports an error in the command that `value` is.
+    pub(super) fn report_command(&mut self, value: Value, error: &template::Error) {
+        let word = match value.first() {
+            b'[' => value.items().nth(error.word),
+            _ => None,
         };
-        let at = json::string_offset(self.document, source.at, error.at);
-        self.report_at(at, field, &error.message);
+        self.report_inside(word.unwrap_or(value), error.at, &error.message);
     }
 
-    /// Reports that `field` is not `what` it should be.
-    pub(super) fn expected(&mut self, field: &Field, what: &dyn Put) {
+    /// Reports that `value` is not `what` it should be.
+    #[inline(never)]
+    pub(super) fn expected(&mut self, value: Value, what: &dyn Put) {
         let mut message = text!("expected {}, found ", what);
-        put_found(field.value, &mut message);
-        self.report(field, &message);
+        put_found(value, &mut message);
+        self.report(value, &message);
     }
 
-    /// Reports an error that `field` as a whole is.
-    pub(super) fn report(&mut self, field: &Field, message: &dyn Put) {
-        self.report_at(field.value.at, field, message);
+    /// Reports an error at byte `index` of a decoded string.
+    fn report_inside(&mut self, string: Value, index: usize, message: &dyn Put) {
+        let at = json::string_offset(self.document, string.at(self.document), index);
+        self.report_at(at, message);
     }
 
-    /// Reports an error in `field`, or near it, at byte `at` of the document.
-    pub(super) fn report_at(&mut self, at: usize, field: &Field, message: &dyn Put) {
-        let index = self.problems.partition_point(|earlier| earlier.at <= at);
-        let message = text!("{}{}", field.place, message);
+    /// Reports an error that `value` as a whole is.
+    pub(super) fn report(&mut self, value: Value, message: &dyn Put) {
+        self.report_at(value.at(self.document), message);
+    }
+
+    #[inline(never)]
+    fn report_at(&mut self, at: usize, what: &dyn Put) {
+        let mut message = Vec::new();
+        self.put_place(at, &mut message);
+        what.put(&mut message);
+        let later = |problem: &Diagnostic| problem.at > at;
+        let index = self.problems.iter().position(later);
+        let index = index.unwrap_or(self.problems.len());
         self.problems.insert(index, Diagnostic { at, message });
+    }
+
+    /// What byte `at` belongs to, in words.
+    fn put_place(&self, at: usize, out: &mut Vec<u8>) {
+        let Some((key, value)) = self.member_at(self.top, at) else {
+            return;
+        };
+        let rule = match key.as_str() {
+            "ruleset" => self.item_at(value, at),
+            _ => None,
+        };
+        let Some((number, rule)) = rule else {
+            put!(out, "{:?}: ", key);
+            return;
+        };
+        put!(out, "rule ");
+        match name_of(rule) {
+            Some(name) => put!(out, "{:?}", name),
+            None => put!(out, "{}", number),
+        }
+        put!(out, ": ");
+        let Some((key, value)) = self.member_at(rule, at) else {
+            return;
+        };
+        let nouns = NOUNS.iter().find(|(array, ..)| *array == key);
+        let (Some((_, noun, inner)), Some((number, item))) = (nouns, self.item_at(value, at))
+        else {
+            put!(out, "{}: ", &key);
+            return;
+        };
+        put!(out, "{} {}: ", noun, number);
+        if let (false, Some((number, _))) = (inner.is_empty(), self.item_at(item, at)) {
+            put!(out, "{} {}: ", inner, number);
+        }
+    }
+
+    /// The key and value of an object that byte `at` belongs to, if it belongs to a value.
+    fn member_at(&self, object: Value<'d>, at: usize) -> Option<(String, Value<'d>)> {
+        let (_, key) = self.item_at(object, at)?;
+        let value = key.behind_key();
+        (value.at(self.document) <= at).then(|| (key.text(), value))
+    }
+
+    /// The item of an array or key of an object that byte `at` belongs to, and its number from 1 on.
+    fn item_at(&self, value: Value<'d>, at: usize) -> Option<(usize, Value<'d>)> {
+        let before = |item: &Value| item.at(self.document) <= at;
+        let items = value.items().take_while(before);
+        (1..).zip(items).last()
     }
 }
 
-fn put_found(value: &Value, out: &mut Vec<u8>) {
-    match &value.kind {
-        Kind::Null => put!(out, "null"),
-        Kind::Bool(true) => put!(out, "true"),
-        Kind::Bool(false) => put!(out, "false"),
-        Kind::Number(number) => put!(out, "{}", number),
-        Kind::String(string) if string.is_empty() => put!(out, "an empty string"),
-        Kind::String(_) => put!(out, "a string"),
-        Kind::Array(items) if items.is_empty() => put!(out, "an empty array"),
-        Kind::Array(items) => put!(out, "an array of {}", items.len()),
-        Kind::Object(_) => put!(out, "an object"),
+fn put_found(value: Value, out: &mut Vec<u8>) {
+    let count = value.items().count();
+    match value.first() {
+        b'"' if value.text().is_empty() => put!(out, "an empty string"),
+        b'"' => put!(out, "{}", STRING),
+        b'[' if count == 0 => put!(out, "an empty array"),
+        b'[' => put!(out, "an array of {}", count),
+        b'{' => put!(out, "{}", OBJECT),
+        _ => out.extend_from_slice(value.word()),
     }
 }
 
@@ -341,30 +300,23 @@ pub(super) fn nearest<'k>(key: &str, keys: &[&'k str]) -> Option<&'k str> {
 }
 
 /// Whether `edits` insertions, deletions, replacements and exchanges of neighbours make one text the
-/// other. Recursion ends with the edits.
+/// other. Recursion ends with the edits, or with the shorter text.
 fn within_edits(one: &[u8], other: &[u8], edits: u32) -> bool {
-    let common = one
-        .iter()
-        .zip(other)
-        .take_while(|(one, other)| one == other)
-        .count();
-    let one = one.get(common..).unwrap_or_default();
-    let other = other.get(common..).unwrap_or_default();
-    if one.is_empty() && other.is_empty() {
+    match (one, other) {
+        ([], []) => return true,
+        ([a, one @ ..], [b, other @ ..]) if a == b => return within_edits(one, other, edits),
+        _ if edits == 0 => return false,
+        _ => {}
+    }
+    let left = edits - 1;
+    if let ([a, b, one @ ..], [c, d, other @ ..]) = (one, other)
+        && (a, b) == (d, c)
+        && within_edits(one, other, left)
+    {
         return true;
     }
-    let Some(left) = edits.checked_sub(1) else {
-        return false;
-    };
     let [one_1, other_1] = [one, other].map(|text| text.get(1..).unwrap_or_default());
-    let exchanged = match (one, other) {
-        ([a, b, one_2 @ ..], [c, d, other_2 @ ..]) if (a, b) == (d, c) => {
-            within_edits(one_2, other_2, left)
-        }
-        _ => false,
-    };
-    exchanged
-        || within_edits(one_1, other_1, left)
+    within_edits(one_1, other_1, left)
         || within_edits(one_1, other, left)
         || within_edits(one, other_1, left)
 }

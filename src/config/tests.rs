@@ -50,14 +50,14 @@ fn patterns(steps: &[Regex]) -> Vec<&str> {
     steps.iter().map(Regex::pattern).collect()
 }
 
-fn fill(template: &Template) -> Vec<String> {
+fn fill(command: &Command, step: &Regex) -> Vec<String> {
     let groups = ["192.0.2.1", "DPT=3", ""].map(Vec::from);
     let values = Values {
         rule: "R",
         key: b"K",
         groups: &groups,
     };
-    let words = template.fill(&values).expect("printable values");
+    let words = command.fill(step, &values).expect("printable values");
     words
         .into_iter()
         .map(|word| String::from_utf8(word).unwrap())
@@ -144,11 +144,12 @@ fn every_key_is_read() {
     };
     let last = r"SRC=([0-9.]+) (?P<port>DPT=\d+)( x)?";
     assert_eq!(patterns(&sequence.steps), ["DPT=1", "DPT=2", last]);
-    let [nft, echo] = sequence.actions.as_slice() else {
+    let step = sequence.steps.last().unwrap();
+    let [nft, echo] = rule.actions.as_slice() else {
         panic!()
     };
     assert_eq!(
-        fill(nft),
+        fill(nft, step),
         [
             "nft",
             "add",
@@ -161,12 +162,15 @@ fn every_key_is_read() {
             "}"
         ]
     );
-    assert_eq!(fill(echo), ["/bin/echo", "DPT=3", "it's K", "R", "", ""]);
-    let [revert] = sequence.revert.as_slice() else {
+    assert_eq!(
+        fill(echo, step),
+        ["/bin/echo", "DPT=3", "it's K", "R", "", ""]
+    );
+    let [revert] = rule.revert.as_slice() else {
         panic!()
     };
     assert_eq!(
-        fill(revert),
+        fill(revert, step),
         [
             "nft",
             "delete",
@@ -185,13 +189,14 @@ fn every_key_is_read() {
         .map(|one| patterns(&one.steps))
         .collect();
     assert_eq!(sequences, [vec!["a", "(b)"], vec!["a", "(c)"], vec!["(b)"]]);
+    let [command] = once.actions.as_slice() else {
+        panic!()
+    };
     for sequence in &once.sequences {
-        assert_eq!(
-            sequence.actions.iter().map(fill).collect::<Vec<_>>(),
-            [["x", "192.0.2.1"]]
-        );
-        assert!(sequence.revert.is_empty());
+        let step = sequence.steps.last().unwrap();
+        assert_eq!(fill(command, step), ["x", "192.0.2.1"]);
     }
+    assert!(once.revert.is_empty());
 }
 
 #[test]
@@ -236,9 +241,10 @@ fn a_file_written_for_the_python_daemon_loads_unchanged() {
     ]
 }"#,
     );
-    let actions = &config.rules[0].sequences[0].actions;
+    let actions = &config.rules[0].actions;
+    let steps = &config.rules[0].sequences[0].steps;
     assert_eq!(
-        fill(&actions[0]),
+        fill(&actions[0], &steps[3]),
         ["uci", "set", "firewall.cfgxxx.src_ip=192.0.2.1"]
     );
     assert_eq!(actions.len(), 3);
@@ -597,7 +603,7 @@ fn a_command_is_checked_against_every_sequence_and_reported_once() {
         r#""name": "r", "filter": "(a)", "one_time": [["(a)"], ["b"], ["c"]],
            "actions": ["x ¿{0}", "x {key}", "x ¿'"]"#,
         &[
-            "rule \"r\": action 1: one_time sequence 2: {0}: the last step has no groups",
+            "rule \"r\": action 1: one_time sequence 2: {0}: the last step has no groups (the filter's is {key})",
             "rule \"r\": action 3: unterminated quote",
         ],
     );
@@ -621,7 +627,7 @@ fn all_errors_are_reported_in_the_order_of_the_document() {
           ], "debug": ¿null, ¿"trase": 1 }"#,
         &[
             "missing \"file\" or \"command\": there is nothing to watch",
-            "rule \"one\": action 1: {5}: the last step has no groups",
+            "rule \"one\": action 1: {5}: the last step has no groups (the filter's is {key})",
             "rule \"one\": filter: unclosed group",
             "rule \"two\": missing \"actions\"",
             "rule \"two\": exclusive: expected true or false, found 2",
@@ -690,17 +696,18 @@ fn no_cut_or_changed_file_makes_the_reader_panic_or_say_nothing() {
 /// Replaces every value of the full configuration by one of each kind.
 #[test]
 fn no_value_of_a_wrong_type_makes_the_reader_panic_or_say_nothing() {
-    fn values(value: &Value, out: &mut Vec<usize>) {
-        out.push(value.at);
-        match &value.kind {
-            Kind::Array(items) => items.iter().for_each(|item| values(item, out)),
-            Kind::Object(members) => members.iter().for_each(|member| values(&member.value, out)),
-            _ => {}
+    fn values(value: Value, out: &mut Vec<usize>) {
+        out.push(value.at(FULL.as_bytes()));
+        for item in value.items() {
+            match value.first() {
+                b'{' => values(item.behind_key(), out),
+                _ => values(item, out),
+            }
         }
     }
     let full = json::parse(FULL.as_bytes()).unwrap();
     let mut places = Vec::new();
-    values(&full, &mut places);
+    values(full, &mut places);
     for at in places {
         // The end of a value is where the text from its beginning first is one.
         let end = (at + 1..=FULL.len()).find(|&end| json::parse(&FULL.as_bytes()[at..end]).is_ok());

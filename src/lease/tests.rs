@@ -2,21 +2,23 @@
 
 use super::*;
 
-fn lease(rule: &str, key: &str, deadline_ms: u64) -> Lease {
-    Lease {
+fn job(rule: &str, key: &str) -> Job {
+    Job {
         rule: rule.into(),
         key: key.into(),
-        opened_ms: 0,
-        deadline_ms,
-        revert: std::vec![std::vec!["close".into(), key.into()]],
-        action_timeout_ms: 30_000,
+        commands: std::vec![std::vec!["close".into(), key.into()]],
+        timeout_ms: 30_000,
     }
+}
+
+fn open(leases: &mut Leases, rule: &str, key: &str, deadline_ms: u64) -> LeaseId {
+    leases.open(job(rule, key).into(), 0, deadline_ms)
 }
 
 fn keys_due(leases: &mut Leases, now_ms: u64) -> Vec<String> {
     let mut keys = Vec::new();
-    while let Some((_, lease)) = leases.next_due(now_ms) {
-        keys.push(lease.key.clone());
+    while let Some((_, job)) = leases.next_due(now_ms) {
+        keys.push(String::from_utf8(job.key.clone()).unwrap());
     }
     keys
 }
@@ -24,32 +26,32 @@ fn keys_due(leases: &mut Leases, now_ms: u64) -> Vec<String> {
 #[test]
 fn a_lease_is_due_once_at_its_deadline_and_not_before() {
     let mut leases = Leases::default();
-    leases.open(lease("r", "a", 100));
-    leases.open(lease("r", "b", 50));
-    assert_eq!(leases.deadline_ms(), Some(50));
+    open(&mut leases, "r", "a", 100);
+    open(&mut leases, "r", "b", 50);
+    assert_eq!(leases.deadline_ms(), 50);
     assert!(keys_due(&mut leases, 49).is_empty());
     assert_eq!(keys_due(&mut leases, 100), ["a", "b"]);
     assert_eq!(keys_due(&mut leases, 1000), [""; 0]);
-    assert_eq!(leases.deadline_ms(), None);
+    assert_eq!(leases.deadline_ms(), NEVER);
 }
 
 #[test]
 fn only_an_open_lease_of_the_same_rule_and_key_is_renewed() {
     let mut leases = Leases::default();
-    leases.open(lease("r", "a", 100));
-    assert!(!leases.renew("r", "b", 200));
-    assert!(!leases.renew("q", "a", 200));
-    assert!(leases.renew("r", "a", 200));
-    assert_eq!(leases.deadline_ms(), Some(200));
+    open(&mut leases, "r", "a", 100);
+    assert!(!leases.renew("r", b"b", 200));
+    assert!(!leases.renew("q", b"a", 200));
+    assert!(leases.renew("r", b"a", 200));
+    assert_eq!(leases.deadline_ms(), 200);
     assert!(leases.next_due(200).is_some());
-    assert!(!leases.renew("r", "a", 300));
+    assert!(!leases.renew("r", b"a", 300));
 }
 
 #[test]
 fn an_exclusive_lease_makes_the_others_of_its_rule_due() {
     let mut leases = Leases::default();
     for (rule, key) in [("r", "a"), ("q", "x"), ("r", "b")] {
-        leases.open(lease(rule, key, 100));
+        open(&mut leases, rule, key, 100);
     }
     leases.expire_rule("r", 7);
     assert_eq!(keys_due(&mut leases, 7), ["a", "b"]);
@@ -58,7 +60,7 @@ fn an_exclusive_lease_makes_the_others_of_its_rule_due() {
 #[test]
 fn a_failed_revert_is_tried_ten_times_more_and_then_kept() {
     let mut leases = Leases::default();
-    let id = leases.open(lease("r", "a", 0));
+    let id = open(&mut leases, "r", "a", 0);
     let mut now_ms = 0;
     let mut delays = Vec::new();
     loop {
@@ -76,44 +78,41 @@ fn a_failed_revert_is_tried_ten_times_more_and_then_kept() {
         }
     }
     assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
-    assert_eq!(leases.deadline_ms(), None);
-    assert_eq!(
-        leases.iter().next().map(|(_, phase)| phase),
-        Some(Phase::GivenUp)
-    );
+    assert_eq!(leases.deadline_ms(), NEVER);
+    assert_eq!(leases.all()[0].phase, Phase::GivenUp);
     // Stopping tries once more.
     leases.expire_all(now_ms);
     assert!(leases.next_due(now_ms).is_some());
     assert_eq!(leases.closed(id, true, now_ms), Closed::Done);
-    assert!(leases.is_empty());
+    assert!(leases.all().is_empty());
 }
 
 #[test]
 fn a_failed_revert_that_would_close_a_newer_lease_is_left_to_that_one() {
     let mut leases = Leases::default();
-    let old = leases.open(lease("r", "a", 10));
+    let old = open(&mut leases, "r", "a", 10);
     assert!(leases.next_due(10).is_some());
     assert_eq!(leases.closed(old, false, 10), Closed::Retry(1000));
     assert_eq!(leases.drop_superseded(), 0);
-    leases.open(lease("r", "b", 100));
-    leases.open(lease("q", "a", 100));
+    open(&mut leases, "r", "b", 100);
+    open(&mut leases, "q", "a", 100);
     assert_eq!(leases.drop_superseded(), 0);
-    leases.open(lease("r", "a", 5000));
+    open(&mut leases, "r", "a", 5000);
     assert_eq!(leases.drop_superseded(), 1);
     assert_eq!(keys_due(&mut leases, 1010), ["b", "a"]);
-    assert_eq!(leases.deadline_ms(), Some(5000));
+    assert_eq!(leases.deadline_ms(), 5000);
 }
 
 #[test]
 fn an_overdue_lease_of_a_record_does_not_close_a_newer_one() {
     let mut leases = Leases::default();
-    leases.open(lease("r", "a", 10));
-    leases.open(lease("r", "a", 5000));
+    open(&mut leases, "r", "a", 10);
+    open(&mut leases, "r", "a", 5000);
     let mut out = Vec::new();
     leases.put_json("boot", &mut out);
     let mut back = Leases::from_json(&out, "boot", 20).unwrap();
     assert_eq!(back.drop_superseded(), 1);
-    assert_eq!(back.deadline_ms(), Some(5000));
+    assert_eq!(back.deadline_ms(), 5000);
     // After another boot nothing is open, and everything is closed.
     let mut back = Leases::from_json(&out, "other", 20).unwrap();
     assert_eq!(back.drop_superseded(), 0);
@@ -123,13 +122,13 @@ fn an_overdue_lease_of_a_record_does_not_close_a_newer_one() {
 #[test]
 fn one_success_closes_all_that_the_same_commands_close() {
     let mut leases = Leases::default();
-    let old = leases.open(lease("r", "a", 0));
+    let old = open(&mut leases, "r", "a", 0);
     assert!(leases.next_due(0).is_some());
     leases.closed(old, false, 0);
-    let new = leases.open(lease("r", "a", 1));
+    let new = open(&mut leases, "r", "a", 1);
     assert!(leases.next_due(1).is_some());
     assert_eq!(leases.closed(new, true, 2), Closed::Done);
-    assert!(leases.is_empty());
+    assert!(leases.all().is_empty());
 }
 
 #[test]
@@ -138,45 +137,40 @@ fn after_a_lost_record_every_sequence_counts_as_spent_for_good() {
     let mut out = Vec::new();
     leases.put_json("boot", &mut out);
     let back = Leases::from_json(&out, "boot", 0).unwrap();
-    assert!(back.is_spent("r", ["a"].into_iter()) && back.is_spent_unknown());
+    assert!(back.is_spent("r", &mut ["a"].into_iter()) && back.is_spent_unknown());
 }
 
 #[test]
 fn a_sequence_stays_spent_by_its_text_whatever_becomes_of_the_list() {
     let mut leases = Leases::default();
-    leases.spend("r", ["a", "b"].into_iter());
-    assert!(leases.is_spent("r", ["a", "b"].into_iter()));
+    leases.spend("r", &mut ["a", "b"].into_iter());
+    assert!(leases.is_spent("r", &mut ["a", "b"].into_iter()));
     for steps in [&["a"][..], &["a", "b", "c"], &["ab"], &["b", "a"]] {
-        assert!(!leases.is_spent("r", steps.iter().copied()));
+        assert!(!leases.is_spent("r", &mut steps.iter().copied()));
     }
-    assert!(!leases.is_spent("q", ["a", "b"].into_iter()));
+    assert!(!leases.is_spent("q", &mut ["a", "b"].into_iter()));
 }
 
 fn record() -> (Leases, Vec<u8>) {
     let mut leases = Leases::default();
-    let mut odd = lease("r \"1\"\\", "ключ \u{7f}", 5);
-    odd.revert = std::vec![
+    let mut odd = job("r \"1\"\\", "ключ \u{7f}");
+    odd.commands = std::vec![
         std::vec!["sh".into(), "-c".into(), "echo 'a b' \"$1\"\n".into()],
         std::vec!["true".into(), "".into()],
     ];
-    odd.opened_ms = u64::MAX;
-    leases.open(odd);
-    leases.open(lease("r", "b", 1 << 40));
-    leases.spend("r", ["DPT=1 \u{1}", "DPT=2"].into_iter());
+    leases.open(odd.into(), u64::MAX, 5);
+    open(&mut leases, "r", "b", 1 << 40);
+    leases.spend("r", &mut ["DPT=1 \u{1}", "DPT=2"].into_iter());
     let mut out = Vec::new();
     leases.put_json("boot-1", &mut out);
     (leases, out)
-}
-
-fn leases_of(leases: &Leases) -> Vec<Lease> {
-    leases.iter().map(|(lease, _)| lease.clone()).collect()
 }
 
 #[test]
 fn a_record_is_read_back_as_it_was_written() {
     let (leases, out) = record();
     let back = Leases::from_json(&out, "boot-1", 0).unwrap();
-    assert_eq!(leases_of(&back), leases_of(&leases));
+    assert_eq!(back.all(), leases.all());
     assert_eq!(back.spent, leases.spent);
 }
 

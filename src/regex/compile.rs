@@ -1,310 +1,262 @@
-//! Tree to program: a graph of small instructions that [`super::exec`] runs on all paths at once.
+//! Tree to program: a graph of small instructions that [`super::exec`] follows.
 //!
-//! Guarantees that a program has at most [`MAX_COST`] to run per byte of text, however small the pattern that asks
-//! for more, and that finding out costs no more than that. It is built from its end: a node is compiled for a known
+//! Guarantees that a program has at most [`MAX_STATES`] states, however small the pattern that asks for more, and that
+//! finding out costs no more than [`MAX_VISITS`] steps. It is built from its end: a node is compiled for a known
 //! continuation, so there is nothing to patch but the head of a loop.
 //!
-//! The one idea is how loops over something that can be empty become exact. Python leaves such a loop as soon as
-//! an iteration has matched the empty string, and *keeps* what groups that iteration set: `(a|b*)*` on `b` ends
-//! with the group at the empty string after `b`. A program in which an instruction's future depends on the
-//! instruction alone cannot ask "has this iteration consumed anything?". So the instructions of such a
-//! loop's body that consume nothing exist once per answer. Loops nest, and what consumed for the inner one consumed for
-//! the outer one, so the answer is a number: how many of the innermost such loops are *fresh*, that is,
-//! have not consumed in their current iteration. A continuation is therefore a list, indexed by that number;
-//! behind a byte everything is consumed and the number is 0.
+//! A *state* is an instruction and a number: how many of the innermost loops around it are *fresh*, that is, have
+//! consumed nothing in their current iteration. Python leaves a loop as soon as an iteration has matched the empty
+//! string, and *keeps* what groups that iteration set: `(a|b*)*` on `b` ends with the group at the empty string
+//! after `b`. So whoever runs a program counts: [`Op::Enter`] begins an iteration, whatever consumes a byte makes all
+//! loops stale (what consumed for the inner one consumed for the outer ones), and [`Op::Leave`] asks. What
+//! happens behind a state depends on the state alone, which is what makes matching linear.
 
 use alloc::vec::Vec;
 
 use super::Error;
+use super::find::Literal;
 use super::set::Set;
 use super::tree::{Look, Node, Repeat};
 
 const ERR_TOO_LARGE: &str = "pattern is too large (repetitions count as often as they repeat)";
 
-/// Limit of what a program costs: some 270 instructions when there are no groups.
+/// States a program may have; each byte of a literal counts as one.
 ///
 /// Measured by `cargo test --release --test regex_limits -- --nocapture`: half of the 50 ms that the worst pattern may
 /// take on the longest line, so that a busy machine keeps the promise too.
-const MAX_COST: usize = 10_000;
-/// Cost of an instruction: it may run once for every byte of the text.
-const INSTRUCTION_COST: usize = 32;
-/// Cost of the part of an instruction that carries the two ends of one group along.
-const GROUP_COST: usize = 2;
+const MAX_STATES: u16 = 300;
+/// Nodes that are looked at, each as often as it is repeated.
+const MAX_VISITS: u16 = 10_000;
 
 /// Index of an instruction.
 pub(super) type Pc = u16;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) struct Inst {
     pub op: Op,
     pub next: Pc,
+    /// Its first state; as many follow as loops around it can be fresh.
+    pub state: u16,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Op {
-    Byte(u8),
+    /// Index into the literals of the program.
+    Literal(u16),
     /// Index into the sets of the program.
     Set(u16),
+    /// Any number of bytes of the set with this index.
+    Run {
+        set: u16,
+        greedy: bool,
+    },
     Look(Look),
     /// Sets a slot to the current place; group n begins at slot 2n and ends at slot 2n + 1.
     Save(u16),
     /// Goes on at `next`, or else here.
     Split(Pc),
+    /// Begins an iteration that could be empty.
+    Enter,
+    /// Ends one: goes on at `next` if it has consumed something, here otherwise.
+    Leave(Pc),
     Match,
 }
 
 pub(super) struct Program {
     pub insts: Vec<Inst>,
+    pub literals: Vec<Literal>,
+    /// The first is [`Set::LINE`].
     pub sets: Vec<Set>,
     pub start: Pc,
+    pub states: u16,
 }
 
-impl Program {
-    /// Whether an instruction consumes this byte; no byte is the end of the text.
-    #[inline(always)]
-    pub fn consumes(&self, op: Op, byte: Option<u8>) -> bool {
-        match (op, byte) {
-            (Op::Byte(wanted), Some(byte)) => wanted == byte,
-            (Op::Set(set), Some(byte)) => {
-                let set = self.sets.get(usize::from(set));
-                set.is_some_and(|set| set.contains(byte))
-            }
-            _ => false,
-        }
-    }
-}
-
-/// Compiles a tree with `group_count` capture groups, not counting group 0.
-pub(super) fn compile(node: &Node, group_count: usize) -> Result<Program, Error> {
+/// Compiles a tree.
+pub(super) fn compile(node: &Node) -> Result<Program, Error> {
     let mut compiler = Compiler {
-        insts: Vec::new(),
-        sets: Vec::new(),
-        inst_cost: INSTRUCTION_COST + GROUP_COST * (group_count + 1),
-        budget: MAX_COST,
+        program: Program {
+            insts: Vec::new(),
+            literals: Vec::new(),
+            sets: Vec::from([Set::LINE]),
+            start: 0,
+            states: 0,
+        },
+        depth: 0,
+        visits: MAX_VISITS,
+        fault: 0,
     };
-    let start = compiler.whole(node)?;
-    Ok(Program {
-        insts: compiler.insts,
-        sets: compiler.sets,
-        start,
-    })
+    match compiler.whole(node) {
+        Some(start) => {
+            compiler.program.start = start;
+            Ok(compiler.program)
+        }
+        None => Err(Error {
+            at: compiler.fault,
+            message: ERR_TOO_LARGE,
+        }),
+    }
 }
 
 struct Compiler {
-    insts: Vec<Inst>,
-    sets: Vec<Set>,
-    inst_cost: usize,
-    budget: usize,
+    program: Program,
+    /// Loops around the current node whose iterations could be empty.
+    depth: u16,
+    visits: u16,
+    /// The quantifier that made it too much.
+    fault: usize,
 }
 
-/// An entry or continuation for each number of fresh loops.
-type Entries = Vec<Pc>;
-type Compile<T> = Result<T, Error>;
-
+/// None is returned for what is too large.
 impl Compiler {
-    fn whole(&mut self, node: &Node) -> Compile<Pc> {
-        let end = self.emit(Op::Match, 0)?;
-        let close = self.emit(Op::Save(1), end)?;
-        let body = self.node(node, &[close])?;
-        self.emit(Op::Save(0), body.first().copied().unwrap_or(close))
+    fn whole(&mut self, node: &Node) -> Option<Pc> {
+        let end = self.push(Op::Match, 0)?;
+        self.node(node, end)
     }
 
-    fn spend(&mut self, cost: usize) -> Compile<()> {
-        match self.budget.checked_sub(cost) {
-            Some(rest) => self.budget = rest,
-            None => {
-                return Err(Error {
-                    at: 0,
-                    message: ERR_TOO_LARGE,
-                });
-            }
-        }
-        Ok(())
+    fn push(&mut self, op: Op, next: Pc) -> Option<Pc> {
+        let state = self.program.states;
+        self.claim(1 + self.depth)?;
+        let index = self.program.insts.len();
+        self.program.insts.push(Inst { op, next, state });
+        // OK because there are no more instructions than states.
+        Some(index as Pc)
     }
 
-    /// An instruction that does this: one that exists already, if it does exactly the same.
-    fn emit(&mut self, op: Op, next: Pc) -> Compile<Pc> {
-        self.spend(1)?;
-        let inst = Inst { op, next };
-        if let Some(index) = self.insts.iter().position(|&known| known == inst) {
-            // OK because the budget ends before the indices do.
-            return Ok(index as Pc);
-        }
-        self.push(inst)
+    fn claim(&mut self, states: u16) -> Option<()> {
+        self.program.states += states;
+        (self.program.states <= MAX_STATES).then_some(())
     }
 
-    fn push(&mut self, inst: Inst) -> Compile<Pc> {
-        self.spend(self.inst_cost)?;
-        let index = self.insts.len();
-        self.insts.push(inst);
-        // OK because the budget ends before the indices do.
-        Ok(index as Pc)
-    }
-
-    fn node(&mut self, node: &Node, next: &[Pc]) -> Compile<Entries> {
-        self.spend(1)?;
+    fn node(&mut self, node: &Node, next: Pc) -> Option<Pc> {
+        self.visits = self.visits.checked_sub(1)?;
         match node {
-            Node::Empty => Ok(next.to_vec()),
-            Node::Byte(byte) => self.consume(Op::Byte(*byte), next),
+            Node::Empty => Some(next),
+            Node::Byte(_) => self.literal(core::slice::from_ref(node), next),
             Node::Set(set) => {
                 let set = self.set(set);
-                self.consume(Op::Set(set), next)
+                self.push(Op::Set(set), next)
             }
-            Node::Look(look) => self.each(Op::Look(*look), next),
+            Node::Look(look) => self.push(Op::Look(*look), next),
             Node::Group(number, node) => {
                 // OK because the parser admits no number that large.
                 let slot = number * 2;
-                let close = self.each(Op::Save(slot + 1), next)?;
-                let body = self.node(node, &close)?;
-                self.each(Op::Save(slot), &body)
+                let close = self.push(Op::Save(slot + 1), next)?;
+                let body = self.node(node, close)?;
+                self.push(Op::Save(slot), body)
             }
-            Node::Concat(nodes) => {
-                let mut next = next.to_vec();
-                for node in nodes.iter().rev() {
-                    next = self.node(node, &next)?;
-                }
-                Ok(next)
-            }
+            Node::Concat(nodes) => self.concat(nodes, next),
             Node::Alternate(nodes) => {
                 let mut branches = nodes.iter().rev();
-                let mut rest = match branches.next() {
-                    Some(last) => self.node(last, next)?,
-                    None => next.to_vec(),
-                };
+                let mut rest = self.node(branches.next()?, next)?;
                 for node in branches {
                     let branch = self.node(node, next)?;
-                    rest = self.splits(&branch, &rest)?;
+                    rest = self.push(Op::Split(rest), branch)?;
                 }
-                Ok(rest)
+                Some(rest)
             }
-            Node::Repeat(repeat) => self.repeat(repeat, next).map_err(|error| Error {
-                at: match repeat.max {
-                    None | Some(0 | 1) if repeat.min < 2 => error.at,
-                    _ => repeat.at,
-                },
-                ..error
-            }),
+            Node::Repeat(repeat) => {
+                let entry = self.repeat(repeat, next);
+                if entry.is_none() && (repeat.min > 1 || repeat.max.is_some_and(|max| max > 1)) {
+                    self.fault = repeat.at;
+                }
+                entry
+            }
         }
+    }
+
+    fn concat(&mut self, nodes: &[Node], next: Pc) -> Option<Pc> {
+        let mut next = next;
+        let mut rest = nodes;
+        while let Some((last, before)) = rest.split_last() {
+            let is_byte = |node: &&Node| matches!(node, Node::Byte(_));
+            let bytes = rest.iter().rev().take_while(is_byte).count();
+            let (more, literal) = rest.split_at(rest.len() - bytes);
+            (next, rest) = match bytes {
+                0 => (self.node(last, next)?, before),
+                _ => (self.literal(literal, next)?, more),
+            };
+        }
+        Some(next)
+    }
+
+    /// Bytes in a row.
+    fn literal(&mut self, nodes: &[Node], next: Pc) -> Option<Pc> {
+        let byte = |node: &Node| match node {
+            Node::Byte(byte) => Some(*byte),
+            _ => None,
+        };
+        let bytes: Vec<u8> = nodes.iter().filter_map(byte).collect();
+        self.claim(u16::try_from(bytes.len()).ok()?)?;
+        let index = self.program.literals.len();
+        self.program.literals.push(Literal::new(bytes));
+        // OK because there are no more literals than states.
+        self.push(Op::Literal(index as u16), next)
     }
 
     fn set(&mut self, set: &Set) -> u16 {
-        let index = self.sets.iter().position(|known| known == set);
-        // OK because every set belongs to an instruction, and the budget ends before the indices do.
+        let sets = &mut self.program.sets;
+        let index = sets.iter().position(|known| known == set);
+        // OK because there is at most one more set than there are states.
         index.unwrap_or_else(|| {
-            self.sets.push(*set);
-            self.sets.len() - 1
+            sets.push(*set);
+            sets.len() - 1
         }) as u16
     }
 
-    /// Behind an instruction that consumes, no loop is fresh.
-    fn consume(&mut self, op: Op, next: &[Pc]) -> Compile<Entries> {
-        let consumed = next.first().copied().unwrap_or(0);
-        let entry = self.emit(op, consumed)?;
-        Ok(next.iter().map(|_| entry).collect())
-    }
-
-    /// An instruction that consumes nothing, for each continuation.
-    fn each(&mut self, op: Op, next: &[Pc]) -> Compile<Entries> {
-        next.iter().map(|&next| self.emit(op, next)).collect()
-    }
-
-    /// Choices between pairs of ways, the first of each pair preferred.
-    fn splits(&mut self, first: &[Pc], second: &[Pc]) -> Compile<Entries> {
-        let pairs = first.iter().zip(second);
-        pairs
-            .map(|(&first, &second)| self.split(first, second))
-            .collect()
-    }
-
-    fn split(&mut self, first: Pc, second: Pc) -> Compile<Pc> {
-        if first == second {
-            return Ok(first);
-        }
-        self.emit(Op::Split(second), first)
-    }
-
-    fn repeat(&mut self, repeat: &Repeat, next: &[Pc]) -> Compile<Entries> {
+    fn repeat(&mut self, repeat: &Repeat, next: Pc) -> Option<Pc> {
         let mut mandatory = repeat.min;
-        let mut entries = match repeat.max {
-            Some(max) => self.optional(repeat, max - repeat.min, next)?,
-            None if repeat.nullable || mandatory == 0 => self.looped(repeat, next)?.choices,
-            None => {
-                mandatory -= 1;
-                self.looped(repeat, next)?.body
+        let mut entry = next;
+        match repeat.max {
+            Some(max) => {
+                for _ in repeat.min..max {
+                    let body = self.iteration(repeat, entry, next)?;
+                    entry = self.choice(repeat, body, next)?;
+                }
             }
-        };
+            None => {
+                if let Some(set) = repeat.node.as_set() {
+                    let (set, greedy) = (self.set(&set), repeat.greedy);
+                    entry = self.push(Op::Run { set, greedy }, next)?;
+                } else {
+                    // The body leads back to the choice in front of it, so one of them has to be patched.
+                    let head = self.choice(repeat, next, next)?;
+                    let body = self.iteration(repeat, head, next)?;
+                    let choice = self.program.insts.get_mut(usize::from(head))?;
+                    match repeat.greedy {
+                        true => choice.next = body,
+                        false => choice.op = Op::Split(body),
+                    }
+                    entry = head;
+                    if mandatory > 0 && !repeat.nullable {
+                        mandatory -= 1;
+                        entry = body;
+                    }
+                }
+            }
+        }
         for _ in 0..mandatory {
-            entries = self.node(&repeat.node, &entries)?;
+            entry = self.node(&repeat.node, entry)?;
         }
-        Ok(entries)
+        Some(entry)
     }
 
-    /// Up to `count` iterations, each of which may leave.
-    fn optional(&mut self, repeat: &Repeat, count: u32, next: &[Pc]) -> Compile<Entries> {
-        let mut entries = next.to_vec();
-        for _ in 0..count {
-            let again = entries.first().copied().unwrap_or(0);
-            let body = self.iteration(repeat, again, next)?;
-            entries = self.choices(repeat, &body, next)?;
+    /// One iteration that leads to `again`, or out of the loop if it was empty.
+    fn iteration(&mut self, repeat: &Repeat, again: Pc, leave: Pc) -> Option<Pc> {
+        if !repeat.nullable {
+            return self.node(&repeat.node, again);
         }
-        Ok(entries)
-    }
-
-    /// Iterations without end, each of which may leave: their body, and the choice in front of them.
-    fn looped(&mut self, repeat: &Repeat, next: &[Pc]) -> Compile<Loop> {
-        // The choice the body leads back to is not known before the body is; until then it is one that equals
-        // no other.
-        // OK because the budget ends before the indices do.
-        let hole = self.insts.len() as Pc;
-        let head = self.push(Inst {
-            op: Op::Split(hole),
-            next: hole,
-        })?;
-        let body = self.iteration(repeat, head, next)?;
-        let enter = body.get(usize::from(repeat.nullable));
-        if let (Some(inst), Some(&enter), Some(&leave)) =
-            (self.insts.get_mut(usize::from(head)), enter, next.first())
-        {
-            let (first, second) = preference(repeat, enter, leave);
-            inst.next = first;
-            inst.op = Op::Split(second);
-        }
-        let choices = self.choices(repeat, &body, next)?;
-        Ok(Loop { body, choices })
-    }
-
-    /// One optional iteration that leads to `again`, or out of the loop if it was empty.
-    fn iteration(&mut self, repeat: &Repeat, again: Pc, next: &[Pc]) -> Compile<Entries> {
-        let mut after = Vec::from([again]);
-        if repeat.nullable {
-            after.extend(next);
-        } else {
-            after.resize(next.len(), again);
-        }
-        self.node(&repeat.node, &after)
+        self.depth += 1;
+        let end = self.push(Op::Leave(leave), again)?;
+        let body = self.node(&repeat.node, end)?;
+        self.depth -= 1;
+        self.push(Op::Enter, body)
     }
 
     /// The choice between one more iteration and what follows the loop.
-    fn choices(&mut self, repeat: &Repeat, body: &[Pc], next: &[Pc]) -> Compile<Entries> {
-        // An iteration that could be empty starts out fresh.
-        let enter = body.iter().skip(usize::from(repeat.nullable));
-        let ways = enter.zip(next).map(|(&enter, &leave)| {
-            let (first, second) = preference(repeat, enter, leave);
-            self.split(first, second)
-        });
-        ways.collect()
-    }
-}
-
-struct Loop {
-    body: Entries,
-    choices: Entries,
-}
-
-fn preference(repeat: &Repeat, enter: Pc, leave: Pc) -> (Pc, Pc) {
-    if repeat.greedy {
-        (enter, leave)
-    } else {
-        (leave, enter)
+    fn choice(&mut self, repeat: &Repeat, enter: Pc, leave: Pc) -> Option<Pc> {
+        match repeat.greedy {
+            true => self.push(Op::Split(leave), enter),
+            false => self.push(Op::Split(enter), leave),
+        }
     }
 }

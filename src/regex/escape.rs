@@ -4,15 +4,16 @@
 //! backspace there, `\012` is octal and so is `\112`, but `\12` refers to a group. Members of a class are bytes,
 //! so they must be ASCII.
 
-use super::parse::{ASCII, IGNORE_CASE, Parse, Parser, fail_at};
+use super::parse::{ASCII, IGNORE_CASE, Parse, Parser};
 use super::set::{DIGIT, SPACE_ASCII, SPACE_UNICODE, Set, WORD};
 use super::tree::{Look, Node};
+use alloc::boxed::Box;
 
 const ERR_UNCLOSED_CLASS: &str = "unclosed character class";
 const ERR_RANGE_ENDS: &str = "a range must begin and end in single characters";
 const ERR_RANGE_ORDER: &str = "range has its first character above its last";
 const ERR_CLASS_ASSERTION: &str = "an assertion cannot be a member of a class";
-const ERR_CLASS_POSIX: &str = "POSIX classes are not supported: [:digit:] is written 0-9 or \\d";
+const ERR_CLASS_POSIX: &str = "POSIX classes are not supported: [:digit:] is written 0-9";
 const ERR_CLASS_NON_ASCII: &str = "a character class can only hold ASCII characters";
 const ERR_ESCAPE_END: &str = "pattern ends in a backslash";
 const ERR_ESCAPE_UNKNOWN: &str = "unknown escape";
@@ -26,13 +27,14 @@ const ERR_BACKREFERENCE: &str = "backreferences are not supported";
 /// What an escape stands for.
 pub(super) enum Escape {
     Char(char),
-    Set(Set),
+    /// The class that this letter names.
+    Class(char),
     Look(Look),
 }
 
 impl Parser<'_> {
     /// Reads a class whose `[` is at `start`.
-    pub fn class(&mut self, start: usize) -> Parse<Node> {
+    pub fn class(&mut self, start: usize) -> Parse<()> {
         let negated = self.eat('^');
         let mut set = Set::EMPTY;
         let mut first = true;
@@ -40,19 +42,19 @@ impl Parser<'_> {
             let at = self.at;
             let rest = self.pattern.as_bytes().get(at..).unwrap_or(&[]);
             match rest {
-                [] => return fail_at(start, ERR_UNCLOSED_CLASS),
+                [] => return self.fail_at(start, ERR_UNCLOSED_CLASS),
                 [b']', ..] if !first => break,
                 // Python takes it for a [ and a :, which nobody means.
-                [b'[', b':', ..] => return fail_at(at, ERR_CLASS_POSIX),
+                [b'[', b':', ..] => return self.fail_at(at, ERR_CLASS_POSIX),
                 _ => {}
             }
             first = false;
             let low = self.class_member()?;
             if !self.is_range() {
                 match low {
-                    Escape::Char(char) => set.insert(member_byte(char, at)?),
-                    Escape::Set(members) => set.add(&members),
-                    Escape::Look(_) => return fail_at(at, ERR_CLASS_ASSERTION),
+                    Escape::Char(char) => set.insert(self.member_byte(char, at)?),
+                    Escape::Class(letter) => self.add_class(letter, &mut set),
+                    Escape::Look(_) => return self.fail_at(at, ERR_CLASS_ASSERTION),
                 }
                 continue;
             }
@@ -62,19 +64,38 @@ impl Parser<'_> {
                 continue;
             }
             let (Escape::Char(low), Escape::Char(high)) = (low, self.class_member()?) else {
-                return fail_at(at, ERR_RANGE_ENDS);
+                return self.fail_at(at, ERR_RANGE_ENDS);
             };
-            let (low, high) = (member_byte(low, at)?, member_byte(high, high_at)?);
+            let (low, high) = (self.member_byte(low, at)?, self.member_byte(high, high_at)?);
             if low > high {
-                return fail_at(at, ERR_RANGE_ORDER);
+                return self.fail_at(at, ERR_RANGE_ORDER);
             }
             set.insert_range(low, high);
         }
         self.next();
         if self.flags & IGNORE_CASE != 0 {
-            set = set.ignoring_case();
+            set.ignore_case();
         }
-        Ok(Node::Set(if negated { set.negated() } else { set }))
+        if negated {
+            set.negate();
+        }
+        self.nodes.push(Node::Set(Box::new(set)));
+        Ok(())
+    }
+
+    /// Adds what the escape with this letter stands for: of the other class, if it is a capital.
+    #[inline(never)]
+    pub fn add_class(&self, letter: char, set: &mut Set) {
+        let mut class = match letter {
+            'd' | 'D' => DIGIT,
+            'w' | 'W' => WORD,
+            _ if self.flags & ASCII != 0 => SPACE_ASCII,
+            _ => SPACE_UNICODE,
+        };
+        if letter.is_ascii_uppercase() {
+            class.negate();
+        }
+        set.add(&class);
     }
 
     /// Whether a `-` follows that is not the last of its class.
@@ -104,19 +125,10 @@ impl Parser<'_> {
     /// Reads what follows the backslash at `at`.
     pub fn escape(&mut self, at: usize) -> Parse<Escape> {
         let Some(char) = self.next() else {
-            return fail_at(at, ERR_ESCAPE_END);
-        };
-        let space = match self.flags & ASCII {
-            0 => SPACE_UNICODE,
-            _ => SPACE_ASCII,
+            return self.fail_at(at, ERR_ESCAPE_END);
         };
         Ok(match char {
-            'd' => Escape::Set(DIGIT),
-            'D' => Escape::Set(DIGIT.negated()),
-            'w' => Escape::Set(WORD),
-            'W' => Escape::Set(WORD.negated()),
-            's' => Escape::Set(space),
-            'S' => Escape::Set(space.negated()),
+            'd' | 'D' | 'w' | 'W' | 's' | 'S' => Escape::Class(char),
             'A' => Escape::Look(Look::TextStart),
             'Z' => Escape::Look(Look::TextEnd),
             'b' => Escape::Look(Look::WordBoundary),
@@ -132,10 +144,10 @@ impl Parser<'_> {
             'U' => return self.hexadecimal(at, 8),
             '0' => return self.octal(at),
             '1'..='9' if self.is_octal(at) => return self.octal(at),
-            '1'..='9' => return fail_at(at, ERR_BACKREFERENCE),
-            'N' => return fail_at(at, ERR_ESCAPE_NAMED),
-            'p' | 'P' => return fail_at(at, ERR_ESCAPE_PROPERTY),
-            'A'..='Z' | 'a'..='z' => return fail_at(at, ERR_ESCAPE_UNKNOWN),
+            '1'..='9' => return self.fail_at(at, ERR_BACKREFERENCE),
+            'N' => return self.fail_at(at, ERR_ESCAPE_NAMED),
+            'p' | 'P' => return self.fail_at(at, ERR_ESCAPE_PROPERTY),
+            'A'..='Z' | 'a'..='z' => return self.fail_at(at, ERR_ESCAPE_UNKNOWN),
             char => Escape::Char(char),
         })
     }
@@ -158,7 +170,7 @@ impl Parser<'_> {
             self.next();
         }
         if value > 0o377 {
-            return fail_at(at, ERR_ESCAPE_OCTAL);
+            return self.fail_at(at, ERR_ESCAPE_OCTAL);
         }
         self.code_point(value, at)
     }
@@ -167,7 +179,7 @@ impl Parser<'_> {
         let mut value = 0;
         for _ in 0..digits {
             let Some(digit) = self.peek().and_then(|char| char.to_digit(16)) else {
-                return fail_at(at, ERR_ESCAPE_DIGITS);
+                return self.fail_at(at, ERR_ESCAPE_DIGITS);
             };
             // OK because there are at most eight digits of four bits.
             value = value << 4 | digit;
@@ -176,18 +188,18 @@ impl Parser<'_> {
         self.code_point(value, at)
     }
 
-    fn code_point(&self, value: u32, at: usize) -> Parse<Escape> {
+    fn code_point(&mut self, value: u32, at: usize) -> Parse<Escape> {
         match char::from_u32(value) {
             Some(char) => Ok(Escape::Char(char)),
-            None => fail_at(at, ERR_ESCAPE_CODE_POINT),
+            None => self.fail_at(at, ERR_ESCAPE_CODE_POINT),
         }
     }
-}
 
-fn member_byte(char: char, at: usize) -> Parse<u8> {
-    if !char.is_ascii() {
-        return fail_at(at, ERR_CLASS_NON_ASCII);
+    fn member_byte(&mut self, char: char, at: usize) -> Parse<u8> {
+        if !char.is_ascii() {
+            return self.fail_at(at, ERR_CLASS_NON_ASCII);
+        }
+        // OK because ASCII fits a byte.
+        Ok(char as u8)
     }
-    // OK because ASCII fits a byte.
-    Ok(char as u8)
 }

@@ -1,243 +1,341 @@
-//! Runs a program over a text, on all paths at once (a Pike VM).
+//! Follows a program through a text, going back to the latest choice when something does not fit: Python's way, and
+//! so what it finds is what Python finds.
 //!
-//! Guarantees time O(program × text) and memory O(program), and the match that Python's backtracking would find:
-//! paths are kept in the order it would try them, and of two that reach the same instruction at the same place only
-//! the first counts, since from there on both have the same future.
+//! Guarantees time O(program × text). Going back can take for ever, so there are two ways to walk:
 //!
-//! A *thread* is a path that has just consumed a byte; it is nothing but the next instruction and the slots it
-//! has set. Threads are followed through everything that consumes nothing up to instructions that consume, and
-//! survive only if the byte there is the right one, so slots are copied for survivors alone.
+//! * The *quick* way takes a run of bytes in one step and then tries only the ends where the literal stands that
+//!   follows the run. It remembers nothing but its choices, and has an allowance of steps in proportion to the text.
+//!   Lines of a log need a small part of it.
+//! * When the allowance is spent, the *sure* way begins again: it takes runs byte by byte and notes every state at
+//!   every place, in one bit each. What was there before has failed and will fail again, so nothing is tried twice.
+//!   That takes memory, `MAX_STATES` / 8 times the text at most, and up to one choice for each bit.
 
 use alloc::vec::Vec;
 use core::mem::replace;
 
-use super::chain::{Chain, Choice, Walk, Walker};
-use super::compile::{Op, Pc, Program};
-use super::literal::Shortcuts;
-use super::set::WORD;
+use super::compile::{Inst, Op, Pc, Program};
+use super::find::{Literal, find_byte};
+use super::set::{Set, WORD};
 use super::steps::count;
 use super::tree::Look;
 
 /// Value of a slot that was not set.
 pub(super) const UNSET: usize = usize::MAX;
 
+/// Steps for every byte of the text, and for one that is short. A byte that is searched through is a step.
+const STEPS_PER_BYTE: usize = 32;
+const STEPS_AT_LEAST: usize = 512;
+
 /// Memory for matching, to be shared by all patterns: it grows to what the largest needs, and then no
 /// line allocates.
+#[derive(Default)]
 pub struct Scratch {
-    current: Threads,
-    next: Threads,
-    /// Slots of the path that is followed at the moment.
-    slots: Vec<usize>,
-    /// Slots of the best match so far.
-    matched: Vec<usize>,
-    /// For each instruction, the generation in which it was last reached.
-    reached: Vec<usize>,
-    /// Counts the places in texts that were ever looked at.
-    generation: usize,
-    /// Ways not taken yet and slots to put back, latest last.
-    pending: Stack<Pending>,
-    /// Runs that a walk along a chain may go back to.
+    /// Slots of the match.
+    pub(super) slots: Vec<usize>,
+    /// What is left to try, and slots to put back, latest last.
     choices: Vec<Choice>,
+    /// One bit for each state at each place.
+    visited: Vec<u32>,
 }
 
-struct Threads {
-    pcs: Stack<Pc>,
-    /// The slots of all threads, one thread after the other.
-    slots: Vec<usize>,
+enum Choice {
+    /// To go on here.
+    Try(Point),
+    /// To end the run at this point at its place, or another up to the one given, the best first.
+    Run(Point, usize),
+    Restore {
+        slot: u16,
+        value: usize,
+    },
 }
 
-/// A stack with a fixed capacity. The searches spend their time here, and `Vec::push` has to be ready to grow.
-struct Stack<T> {
-    items: Vec<T>,
-    len: usize,
-}
-
+/// Where a path is in program and text.
 #[derive(Clone, Copy)]
-enum Pending {
-    Follow(Pc),
-    Restore { slot: u16, value: usize },
+struct Point {
+    pc: Pc,
+    /// Loops that have not consumed in their current iteration.
+    fresh: u16,
+    at: usize,
 }
 
-/// What a search is after.
-pub(super) struct Search<'t> {
-    pub program: &'t Program,
-    pub shortcuts: &'t Shortcuts,
-    pub text: &'t [u8],
-    /// Slots to fill; with none the first match found ends the search.
-    pub slot_count: usize,
-}
-
-impl Default for Scratch {
-    fn default() -> Scratch {
-        Scratch::new()
+impl Point {
+    /// Past a byte.
+    fn consumed(pc: Pc, at: usize) -> Point {
+        Point { pc, fresh: 0, at }
     }
 }
 
 impl Scratch {
     /// Memory that has not grown yet.
     pub fn new() -> Scratch {
-        Scratch {
-            current: Threads::NONE,
-            next: Threads::NONE,
-            slots: Vec::new(),
-            matched: Vec::new(),
-            reached: Vec::new(),
-            generation: 0,
-            pending: Stack::NONE,
-            choices: Vec::new(),
-        }
+        Scratch::default()
     }
 
-    /// Slots of the latest match.
-    pub(super) fn matched(&self) -> &[usize] {
-        &self.matched
+    /// Looks for the first match; `slots` holds where its groups are, as far as `slot_count` goes.
+    pub(super) fn search(
+        &mut self,
+        program: &Program,
+        text: &[u8],
+        slot_count: usize,
+        quick: bool,
+    ) -> bool {
+        let steps = text.len().saturating_mul(STEPS_PER_BYTE) + STEPS_AT_LEAST;
+        if quick && let Some(found) = self.attempt(program, text, slot_count, Some(steps)) {
+            return found;
+        }
+        self.attempt(program, text, slot_count, None) == Some(true)
     }
 
-    /// Leaves so few generations that they will have to start again.
-    #[cfg(test)]
-    pub(super) fn exhaust_generations(&mut self, left: usize) {
-        self.generation = usize::MAX - left;
-    }
-
-    fn prepare(&mut self, search: &Search) {
-        let inst_count = search.program.insts.len();
-        if self.reached.len() < inst_count {
-            self.reached.resize(inst_count, 0);
-            // Enough because an instruction adds to each of these at most once per place.
-            self.current.pcs.items.resize(inst_count, 0);
-            self.next.pcs.items.resize(inst_count, 0);
-            self.pending.items.resize(inst_count, Pending::Follow(0));
-        }
-        // Each place of the text needs a generation.
-        if self.generation > usize::MAX - search.text.len() - 2 {
-            self.generation = 0;
-            self.reached.fill(0);
-        }
-        self.current.clear();
+    /// One search, with an allowance of steps the quick way; no answer if that was not enough.
+    pub(super) fn attempt(
+        &mut self,
+        program: &Program,
+        text: &[u8],
+        slot_count: usize,
+        steps: Option<usize>,
+    ) -> Option<bool> {
         self.slots.clear();
-        self.slots.resize(search.slot_count, UNSET);
-        self.matched.clear();
-        self.matched.resize(search.slot_count, UNSET);
-    }
-
-    /// The same as `search`, or giving up, along a chain.
-    pub(super) fn walk(&mut self, chain: &Chain, search: &Search) -> Walk {
-        self.matched.clear();
-        self.matched.resize(search.slot_count, UNSET);
-        let slots = &mut self.matched;
-        Walker::new(chain, search.text, slots, &mut self.choices).search(search.shortcuts)
-    }
-
-    /// Looks for the first match; `matched` holds its slots.
-    pub(super) fn search(&mut self, search: &Search) -> bool {
-        self.prepare(search);
-        let mut found = false;
-        let mut start = search.shortcuts.next_start(search.text, 0);
-        let mut at = 0;
-        while at <= search.text.len() {
-            if self.current.pcs.len == 0 {
-                match start {
-                    Some(start) => at = start,
-                    None => break,
-                }
-            }
-            found |= self.step(search, at, start);
-            if found {
-                if search.slot_count == 0 {
-                    break;
-                }
-                start = None;
-            } else if start == Some(at) {
-                start = search.shortcuts.next_start(search.text, at + 1);
-            }
-            at += 1;
+        self.slots.resize(slot_count, UNSET);
+        self.choices.clear();
+        self.visited.clear();
+        if steps.is_none() {
+            let bits = (text.len() + 1) * usize::from(program.states);
+            self.visited.resize(bits / 32 + 1, 0);
         }
-        found
+        let mut walk = Walk {
+            program,
+            text,
+            scratch: self,
+            quick: steps.is_some(),
+            steps: steps.unwrap_or(usize::MAX),
+            line: (1, 0),
+        };
+        let mut next = walk.next_start(0);
+        while let Some(start) = next {
+            if walk.matches(start) {
+                return Some(true);
+            }
+            if walk.steps == 0 {
+                return None;
+            }
+            next = walk.next_start(start + 1);
+        }
+        Some(false)
     }
+}
 
-    /// Takes all threads, and if a match may start here a new one, past the byte at `at`. True if one of them
-    /// matched; those that would only match after it are gone then.
-    fn step(&mut self, search: &Search, at: usize, start: Option<usize>) -> bool {
-        // OK because `prepare` left room for each place.
-        self.generation += 1;
-        self.next.clear();
-        let current = replace(&mut self.current, Threads::NONE);
-        let mut matched = false;
-        let pcs = current.pcs.items.iter().take(current.pcs.len);
-        for (index, &pc) in pcs.enumerate() {
-            self.load(&current.slots, index);
-            matched = self.follow(search, pc, at);
-            if matched {
-                break;
+struct Walk<'t> {
+    program: &'t Program,
+    text: &'t [u8],
+    scratch: &'t mut Scratch,
+    quick: bool,
+    /// How many are left; those of the sure way last for ever.
+    steps: usize,
+    /// From where the end of a line was sought last, and where it is.
+    line: (usize, usize),
+}
+
+impl Walk<'_> {
+    /// The first place not before `at` where a match could start.
+    fn next_start(&mut self, at: usize) -> Option<usize> {
+        if self.quick {
+            if let Some(literal) = self.literal(self.program.start) {
+                let found = literal.first(self.text, at);
+                self.spend(found.unwrap_or(self.text.len()).saturating_sub(at));
+                return found;
+            }
+            if let Some(Op::Look(Look::TextStart)) = self.inst(self.program.start).map(|i| i.op) {
+                return (at == 0).then_some(0);
             }
         }
-        if !matched && start == Some(at) {
-            // Not `fill`, for the reason in `load`.
-            self.slots.iter_mut().for_each(|slot| *slot = UNSET);
-            matched = self.follow(search, search.program.start, at);
-        }
-        self.current = replace(&mut self.next, current);
-        matched
+        (at <= self.text.len()).then_some(at)
     }
 
-    /// Takes over the slots of the thread with this index.
-    fn load(&mut self, threads: &[usize], index: usize) {
-        let count = self.slots.len();
-        // Copying nothing is not free: glibc's `memcpy` touches the address all the same, and takes a fault.
-        if count == 0 {
-            return;
-        }
-        let first = index * count;
-        if let Some(slots) = threads.get(first..first + count) {
-            // OK because both are `count` long.
-            self.slots.copy_from_slice(slots);
-        }
+    fn inst(&self, pc: Pc) -> Option<&Inst> {
+        self.program.insts.get(usize::from(pc))
     }
 
-    /// Follows one thread to everything it can consume at `at`. True if it matched instead.
-    fn follow(&mut self, search: &Search, start: Pc, at: usize) -> bool {
-        let byte = search.text.get(at).copied();
-        let mut pc = start;
+    /// The literal that comes next, if nothing but the ends of groups comes before it.
+    fn literal(&self, pc: Pc) -> Option<&Literal> {
+        let mut pc = pc;
         loop {
-            count(1);
-            let mut onward = None;
-            match search.program.insts.get(usize::from(pc)) {
-                Some(inst) if self.reach(pc) => {
-                    // Not a `match`: most are splits and consuming ones, and a jump table costs those two half
-                    // as much again.
-                    if let Op::Split(second) = inst.op {
-                        self.pending.push(Pending::Follow(second));
-                        onward = Some(inst.next);
-                    } else if search.program.consumes(inst.op, byte) {
-                        self.survive(inst.next);
-                    } else if let Op::Save(slot) = inst.op {
-                        self.save(slot, at);
-                        onward = Some(inst.next);
-                    } else if let Op::Look(look) = inst.op {
-                        onward = holds(look, search.text, at).then_some(inst.next);
-                    } else if inst.op == Op::Match {
-                        // OK because both are `slot_count` long.
-                        self.matched.copy_from_slice(&self.slots);
-                        self.pending.len = 0;
-                        return true;
-                    }
-                }
-                _ => {}
+            let inst = self.inst(pc)?;
+            match inst.op {
+                Op::Save(_) => pc = inst.next,
+                Op::Literal(index) => return self.program.literals.get(usize::from(index)),
+                _ => return None,
             }
-            pc = match onward.or_else(|| self.resume()) {
-                Some(pc) => pc,
+        }
+    }
+
+    fn set(&self, index: u16) -> &Set {
+        self.program
+            .sets
+            .get(usize::from(index))
+            .unwrap_or(&Set::EMPTY)
+    }
+
+    #[inline(always)]
+    fn spend(&mut self, steps: usize) {
+        count(steps);
+        self.steps = self.steps.saturating_sub(steps);
+    }
+
+    /// Whether a match starts here; then its slots are set.
+    fn matches(&mut self, start: usize) -> bool {
+        let mut point = Point {
+            pc: self.program.start,
+            fresh: 0,
+            at: start,
+        };
+        loop {
+            let Some(inst) = self.inst(point.pc).copied() else {
+                return false;
+            };
+            self.spend(1);
+            if self.steps == 0 {
+                return false;
+            }
+            let onward = match self.is_new(inst.state + point.fresh, point.at) {
+                true if matches!(inst.op, Op::Match) => {
+                    if let [first, second, ..] = &mut self.scratch.slots[..] {
+                        (*first, *second) = (start, point.at);
+                    }
+                    return true;
+                }
+                true => self.follow(inst, point),
+                false => None,
+            };
+            point = match onward.or_else(|| self.resume()) {
+                Some(point) => point,
                 None => return false,
             };
         }
     }
 
-    /// Goes back to the latest way not taken yet.
-    fn resume(&mut self) -> Option<Pc> {
+    /// Whether no path has been here before, as far as that is noted.
+    #[inline(always)]
+    fn is_new(&mut self, state: u16, at: usize) -> bool {
+        if self.quick {
+            return true;
+        }
+        let bit = at * usize::from(self.program.states) + usize::from(state);
+        let Some(word) = self.scratch.visited.get_mut(bit / 32) else {
+            return false;
+        };
+        let before = *word;
+        *word |= 1 << (bit % 32);
+        *word != before
+    }
+
+    /// Where an instruction leads, leaving behind what else there is to try.
+    #[inline(always)]
+    fn follow(&mut self, inst: Inst, point: Point) -> Option<Point> {
+        let Point { fresh, at, .. } = point;
+        let next = Point {
+            pc: inst.next,
+            ..point
+        };
+        match inst.op {
+            Op::Literal(index) => {
+                let literal = self.program.literals.get(usize::from(index))?;
+                let end = at + literal.bytes.len();
+                literal
+                    .is_at(self.text, at)
+                    .then_some(Point::consumed(inst.next, end))
+            }
+            Op::Set(set) => {
+                let byte = *self.text.get(at)?;
+                self.set(set)
+                    .contains(byte)
+                    .then_some(Point::consumed(inst.next, at + 1))
+            }
+            Op::Run { set, .. } if self.quick => self.run(set, point, next),
+            Op::Run { set, greedy } => {
+                let byte = self.text.get(at);
+                if byte.is_none_or(|byte| !self.set(set).contains(*byte)) {
+                    return Some(next);
+                }
+                let more = Point::consumed(point.pc, at + 1);
+                let (first, second) = if greedy { (more, next) } else { (next, more) };
+                self.scratch.choices.push(Choice::Try(second));
+                Some(first)
+            }
+            Op::Look(look) => holds(look, self.text, at).then_some(next),
+            Op::Save(slot) => {
+                if let Some(place) = self.scratch.slots.get_mut(usize::from(slot)) {
+                    let value = replace(place, at);
+                    self.scratch.choices.push(Choice::Restore { slot, value });
+                }
+                Some(next)
+            }
+            Op::Split(second) => {
+                let second = Point {
+                    pc: second,
+                    ..point
+                };
+                self.scratch.choices.push(Choice::Try(second));
+                Some(next)
+            }
+            Op::Enter => Some(Point {
+                fresh: fresh + 1,
+                ..next
+            }),
+            Op::Leave(_) if fresh == 0 => Some(next),
+            Op::Leave(out) => Some(Point {
+                pc: out,
+                fresh: fresh - 1,
+                at,
+            }),
+            Op::Match => None,
+        }
+    }
+
+    /// Takes a whole run, to where it must end or to a choice of ends.
+    fn run(&mut self, set: u16, point: Point, next: Point) -> Option<Point> {
+        let high = self.extent(set, point.at);
+        let literal = self.literal(next.pc);
+        let first = literal.and_then(|literal| literal.bytes.first());
+        if first.is_none_or(|byte| self.set(set).contains(*byte)) && high > point.at {
+            self.scratch.choices.push(Choice::Run(point, high));
+            return None;
+        }
+        Some(match high > point.at {
+            true => Point::consumed(next.pc, high),
+            false => next,
+        })
+    }
+
+    /// Where a run that begins here ends at the latest.
+    fn extent(&mut self, set: u16, at: usize) -> usize {
+        let rest = self.text.get(at..).unwrap_or_default();
+        if set != 0 {
+            let members = self.set(set);
+            let length = rest.iter().position(|byte| !members.contains(*byte));
+            let length = length.unwrap_or(rest.len());
+            self.spend(length);
+            return at + length;
+        }
+        if at < self.line.0 || at > self.line.1 {
+            let length = find_byte(rest, b'\n').unwrap_or(rest.len());
+            self.spend(length);
+            self.line = (at, at + length);
+        }
+        self.line.1
+    }
+
+    /// Goes back to the latest choice.
+    fn resume(&mut self) -> Option<Point> {
         loop {
-            match self.pending.pop()? {
-                Pending::Follow(pc) => return Some(pc),
-                Pending::Restore { slot, value } => {
-                    if let Some(place) = self.slots.get_mut(usize::from(slot)) {
+            match self.scratch.choices.pop()? {
+                Choice::Try(point) => return Some(point),
+                Choice::Run(point, high) => {
+                    if let Some(point) = self.end_run(point, high) {
+                        return Some(point);
+                    }
+                }
+                Choice::Restore { slot, value } => {
+                    if let Some(place) = self.scratch.slots.get_mut(usize::from(slot)) {
                         *place = value;
                     }
                 }
@@ -245,68 +343,46 @@ impl Scratch {
         }
     }
 
-    /// Whether this is the first path to an instruction at this place.
-    #[inline(always)]
-    fn reach(&mut self, pc: Pc) -> bool {
-        match self.reached.get_mut(usize::from(pc)) {
-            Some(generation) if *generation != self.generation => {
-                *generation = self.generation;
-                true
+    /// Ends a run at the best of the places up to `high`, and leaves the others behind.
+    fn end_run(&mut self, point: Point, high: usize) -> Option<Point> {
+        let Point { pc, fresh, at } = point;
+        let inst = *self.inst(pc)?;
+        let Op::Run { greedy, .. } = inst.op else {
+            return None;
+        };
+        let literal = self.literal(inst.next);
+        let end = match (literal, greedy) {
+            (None, true) => Some(high),
+            (None, false) => Some(at),
+            (Some(literal), true) => literal.last(self.text, at, high),
+            (Some(literal), false) => {
+                let text = self.text.get(..high + literal.bytes.len());
+                literal.first(text.unwrap_or(self.text), at)
             }
-            _ => false,
+        };
+        let passed = match (end, greedy) {
+            (None, _) => high - at,
+            (Some(end), true) => high - end,
+            (Some(end), false) => end - at,
+        };
+        self.spend(passed);
+        let end = end?;
+        // Behind the first place something has been consumed.
+        let stale = Point::consumed(pc, end + 1);
+        match greedy {
+            true if end > at => self.scratch.choices.push(Choice::Run(point, end - 1)),
+            false if end < high => self.scratch.choices.push(Choice::Run(stale, high)),
+            _ => {}
         }
-    }
-
-    #[inline(always)]
-    fn survive(&mut self, pc: Pc) {
-        self.next.pcs.push(pc);
-        if !self.slots.is_empty() {
-            self.next.slots.extend_from_slice(&self.slots);
-        }
-    }
-
-    fn save(&mut self, slot: u16, at: usize) {
-        if let Some(place) = self.slots.get_mut(usize::from(slot)) {
-            let value = replace(place, at);
-            self.pending.push(Pending::Restore { slot, value });
-        }
+        Some(Point {
+            pc: inst.next,
+            fresh: if end > at { 0 } else { fresh },
+            at: end,
+        })
     }
 }
 
-impl<T: Copy> Stack<T> {
-    const NONE: Stack<T> = Stack {
-        items: Vec::new(),
-        len: 0,
-    };
-
-    #[inline(always)]
-    fn push(&mut self, item: T) {
-        if let Some(place) = self.items.get_mut(self.len) {
-            *place = item;
-            self.len += 1;
-        }
-    }
-
-    #[inline(always)]
-    fn pop(&mut self) -> Option<T> {
-        self.len = self.len.checked_sub(1)?;
-        self.items.get(self.len).copied()
-    }
-}
-
-impl Threads {
-    const NONE: Threads = Threads {
-        pcs: Stack::NONE,
-        slots: Vec::new(),
-    };
-
-    fn clear(&mut self) {
-        self.pcs.len = 0;
-        self.slots.clear();
-    }
-}
-
-pub(super) fn holds(look: Look, text: &[u8], at: usize) -> bool {
+fn holds(look: Look, text: &[u8], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|at| text.get(at)).copied();
     let after = text.get(at).copied();
     let is_word = |byte: Option<u8>| byte.is_some_and(|byte| WORD.contains(byte));

@@ -27,7 +27,6 @@
 //! one byte, so a character of a UTF-8 text may take several of them. Everything else is refused with the
 //! offset of the fault: see [`Error`].
 
-mod chain;
 mod compile;
 mod escape;
 mod exec;
@@ -45,19 +44,19 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use chain::{Chain, Walk};
 use compile::Program;
 pub use exec::Scratch;
-use exec::{Search, UNSET};
-use literal::Shortcuts;
+use exec::UNSET;
 pub use sieve::{Marks, Sieve};
 
 /// A pattern ready to match. One that exists has bounded cost.
 pub struct Regex {
     pattern: String,
     program: Program,
-    chain: Option<Chain>,
-    shortcuts: Shortcuts,
+    /// Whether to try the quick way first.
+    quick: bool,
+    /// The literal a [`Sieve`] looks for.
+    telling: Vec<u8>,
     begins_firmly: bool,
     /// What a [`Sieve`] must have seen in a text that matches.
     mark: Marks,
@@ -81,39 +80,31 @@ impl Regex {
     /// What Python rejects, what linear time rules out, and what is too large or too deep.
     pub fn new(pattern: &str) -> Result<Regex, Error> {
         let parsed = parse::parse(pattern)?;
-        let shortcuts = Shortcuts::of(&parsed.node);
+        let telling = literal::telling(&parsed.node);
         Ok(Regex {
             pattern: String::from(pattern),
-            program: compile::compile(&parsed.node, parsed.group_count)?,
-            // OK because the program was not too large.
-            chain: Chain::of(&parsed.node),
-            mark: sieve::mark(shortcuts.telling()),
-            shortcuts,
+            program: compile::compile(&parsed.node)?,
+            quick: true,
+            mark: sieve::mark(&telling),
+            telling,
             begins_firmly: parsed.node.begins_firmly() == Some(true),
             group_count: parsed.group_count,
             names: parsed.names,
         })
     }
 
-    /// The same by running the program for every pattern, so that tests can compare the two.
+    /// The same without all that makes it fast, so that tests can compare the two.
     #[doc(hidden)]
-    pub fn without_chain(mut self) -> Regex {
-        self.chain = None;
+    pub fn without_shortcuts(mut self) -> Regex {
+        self.quick = false;
+        self.mark = 0;
         self
     }
 
-    /// The same by running the program on every text, too.
-    #[doc(hidden)]
-    pub fn without_shortcuts(mut self) -> Regex {
-        self.shortcuts = Shortcuts::none();
-        self.mark = 0;
-        self.without_chain()
-    }
-
-    /// Number of instructions of its program.
+    /// Number of states of its program.
     #[cfg(feature = "count-steps")]
     pub fn size(&self) -> usize {
-        self.program.insts.len()
+        usize::from(self.program.states)
     }
 
     /// The text this was compiled from.
@@ -132,10 +123,10 @@ impl Regex {
     }
 
     /// Number of the group `(?P<name>...)`, counted from 1.
-    pub fn group_named(&self, name: &str) -> Option<usize> {
+    pub fn group_named(&self, name: &[u8]) -> Option<usize> {
         let mut names = self.names.iter();
         names
-            .find(|(known, _)| known == name)
+            .find(|(known, _)| known.as_bytes() == name)
             .map(|(_, group)| *group)
     }
 
@@ -144,9 +135,12 @@ impl Regex {
         &self.names
     }
 
-    /// Literals that stand in every match, in this order: a text without one of them is turned away at once.
-    pub fn literals(&self) -> impl Iterator<Item = &[u8]> {
-        self.shortcuts.literals()
+    /// The rarest literal that stands in every match. Empty if there is none of two bytes or more.
+    pub fn literal(&self) -> &[u8] {
+        match self.telling.len() {
+            0 | 1 => &[],
+            _ => &self.telling,
+        }
     }
 
     /// False if a text in which a [`Sieve`] for this pattern has seen these literals has no match.
@@ -164,27 +158,14 @@ impl Regex {
     pub fn captures<'s>(&self, text: &[u8], scratch: &'s mut Scratch) -> Option<Captures<'s>> {
         // OK because the parser limits the number of groups.
         let slot_count = (self.group_count + 1) * 2;
-        self.search(text, scratch, slot_count).then(|| Captures {
-            slots: scratch.matched(),
+        let found = self.search(text, scratch, slot_count);
+        found.then_some(Captures {
+            slots: &scratch.slots,
         })
     }
 
     fn search(&self, text: &[u8], scratch: &mut Scratch, slot_count: usize) -> bool {
-        let search = Search {
-            program: &self.program,
-            shortcuts: &self.shortcuts,
-            text,
-            slot_count,
-        };
-        let walk = self
-            .chain
-            .as_ref()
-            .map(|chain| scratch.walk(chain, &search));
-        match walk {
-            Some(Walk::Match) => true,
-            Some(Walk::NoMatch) => false,
-            Some(Walk::GaveUp) | None => self.shortcuts.admit(text) && scratch.search(&search),
-        }
+        scratch.search(&self.program, text, slot_count, self.quick)
     }
 }
 

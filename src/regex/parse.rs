@@ -76,20 +76,22 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed, Error> {
         depth: 0,
         group_count: 0,
         names: Vec::new(),
+        nodes: Vec::new(),
     };
-    let node = parser.alternation()?;
-    if parser.peek().is_some() {
-        // Only a `)` ends an alternation before the pattern does.
-        return parser.fail(ERR_UNBALANCED);
+    match parser.whole() {
+        Ok(()) => Ok(Parsed {
+            node: parser.nodes.pop().unwrap_or(Node::Empty),
+            group_count: parser.group_count,
+            names: parser.names,
+        }),
+        Err(message) => Err(Error {
+            at: parser.at,
+            message,
+        }),
     }
-    Ok(Parsed {
-        node,
-        group_count: parser.group_count,
-        names: parser.names,
-    })
 }
 
-/// A set of the flags below.
+/// A set of the flags below: the bits are in the order of [`FLAG_LETTERS`].
 pub(super) type Flags = u8;
 pub(super) const IGNORE_CASE: Flags = 1;
 const MULTI_LINE: Flags = 2;
@@ -98,6 +100,7 @@ pub(super) const ASCII: Flags = 8;
 const UNICODE: Flags = 16;
 /// The flags of which one at most may be given, for the whole pattern.
 const CHARACTER_SET: Flags = ASCII | UNICODE;
+const FLAG_LETTERS: [char; 5] = ['i', 'm', 's', 'a', 'u'];
 
 /// The latest item of a sequence, as far as a quantifier cares.
 enum Latest {
@@ -106,16 +109,10 @@ enum Latest {
     Repeat,
 }
 
-/// What a group turned out to be.
-enum Opened {
-    /// A comment or flags for the whole pattern: nothing to match.
-    Nothing,
-    Item(Node),
-}
-
 /// A pattern and how far it is read.
 pub(super) struct Parser<'p> {
     pub pattern: &'p str,
+    /// Where reading goes on, or what is at fault.
     pub at: usize,
     pub flags: Flags,
     /// Up to here there were only flags for the whole pattern and comments, so more flags may follow.
@@ -123,25 +120,33 @@ pub(super) struct Parser<'p> {
     depth: usize,
     group_count: usize,
     names: Vec<(String, usize)>,
+    /// What has been read and is not yet part of something larger.
+    pub nodes: Vec<Node>,
 }
 
-pub(super) type Parse<T> = Result<T, Error>;
+/// The error is what is wrong with the byte that the parser is at then.
+pub(super) type Parse<T> = Result<T, &'static str>;
 
+/// What is read is appended to `nodes`: to return it would be to copy it.
 impl Parser<'_> {
-    fn fail<T>(&self, message: &'static str) -> Parse<T> {
-        fail_at(self.at, message)
+    pub fn fail_at<T>(&mut self, at: usize, message: &'static str) -> Parse<T> {
+        self.at = at;
+        Err(message)
     }
 
+    #[inline(never)]
     pub fn peek(&self) -> Option<char> {
         self.pattern.get(self.at..)?.chars().next()
     }
 
+    #[inline(never)]
     pub fn next(&mut self) -> Option<char> {
         let char = self.peek()?;
         self.at += char.len_utf8();
         Some(char)
     }
 
+    #[inline(never)]
     pub fn eat(&mut self, wanted: char) -> bool {
         let found = self.peek() == Some(wanted);
         if found {
@@ -150,60 +155,64 @@ impl Parser<'_> {
         found
     }
 
-    fn alternation(&mut self) -> Parse<Node> {
-        let first = self.sequence()?;
-        if self.peek() != Some('|') {
-            return Ok(first);
+    fn whole(&mut self) -> Parse<()> {
+        self.alternation()?;
+        match self.peek() {
+            // Only a `)` ends an alternation before the pattern does.
+            Some(_) => Err(ERR_UNBALANCED),
+            None => Ok(()),
         }
-        let mut branches = Vec::from([first]);
-        while self.eat('|') {
-            branches.push(self.sequence()?);
-        }
-        Ok(Node::Alternate(branches))
     }
 
-    fn sequence(&mut self) -> Parse<Node> {
-        let mut items = Vec::new();
+    fn alternation(&mut self) -> Parse<()> {
+        let first = self.nodes.len();
+        self.sequence()?;
+        while self.eat('|') {
+            self.sequence()?;
+        }
+        self.join(first, Node::Alternate);
+        Ok(())
+    }
+
+    fn sequence(&mut self) -> Parse<()> {
+        let first = self.nodes.len();
         let mut latest = Latest::NotRepeatable;
         while let Some(char) = self.peek() {
             let at = self.at;
             match char {
                 '|' | ')' => break,
                 '(' => {
-                    if let Opened::Item(node) = self.group()? {
-                        items.push(node);
+                    let before = self.nodes.len();
+                    self.group()?;
+                    if self.nodes.len() > before {
                         latest = Latest::Repeatable;
                     }
                     continue;
                 }
                 '*' | '+' | '?' | '{' => {
                     if let Some((min, max)) = self.quantifier()? {
-                        let item = match latest {
-                            Latest::Repeatable => items.pop(),
-                            Latest::NotRepeatable => None,
-                            Latest::Repeat => return fail_at(at, ERR_MULTIPLE_REPEAT),
-                        };
-                        let Some(node) = item else {
-                            return fail_at(at, ERR_NOTHING_TO_REPEAT);
-                        };
-                        items.push(self.repeat(node, min, max, at)?);
+                        match latest {
+                            Latest::Repeatable => {}
+                            Latest::NotRepeatable => {
+                                return self.fail_at(at, ERR_NOTHING_TO_REPEAT);
+                            }
+                            Latest::Repeat => return self.fail_at(at, ERR_MULTIPLE_REPEAT),
+                        }
+                        self.repeat(min, max, at)?;
                         latest = Latest::Repeat;
                         continue;
                     }
                 }
                 _ => {}
             }
-            let node = self.atom()?;
-            latest = match node {
-                Node::Look(_) => Latest::NotRepeatable,
+            self.atom()?;
+            latest = match self.nodes.last() {
+                Some(Node::Look(_)) => Latest::NotRepeatable,
                 _ => Latest::Repeatable,
             };
-            items.push(node);
         }
-        if items.len() > 1 {
-            return Ok(Node::Concat(items));
-        }
-        Ok(items.pop().unwrap_or(Node::Empty))
+        self.join(first, Node::Concat);
+        Ok(())
     }
 
     /// Reads a quantifier up to its suffix; a `{` that starts none stays unread.
@@ -224,11 +233,12 @@ impl Parser<'_> {
         }
         let min = min.unwrap_or(0);
         if max.is_some_and(|max| max < min) {
-            return fail_at(first, ERR_REPEAT_ORDER);
+            return self.fail_at(first, ERR_REPEAT_ORDER);
         }
         Ok(Some((min, max)))
     }
 
+    #[inline(never)]
     fn number(&mut self) -> Parse<Option<u32>> {
         let start = self.at;
         let mut number = None;
@@ -236,85 +246,91 @@ impl Parser<'_> {
             let more = number.unwrap_or(0u32).checked_mul(10);
             number = more.and_then(|tens| tens.checked_add(digit));
             if number.is_none() {
-                return fail_at(start, ERR_REPEAT_COUNT);
+                return self.fail_at(start, ERR_REPEAT_COUNT);
             }
-            self.next();
+            self.at += 1;
         }
         Ok(number)
     }
 
-    fn repeat(&mut self, node: Node, min: u32, max: Option<u32>, at: usize) -> Parse<Node> {
+    /// Repeats the last of `nodes`.
+    fn repeat(&mut self, min: u32, max: Option<u32>, at: usize) -> Parse<()> {
         if self.peek() == Some('+') {
-            return self.fail(ERR_POSSESSIVE);
+            return Err(ERR_POSSESSIVE);
         }
         let greedy = !self.eat('?');
-        let nullable = node.nullable();
-        Ok(Node::Repeat(Box::new(Repeat {
+        let node = self.nodes.pop().unwrap_or(Node::Empty);
+        self.nodes.push(Node::Repeat(Box::new(Repeat {
+            nullable: node.nullable(),
             node,
             min,
             max,
             greedy,
-            nullable,
             at,
-        })))
+        })));
+        Ok(())
     }
 
-    fn group(&mut self) -> Parse<Opened> {
+    fn group(&mut self) -> Parse<()> {
         let start = self.at;
         self.next();
         let outer = self.flags;
         let mut number = None;
         if self.eat('?') {
             let mark = self.at;
-            match self.next() {
-                Some(':') => {}
-                Some('P') => number = Some(self.named_group(start)?),
-                Some('#') => {
-                    self.comment(start)?;
-                    return Ok(Opened::Nothing);
+            let message = match self.next() {
+                Some(':') => "",
+                Some('P') => {
+                    number = Some(self.named_group(start)?);
+                    ""
                 }
+                Some('#') => return self.comment(start),
                 Some('-' | 'a'..='z' | 'A'..='Z') => {
                     self.at = mark;
                     if self.flags(start)? {
-                        return Ok(Opened::Nothing);
+                        return Ok(());
                     }
+                    ""
                 }
-                Some('=' | '!') => return fail_at(start, ERR_LOOKAHEAD),
-                Some('<') if matches!(self.peek(), Some('=' | '!')) => {
-                    return fail_at(start, ERR_LOOKBEHIND);
-                }
-                Some('(') => return fail_at(start, ERR_CONDITIONAL),
-                Some('>') => return fail_at(start, ERR_ATOMIC),
-                Some(_) => return fail_at(start + 1, ERR_EXTENSION_UNKNOWN),
-                None => return fail_at(start, ERR_EXTENSION_MISSING),
+                Some('=' | '!') => ERR_LOOKAHEAD,
+                Some('<') if matches!(self.peek(), Some('=' | '!')) => ERR_LOOKBEHIND,
+                Some('(') => ERR_CONDITIONAL,
+                Some('>') => ERR_ATOMIC,
+                Some(_) => return self.fail_at(start + 1, ERR_EXTENSION_UNKNOWN),
+                None => ERR_EXTENSION_MISSING,
+            };
+            if !message.is_empty() {
+                return self.fail_at(start, message);
             }
         } else {
             number = Some(self.open_group(start)?);
         }
-        let node = self.group_body(start)?;
+        self.group_body(start)?;
         self.flags = outer;
-        Ok(Opened::Item(match number {
-            Some(number) => Node::Group(number, Box::new(node)),
-            None => node,
-        }))
+        if let Some(number) = number
+            && let Some(node) = self.nodes.pop()
+        {
+            self.nodes.push(Node::Group(number, Box::new(node)));
+        }
+        Ok(())
     }
 
-    fn group_body(&mut self, start: usize) -> Parse<Node> {
+    fn group_body(&mut self, start: usize) -> Parse<()> {
         if self.depth == MAX_DEPTH {
-            return fail_at(start, ERR_TOO_DEEP);
+            return self.fail_at(start, ERR_TOO_DEEP);
         }
         self.depth += 1;
-        let node = self.alternation()?;
+        self.alternation()?;
         self.depth -= 1;
         if !self.eat(')') {
-            return fail_at(start, ERR_UNCLOSED_GROUP);
+            return self.fail_at(start, ERR_UNCLOSED_GROUP);
         }
-        Ok(node)
+        Ok(())
     }
 
     fn open_group(&mut self, at: usize) -> Parse<u16> {
         if self.group_count == MAX_GROUPS {
-            return fail_at(at, ERR_TOO_MANY_GROUPS);
+            return self.fail_at(at, ERR_TOO_MANY_GROUPS);
         }
         self.group_count += 1;
         // OK because MAX_GROUPS fits.
@@ -328,7 +344,7 @@ impl Parser<'_> {
                 // An escaped `)` ends no comment in Python either.
                 Some('\\') => _ = self.next(),
                 Some(_) => {}
-                None => return fail_at(start, ERR_UNCLOSED_COMMENT),
+                None => return self.fail_at(start, ERR_UNCLOSED_COMMENT),
             }
         }
         self.extend_prelude(start);
@@ -344,23 +360,23 @@ impl Parser<'_> {
     fn named_group(&mut self, start: usize) -> Parse<u16> {
         match self.next() {
             Some('<') => {}
-            Some('=') => return fail_at(start, ERR_NAMED_BACKREFERENCE),
-            _ => return fail_at(start + 1, ERR_EXTENSION_P_UNKNOWN),
+            Some('=') => return self.fail_at(start, ERR_NAMED_BACKREFERENCE),
+            _ => return self.fail_at(start + 1, ERR_EXTENSION_P_UNKNOWN),
         }
         let first = self.at;
         let rest = self.pattern.get(first..).unwrap_or("");
         let Some((name, _)) = split_at_byte(rest, b'>') else {
-            return fail_at(first, ERR_UNCLOSED_NAME);
+            return self.fail_at(first, ERR_UNCLOSED_NAME);
         };
         if name.is_empty() {
-            return fail_at(first, ERR_NAME_MISSING);
+            return self.fail_at(first, ERR_NAME_MISSING);
         }
         let digit_first = name.starts_with(|char: char| char.is_ascii_digit());
         if digit_first || !name.bytes().all(|byte| WORD.contains(byte)) {
-            return fail_at(first, ERR_NAME_INVALID);
+            return self.fail_at(first, ERR_NAME_INVALID);
         }
         if self.names.iter().any(|(taken, _)| taken == name) {
-            return fail_at(first, ERR_NAME_TWICE);
+            return self.fail_at(first, ERR_NAME_TWICE);
         }
         let number = self.open_group(start)?;
         self.names.push((String::from(name), self.group_count));
@@ -377,100 +393,115 @@ impl Parser<'_> {
             let at = self.at;
             off = self.flag_letters()?;
             if on & off != 0 {
-                return fail_at(at, ERR_FLAG_BOTH);
+                return self.fail_at(at, ERR_FLAG_BOTH);
             }
             if off == 0 || self.peek() != Some(':') {
-                return self.fail(ERR_FLAG_OFF_UNFINISHED);
+                return Err(ERR_FLAG_OFF_UNFINISHED);
             }
         }
         let end = self.at;
         match self.next() {
             // For a part, Python gets them wrong: `(?a:\S)` does not find a \x1c.
-            Some(':') if (on | off) & CHARACTER_SET != 0 => fail_at(first, ERR_FLAG_SCOPED),
+            Some(':') if (on | off) & CHARACTER_SET != 0 => self.fail_at(first, ERR_FLAG_SCOPED),
             Some(':') => {
                 self.flags = self.flags & !off | on;
                 Ok(false)
             }
-            Some(')') if start != self.prelude_end => fail_at(start, ERR_FLAGS_LATE),
+            Some(')') if start != self.prelude_end => self.fail_at(start, ERR_FLAGS_LATE),
             Some(')') => {
                 self.flags |= on;
                 if self.flags & CHARACTER_SET == CHARACTER_SET {
-                    return fail_at(first, ERR_FLAG_CONFLICT);
+                    return self.fail_at(first, ERR_FLAG_CONFLICT);
                 }
                 self.extend_prelude(start);
                 Ok(true)
             }
-            _ => fail_at(end, ERR_FLAG_UNFINISHED),
+            _ => self.fail_at(end, ERR_FLAG_UNFINISHED),
         }
     }
 
     fn flag_letters(&mut self) -> Parse<Flags> {
         let mut flags = 0;
-        loop {
-            flags |= match self.peek() {
-                Some('i') => IGNORE_CASE,
-                Some('m') => MULTI_LINE,
-                Some('s') => DOT_ALL,
-                Some('a') => ASCII,
-                Some('u') => UNICODE,
-                Some('x') => return self.fail(ERR_FLAG_VERBOSE),
-                Some('L') => return self.fail(ERR_FLAG_LOCALE),
-                Some(char) if char.is_ascii_alphabetic() => return self.fail(ERR_FLAG_UNKNOWN),
-                _ => return Ok(flags),
-            };
-            self.next();
+        while let Some(char) = self.peek() {
+            match FLAG_LETTERS.iter().position(|&letter| letter == char) {
+                Some(bit) => flags |= 1 << bit,
+                None if char == 'x' => return Err(ERR_FLAG_VERBOSE),
+                None if char == 'L' => return Err(ERR_FLAG_LOCALE),
+                None if char.is_ascii_alphabetic() => return Err(ERR_FLAG_UNKNOWN),
+                None => break,
+            }
+            self.at += 1;
         }
+        Ok(flags)
     }
 
     /// Reads one item that is neither group nor quantifier.
-    fn atom(&mut self) -> Parse<Node> {
+    fn atom(&mut self) -> Parse<()> {
         let at = self.at;
         let multi_line = self.flags & MULTI_LINE != 0;
-        match self.next() {
-            Some('^') if multi_line => Ok(Node::Look(Look::LineStart)),
-            Some('^') => Ok(Node::Look(Look::TextStart)),
-            Some('$') if multi_line => Ok(Node::Look(Look::LineEnd)),
-            Some('$') => Ok(Node::Look(Look::TextEndOrNewline)),
+        let escape = match self.next() {
+            Some('^') if multi_line => Escape::Look(Look::LineStart),
+            Some('^') => Escape::Look(Look::TextStart),
+            Some('$') if multi_line => Escape::Look(Look::LineEnd),
+            Some('$') => Escape::Look(Look::TextEndOrNewline),
             Some('.') => {
-                let mut none = Set::EMPTY;
-                if self.flags & DOT_ALL == 0 {
-                    none.insert(b'\n');
+                let mut set = Set::LINE;
+                if self.flags & DOT_ALL != 0 {
+                    set.insert(b'\n');
                 }
-                Ok(Node::Set(none.negated()))
+                self.nodes.push(Node::Set(Box::new(set)));
+                return Ok(());
             }
-            Some('[') => self.class(at),
-            Some('\\') => match self.escape(at)? {
-                Escape::Char(char) => self.literal(char, at),
-                Escape::Set(set) => Ok(Node::Set(set)),
-                Escape::Look(look) => Ok(Node::Look(look)),
-            },
-            Some(char) => self.literal(char, at),
-            None => Ok(Node::Empty),
+            Some('[') => return self.class(at),
+            Some('\\') => self.escape(at)?,
+            Some(char) => Escape::Char(char),
+            None => return Ok(()),
+        };
+        match escape {
+            Escape::Char(char) => self.literal(char, at),
+            Escape::Class(letter) => {
+                let mut set = Set::EMPTY;
+                self.add_class(letter, &mut set);
+                self.nodes.push(Node::Set(Box::new(set)));
+                Ok(())
+            }
+            Escape::Look(look) => {
+                self.nodes.push(Node::Look(look));
+                Ok(())
+            }
         }
     }
 
-    fn literal(&self, char: char, at: usize) -> Parse<Node> {
+    fn literal(&mut self, char: char, at: usize) -> Parse<()> {
         let ignore_case = self.flags & IGNORE_CASE != 0;
-        if char.is_ascii() {
+        if ignore_case && char.is_ascii_alphabetic() {
+            let mut set = Set::EMPTY;
             // OK because ASCII fits a byte.
-            let byte = char as u8;
-            if ignore_case && byte.is_ascii_alphabetic() {
-                let mut set = Set::EMPTY;
-                set.insert(byte);
-                return Ok(Node::Set(set.ignoring_case()));
-            }
-            return Ok(Node::Byte(byte));
+            set.insert(char as u8);
+            set.ignore_case();
+            self.nodes.push(Node::Set(Box::new(set)));
+            return Ok(());
         }
         // Python knows letters outside ASCII that equal ASCII ones in all but case (the Kelvin sign and k).
-        if ignore_case && self.flags & ASCII == 0 {
-            return fail_at(at, ERR_CASE_NON_ASCII);
+        if ignore_case && !char.is_ascii() && self.flags & ASCII == 0 {
+            return self.fail_at(at, ERR_CASE_NON_ASCII);
         }
-        let mut buffer = [0; 4];
-        let bytes = char.encode_utf8(&mut buffer).bytes();
-        Ok(Node::Concat(bytes.map(Node::Byte).collect()))
+        let first = self.nodes.len();
+        for byte in char.encode_utf8(&mut [0; 4]).bytes() {
+            self.nodes.push(Node::Byte(byte));
+        }
+        self.join(first, Node::Concat);
+        Ok(())
     }
-}
 
-pub(super) fn fail_at<T>(at: usize, message: &'static str) -> Parse<T> {
-    Err(Error { at, message })
+    /// Makes one of all nodes from the `first` one on.
+    #[inline(never)]
+    fn join(&mut self, first: usize, join: fn(Vec<Node>) -> Node) {
+        let node = match self.nodes.len() - first {
+            0 => Node::Empty,
+            1 => return,
+            _ => join(self.nodes.split_off(first)),
+        };
+        self.nodes.push(node);
+    }
 }

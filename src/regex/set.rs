@@ -13,6 +13,8 @@ pub(super) const SPACE_ASCII: Set = Set::of(&[(b'\t', b'\r'), (b' ', b' ')]);
 
 impl Set {
     pub const EMPTY: Set = Set([0; 8]);
+    /// What `.` matches.
+    pub const LINE: Set = Set([!(1 << b'\n'), !0, !0, !0, !0, !0, !0, !0]);
 
     const fn of(ranges: &[(u8, u8)]) -> Set {
         let mut set = Set::EMPTY;
@@ -55,20 +57,21 @@ impl Set {
         }
     }
 
-    pub fn negated(&self) -> Set {
-        Set(self.0.map(|word| !word))
+    /// What was no member becomes one, and the other way round.
+    pub fn negate(&mut self) {
+        for word in &mut self.0 {
+            *word = !*word;
+        }
     }
 
-    /// With each ASCII letter, the same letter of the other case.
-    pub fn ignoring_case(&self) -> Set {
-        let mut set = *self;
+    /// Adds, for each ASCII letter, the same letter of the other case.
+    pub fn ignore_case(&mut self) {
         for letter in b'a'..=b'z' {
             let upper = letter.to_ascii_uppercase();
             if self.contains(letter) || self.contains(upper) {
-                set.insert(letter);
-                set.insert(upper);
+                self.insert(letter);
+                self.insert(upper);
             }
         }
-        set
     }
 }

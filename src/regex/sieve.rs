@@ -5,8 +5,8 @@
 //!
 //! The one idea: in the last nine bytes of a literal stand six runs of four, so one of them begins at a place that
 //! six divides. It is enough to look up the four bytes at every sixth place in a table; the literals are compared
-//! where the table knows them. So most of the text is never looked at, and the number of patterns hardly matters. With
-//! shorter literals it is every third place.
+//! where the table knows them. So most of the text is never looked at, and the number of patterns hardly matters. How
+//! many places are left out is up to the shortest literal.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -16,11 +16,10 @@ use crate::text::checksum;
 
 /// Bytes that are looked up together.
 const GRAM: usize = 4;
-/// Strides: the long one where all literals are long enough for it.
-const LONG: usize = 6;
-const SHORT: usize = 3;
+/// Every how many bytes a gram is looked up, at the least and at the most.
+const STRIDES: core::ops::RangeInclusive<usize> = 3..=8;
 /// Shorter literals are not sought.
-const MIN_LITERAL: usize = SHORT + GRAM - 1;
+const MIN_LITERAL: usize = *STRIDES.start() + GRAM - 1;
 /// More are not sought: comparing with each of them would take too long where they resemble the text.
 const MAX_LITERALS: usize = 64;
 /// Entries of the table, as a power of two.
@@ -66,12 +65,12 @@ impl Sieve {
         let mut sieve = Sieve {
             literals: Vec::new(),
             distances: vec![0; SLOTS],
-            stride: LONG,
+            stride: *STRIDES.end(),
             unsought: 0,
             blind: false,
         };
         for pattern in patterns {
-            sieve.add(pattern.shortcuts.telling(), pattern.mark);
+            sieve.add(&pattern.telling, pattern.mark);
         }
         for literal in &mut sieve.literals {
             // OK because no literal is so short that a stride would leave one out.
@@ -99,9 +98,7 @@ impl Sieve {
             self.blind = true;
             return;
         }
-        if bytes.len() < LONG + GRAM - 1 {
-            self.stride = SHORT;
-        }
+        self.stride = self.stride.min(bytes.len() + 1 - GRAM);
         self.literals.push(Literal {
             bytes: bytes.to_vec(),
             tail: 0,
@@ -131,53 +128,29 @@ impl Sieve {
 
     /// The first place not before `at` where tails of literals begin, and their marks.
     fn find(&self, text: &[u8], at: usize) -> Option<(usize, Marks)> {
-        match self.stride {
-            LONG => self.find_by::<LONG, { LONG * 7 + GRAM }>(text, at),
-            _ => self.find_by::<SHORT, { SHORT * 7 + GRAM }>(text, at),
-        }
-    }
-
-    /// `BLOCK` is eight grams and what is between them.
-    fn find_by<const STRIDE: usize, const BLOCK: usize>(
-        &self,
-        text: &[u8],
-        at: usize,
-    ) -> Option<(usize, Marks)> {
-        let distances = self.distances.first_chunk::<SLOTS>()?;
-        let mut rest = text.get(at + STRIDE - 1..)?;
+        let table = self.distances.first_chunk::<SLOTS>()?;
+        let mut at = at + self.stride - 1;
         loop {
-            // Lines that concern nobody spend their time here, so the places are constants.
-            while let Some(block) = rest.first_chunk::<BLOCK>() {
-                let look_up = |index: usize| {
-                    let at = index * STRIDE;
-                    distances[slot([block[at], block[at + 1], block[at + 2], block[at + 3]])]
-                };
-                let first = look_up(0) | look_up(1) | look_up(2) | look_up(3);
-                let second = look_up(4) | look_up(5) | look_up(6) | look_up(7);
-                if first != 0 {
-                    break;
+            // Lines that concern nobody spend their time here.
+            let mut distances = loop {
+                let distances = table[slot(*text.get(at..)?.first_chunk()?)];
+                if distances != 0 {
+                    break distances;
                 }
-                rest = rest.get(4 * STRIDE..).unwrap_or_default();
-                if second != 0 {
-                    break;
+                at += self.stride;
+            };
+            while distances != 0 {
+                // The greatest first: that tail begins first.
+                let distance = distances.ilog2();
+                // OK because the distance is less than the stride.
+                let place = at - distance as usize;
+                let marks = self.marks_at(text, place);
+                if marks != 0 {
+                    return Some((place, marks));
                 }
-                rest = rest.get(4 * STRIDE..).unwrap_or_default();
+                distances ^= 1 << distance;
             }
-            for _ in 0..4 {
-                let mut distances = distances[slot(*rest.first_chunk()?)];
-                while distances != 0 {
-                    // The greatest first: that tail begins first.
-                    let distance = distances.ilog2();
-                    // OK because the distance is less than the stride.
-                    let place = text.len() - rest.len() - distance as usize;
-                    let marks = self.marks_at(text, place);
-                    if marks != 0 {
-                        return Some((place, marks));
-                    }
-                    distances ^= 1 << distance;
-                }
-                rest = rest.get(STRIDE..)?;
-            }
+            at += self.stride;
         }
     }
 

@@ -1,6 +1,6 @@
 //! Counts what matching does, so that a test can hold it against its bound.
 //!
-//! A step is an instruction of a program, a place tried for a literal or a word of bytes searched. Without the
+//! A step is an instruction that is followed, a byte or word that is searched, a place tried for a literal. Without the
 //! feature `count-steps`, which only `tests/fuzz` switches on, counting is nothing and costs nothing.
 
 #[cfg(feature = "count-steps")]

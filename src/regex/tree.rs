@@ -13,7 +13,7 @@ use super::set::Set;
 pub(super) enum Node {
     Empty,
     Byte(u8),
-    Set(Set),
+    Set(Box<Set>),
     Look(Look),
     /// A capture group; its number counts from 1.
     Group(u16, Box<Node>),
@@ -57,6 +57,19 @@ impl Node {
             Node::Concat(nodes) => nodes.iter().all(Node::nullable),
             Node::Alternate(nodes) => nodes.iter().any(Node::nullable),
             Node::Repeat(repeat) => repeat.min == 0 || repeat.nullable,
+        }
+    }
+
+    /// The bytes it matches, if it matches one byte.
+    pub fn as_set(&self) -> Option<Set> {
+        match self {
+            Node::Byte(byte) => {
+                let mut set = Set::EMPTY;
+                set.insert(*byte);
+                Some(set)
+            }
+            Node::Set(set) => Some(**set),
+            _ => None,
         }
     }
 

@@ -8,10 +8,10 @@
 //! * There is one message when it begins to fail, and none for every try.
 
 use super::lines::{Line, LineBuffer};
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, NEVER};
 use crate::log::{Log, Throttle};
 use crate::sys::fd::{Fd, Poll};
-use crate::sys::process::{Child, Exit, Streams, spawn};
+use crate::sys::process::{Child, Streams, spawn};
 use crate::sys::{Errno, Result};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -40,7 +40,7 @@ struct Running {
     /// None when it has been closed.
     error: Option<Fd>,
     /// When to end the command, which has closed its output.
-    end_at_ms: Option<u64>,
+    end_at_ms: u64,
     errors: LineBuffer,
     started_ms: u64,
 }
@@ -48,7 +48,7 @@ struct Running {
 /// A child on its way out.
 pub struct Leaving {
     child: Child,
-    kill_at_ms: Option<u64>,
+    kill_at_ms: u64,
 }
 
 /// One command.
@@ -75,7 +75,7 @@ impl CommandSource {
     }
 
     /// When to call [`CommandSource::start`] and [`CommandSource::read`] even though nothing has happened.
-    pub fn wake_at_ms(&self) -> Option<u64> {
+    pub fn wake_at_ms(&self) -> u64 {
         match &self.running {
             Some(running) => running.end_at_ms,
             None => self.backoff.at_ms(),
@@ -134,10 +134,7 @@ impl CommandSource {
         let Some(running) = &mut self.running else {
             return (false, None);
         };
-        let is_over = running.child.is_none()
-            || running
-                .end_at_ms
-                .is_some_and(|end_at_ms| end_at_ms <= now_ms);
+        let is_over = running.child.is_none() || running.end_at_ms <= now_ms;
         let read = match &running.output {
             Some(output) => output.read(self.lines.room()),
             None => Ok(0),
@@ -154,7 +151,7 @@ impl CommandSource {
             Ok(_) | Err(_) => {
                 running.output = None;
                 let end_at_ms = now_ms.saturating_add(LAST_WORDS_MS);
-                running.end_at_ms.get_or_insert(end_at_ms);
+                running.end_at_ms = running.end_at_ms.min(end_at_ms);
                 (false, None)
             }
         }
@@ -208,8 +205,8 @@ impl CommandSource {
             return;
         };
         while let Some(line) = running.errors.next_line() {
-            if let Some(left_out) = self.throttle.pass(now_ms) {
-                say!(log, Warn: "command {:?}: {}{}", name, line.bytes, left_out);
+            if self.throttle.pass(now_ms) {
+                say!(log, Warn: "command {:?}: {}{}", name, line.bytes, self.throttle);
             }
         }
     }
@@ -229,12 +226,9 @@ impl CommandSource {
         };
         // While its leader is not waited for, the group's number cannot belong to anybody else.
         child.kill_group();
-        let what = match child.wait() {
-            Exit::Status(status) => text!("exit status {}", u32::from(status)),
-            Exit::Signal(signal) => text!("ended by signal {}", u32::from(signal)),
-        };
+        let exit = child.wait();
         if self.backoff.failures() == 0 {
-            say!(log, Warn: "command {:?}: {}", self.name(), what);
+            say!(log, Warn: "command {:?}: {}", self.name(), exit);
         }
         true
     }
@@ -258,7 +252,7 @@ fn run(words: &[Vec<u8>], now_ms: u64) -> Result<Running> {
         child: Some(spawn(words, &[], &streams)?),
         output: Some(output),
         error: Some(error),
-        end_at_ms: None,
+        end_at_ms: NEVER,
         errors: LineBuffer::new(0),
         started_ms: now_ms,
     })
@@ -269,20 +263,20 @@ impl Leaving {
         child.terminate_group();
         Leaving {
             child,
-            kill_at_ms: Some(now_ms.saturating_add(GRACE_MS)),
+            kill_at_ms: now_ms.saturating_add(GRACE_MS),
         }
     }
 
     /// When to call [`Leaving::push`].
-    pub fn deadline_ms(&self) -> Option<u64> {
+    pub fn deadline_ms(&self) -> u64 {
         self.kill_at_ms
     }
 
     /// Pushes it further if it is over its time.
     pub fn push(&mut self, now_ms: u64) {
-        if self.kill_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+        if self.kill_at_ms <= now_ms {
             self.child.kill_group();
-            self.kill_at_ms = None;
+            self.kill_at_ms = NEVER;
         }
     }
 

@@ -19,7 +19,7 @@ use crate::log::Log;
 use crate::sys::Result;
 use crate::sys::fd::{Fd, FileId, FileKind, status};
 use crate::sys::inotify::Watch;
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 /// Rotated files that are still being read, at most. More come only from a rotation that does not wait
 /// for anybody.
@@ -49,7 +49,7 @@ struct Opened {
 pub struct FileSource {
     access: Access,
     /// The file being read, then those that have taken its place since.
-    files: VecDeque<Opened>,
+    files: Vec<Opened>,
     lines: LineBuffer,
     /// The file that was there at the start, until one has been opened, and its length then.
     passed_over: Option<(FileId, u64)>,
@@ -66,7 +66,7 @@ impl FileSource {
     ) -> Result<FileSource> {
         let mut source = FileSource {
             access: Access::new(path)?,
-            files: VecDeque::new(),
+            files: Vec::new(),
             lines: LineBuffer::new(BUFFER_SIZE),
             passed_over: None,
         };
@@ -119,7 +119,7 @@ impl FileSource {
         watcher: &mut Watcher,
         log: &mut Log,
     ) -> core::result::Result<(), Obstacle> {
-        let newest = self.files.back().map(|file| file.id);
+        let newest = self.files.last().map(|file| file.id);
         let there = status(self.access.path())?;
         // A rotation that is taken back, before anything was written to the new file, is none.
         let known = self.files.iter().position(|file| file.id == there.id);
@@ -161,7 +161,7 @@ impl FileSource {
             self.pop_front(watcher);
         }
         let watch = watcher.watch_file(&fd, log);
-        self.files.push_back(Opened {
+        self.files.push(Opened {
             fd,
             id,
             offset,
@@ -175,7 +175,7 @@ impl FileSource {
     pub fn read(&mut self, watcher: &mut Watcher, now_ms: u64, log: &mut Log) -> bool {
         // Before the old file is read: whoever has written to the new one has finished with the old.
         let replaced = self.is_replaced();
-        let Some(file) = self.files.front_mut() else {
+        let Some(file) = self.files.first_mut() else {
             return false;
         };
         match file.fd.read(self.lines.room()) {
@@ -216,7 +216,7 @@ impl FileSource {
             self.pop_front(watcher);
             return true;
         }
-        let Some(file) = self.files.front_mut() else {
+        let Some(file) = self.files.first_mut() else {
             return false;
         };
         let is_shorter = |size: u64| size < file.offset;
@@ -239,8 +239,8 @@ impl FileSource {
     }
 
     fn pop_front(&mut self, watcher: &mut Watcher) {
-        if let Some(file) = self.files.pop_front() {
-            watcher.forget_file(file.watch);
+        if !self.files.is_empty() {
+            watcher.forget_file(self.files.remove(0).watch);
         }
     }
 }

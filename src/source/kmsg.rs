@@ -20,9 +20,10 @@ use alloc::vec::Vec;
 pub fn parse(record: &[u8], message: &mut Vec<u8>) -> Option<u64> {
     let semicolon = record.iter().position(|&byte| byte == b';')?;
     let mut fields = record.get(..semicolon)?.split(|&byte| byte == b',');
-    let sequence = core::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()?;
+    let sequence = decimal(fields.nth(1)?)?;
     let text = record.get(semicolon + 1..)?;
-    let line = text.split(|&byte| byte == b'\n').next()?;
+    let end = text.iter().position(|&byte| byte == b'\n');
+    let line = text.get(..end.unwrap_or(text.len()))?;
     message.clear();
     decode(line, message);
     Some(sequence)
@@ -40,6 +41,15 @@ fn decode(mut line: &[u8], out: &mut Vec<u8>) {
             line = rest;
         }
     }
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let mut number: u64 = 0;
+    for &digit in digits {
+        let digit = self::digit(digit).filter(|digit| *digit < 10)?;
+        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    (!digits.is_empty()).then_some(number)
 }
 
 fn digit(character: u8) -> Option<u8> {

@@ -15,9 +15,11 @@ pub mod lines;
 mod stream;
 mod watch;
 
+use crate::backoff::NEVER;
 use crate::log::Log;
 use crate::sys::Result;
 use crate::sys::fd::{FileKind, Poll, c_path, status};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use command::{CommandSource, Leaving};
@@ -59,7 +61,7 @@ struct Entry {
 
 /// All sources.
 pub struct Sources {
-    entries: Vec<Entry>,
+    entries: Vec<Box<Entry>>,
     watcher: Watcher,
     /// When files are to be looked at next, where inotify does not tell.
     look_at_ms: u64,
@@ -91,26 +93,30 @@ impl Sources {
             for entry in &mut former {
                 if let Source::File(file) = &mut entry.source {
                     file.watch_again(&mut self.watcher, log);
+                    // What the old watches had to tell is lost.
+                    entry.ready = true;
                 }
             }
         }
         // Before any file is opened, so that none can be replaced unseen.
-        self.watcher.watch_paths(paths(wanted.files), log);
+        self.watcher.watch_paths(&mut paths(wanted.files), log);
         for name in wanted.files {
             let known = former.iter().position(|entry| entry.is_path(name));
-            let source = match known {
-                Some(index) => Ok(former.swap_remove(index).source),
-                None => open_path(name, Begin::AtEnd, &mut self.watcher, now_ms, log),
-            };
+            if let Some(index) = known {
+                self.entries.push(former.swap_remove(index));
+                continue;
+            }
+            let source = open_path(name, Begin::AtEnd, &mut self.watcher, now_ms, log);
             self.add(name.clone(), source, log);
         }
         if let Some(words) = wanted.command {
             let known = former.iter().position(|entry| entry.is_command(words));
-            let source = match known {
-                Some(index) => former.swap_remove(index).source,
-                None => Source::Command(CommandSource::new(words, now_ms, log)),
-            };
-            self.add(words.join(" "), Ok(source), log);
+            if let Some(index) = known {
+                self.entries.push(former.swap_remove(index));
+            } else {
+                let source = Source::Command(CommandSource::new(words, now_ms, log));
+                self.add(words.join(" "), Ok(source), log);
+            }
         }
         for entry in former {
             match entry.source {
@@ -124,7 +130,7 @@ impl Sources {
 
     fn add(&mut self, name: String, source: Result<Source>, log: &mut Log) {
         match source {
-            Ok(source) => self.entries.push(Entry {
+            Ok(source) => self.entries.push(Box::new(Entry {
                 name,
                 // What was written to a file before its watch was set is found by looking. For anything
                 // else there is poll; to read standard input unasked could block.
@@ -132,7 +138,7 @@ impl Sources {
                 undrained: false,
                 source,
                 cut_told: false,
-            }),
+            })),
             Err(errno) => say!(log, Error: "{:?}: {}", name, errno),
         }
     }
@@ -164,22 +170,24 @@ impl Sources {
     }
 
     /// When to call [`Sources::look`] even though no descriptor is ready.
-    pub fn deadline_ms(&self) -> Option<u64> {
-        if self
-            .entries
-            .iter()
-            .any(|entry| entry.ready || entry.undrained)
-        {
-            return Some(0);
+    pub fn deadline_ms(&self) -> u64 {
+        let mut deadline_ms = match self.watcher.interval_ms() {
+            Some(_) => self.look_at_ms,
+            None => NEVER,
+        };
+        for entry in &self.entries {
+            if entry.ready || entry.undrained {
+                return 0;
+            }
+            deadline_ms = deadline_ms.min(entry.wake_at_ms());
         }
-        let retries = self.entries.iter().filter_map(Entry::wake_at_ms);
-        let interval = self.watcher.interval_ms().map(|_| self.look_at_ms);
-        retries.chain(interval).min()
+        deadline_ms
     }
 
     /// When to call [`Sources::push_leaving`].
-    pub fn leaving_deadline_ms(&self) -> Option<u64> {
-        self.leaving.iter().filter_map(Leaving::deadline_ms).min()
+    pub fn leaving_deadline_ms(&self) -> u64 {
+        let deadlines_ms = self.leaving.iter().map(Leaving::deadline_ms);
+        deadlines_ms.fold(NEVER, u64::min)
     }
 
     /// Pushes commands that are over their time on their way out.
@@ -205,17 +213,17 @@ impl Sources {
             };
         }
         if news.paths {
-            let is_path = |entry: &&Entry| match entry.source {
+            let is_path = |entry: &&Box<Entry>| match entry.source {
                 Source::File(_) => true,
                 Source::Stream(_) => entry.name != STDIN_NAME,
                 Source::Command(_) => false,
             };
             let named = self.entries.iter().filter(is_path);
-            let paths = named.map(|entry| entry.name.as_bytes());
-            self.watcher.watch_paths(paths, log);
+            let mut paths = named.map(|entry| entry.name.as_bytes());
+            self.watcher.watch_paths(&mut paths, log);
         }
         for entry in &mut self.entries {
-            let is_due = entry.wake_at_ms().is_some_and(|at_ms| at_ms <= now_ms);
+            let is_due = entry.wake_at_ms() <= now_ms;
             let is_command = matches!(entry.source, Source::Command(_));
             if is_due || news.paths && !is_command {
                 entry.check(&mut self.watcher, now_ms, log);
@@ -232,7 +240,7 @@ impl Sources {
 
     /// Whether to read the source `index` again in its turn, of which `reads` have been.
     pub fn is_ready(&self, index: usize, reads: usize) -> bool {
-        let is_ready = |entry: &Entry| entry.ready || entry.undrained;
+        let is_ready = |entry: &Box<Entry>| entry.ready || entry.undrained;
         reads < READS && self.entries.get(index).is_some_and(is_ready)
     }
 
@@ -283,7 +291,7 @@ impl Sources {
 
     /// Whether standard input was a source and has come to its end.
     pub fn has_ended(&self) -> bool {
-        let has_ended = |entry: &Entry| match &entry.source {
+        let has_ended = |entry: &Box<Entry>| match &entry.source {
             Source::Stream(stream) => stream.has_ended() && !entry.undrained,
             _ => false,
         };
@@ -307,7 +315,7 @@ impl Sources {
 
     /// Each source's name and whether it is open.
     pub fn report(&self) -> impl Iterator<Item = (&str, bool)> {
-        let row = |entry: &'_ Entry| match &entry.source {
+        let row = |entry: &'_ Box<Entry>| match &entry.source {
             Source::File(file) => file.is_open(),
             Source::Stream(stream) => stream.is_open(),
             Source::Command(command) => command.is_running(),
@@ -327,7 +335,7 @@ impl Entry {
     }
 
     /// When to look at it even though nothing has happened.
-    fn wake_at_ms(&self) -> Option<u64> {
+    fn wake_at_ms(&self) -> u64 {
         match &self.source {
             Source::File(file) => file.access().backoff().at_ms(),
             Source::Stream(stream) => stream.access().backoff().at_ms(),

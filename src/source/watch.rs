@@ -164,7 +164,7 @@ impl Watcher {
     }
 
     /// Watches all directories that `paths` go through, and no others.
-    pub fn watch_paths<'p>(&mut self, paths: impl Iterator<Item = &'p [u8]>, log: &mut Log) {
+    pub fn watch_paths(&mut self, paths: &mut dyn Iterator<Item = &[u8]>, log: &mut Log) {
         let Some(inotify) = &self.inotify else {
             return;
         };

@@ -8,6 +8,7 @@
 
 use super::fd::{Fd, Poll, c_path, poll};
 use super::{Errno, Result, check, ffi, repeat, signal};
+use crate::text::Put;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
@@ -26,6 +27,15 @@ pub enum Exit {
     Status(u8),
     /// This signal ended it.
     Signal(u8),
+}
+
+impl Put for Exit {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Exit::Status(status) => put!(out, "exit status {}", u32::from(*status)),
+            Exit::Signal(signal) => put!(out, "ended by signal {}", u32::from(*signal)),
+        }
+    }
 }
 
 /// Where a child's standard input, output and error go.
@@ -50,8 +60,8 @@ pub fn user_id() -> u32 {
     unsafe { ffi::geteuid() }
 }
 
-/// Descriptors that may have been left open to us. Nobody hands out higher ones: more than 1024 is a limit that a
-/// program has to ask for.
+/// Descriptors that may have been left open to us. The usual limit is 1024; to try all that a raised
+/// limit allows, a million sometimes, would take too long.
 const INHERITED: core::ops::Range<usize> = 3..1024;
 
 /// Makes good what whoever started us may have left undone, before commands inherit it: files that everybody

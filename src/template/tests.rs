@@ -17,10 +17,17 @@ fn pattern(pattern: &str) -> Regex {
     Regex::new(pattern).ok().unwrap()
 }
 
-/// A template of a line, for a step with the groups 0, 1 (`port`) and 2.
-fn template(line: &str) -> Result<Template, Error> {
-    let step = pattern(r"SRC=([0-9.]+) (?P<port>\d+)( x)?");
-    Template::new(&Command::split(line)?, &step)
+/// A step with the groups 0, 1 (`port`) and 2.
+fn step() -> Regex {
+    pattern(r"SRC=([0-9.]+) (?P<port>\d+)( x)?")
+}
+
+/// A command that is right for it.
+fn template(line: &str) -> Result<Command, Error> {
+    let command = Command::split(line)?;
+    command.check(None)?;
+    command.check(Some(&step()))?;
+    Ok(command)
 }
 
 fn filled(line: &str) -> Vec<String> {
@@ -35,7 +42,7 @@ fn filled(line: &str) -> Vec<String> {
         groups: &groups,
     };
     let words = template
-        .fill(&values)
+        .fill(&step(), &values)
         .expect("the tests' values are printable");
     words
         .into_iter()
@@ -43,7 +50,7 @@ fn filled(line: &str) -> Vec<String> {
         .collect()
 }
 
-fn message(result: Result<Template, Error>) -> (usize, String) {
+fn message<T>(result: Result<T, Error>) -> (usize, String) {
     match result {
         Ok(_) => panic!("no error"),
         Err(error) => (error.at, String::from_utf8(error.message).unwrap()),
@@ -106,7 +113,7 @@ fn what_cannot_be_split_is_refused_at_its_byte() {
 
 #[test]
 fn given_words_are_taken_as_they_are_and_errors_name_the_word() {
-    let words = ["a b", "'c'", "", "\\"];
+    let words = ["a b", "'c'", "", "\\"].map(String::from);
     assert_eq!(
         Command::from_words(&words).ok().unwrap().into_words(),
         words
@@ -119,7 +126,8 @@ fn given_words_are_taken_as_they_are_and_errors_name_the_word() {
         (&["a", "b", "ü{"], 2, 2, UNCLOSED),
     ];
     for (words, word, at, expected) in cases {
-        let result = Command::from_words(words).and_then(|command| command.check_placeholders());
+        let words: Vec<String> = words.iter().map(|word| String::from(*word)).collect();
+        let result = Command::from_words(&words).and_then(|command| command.check(None));
         let expected = error(word, at, expected);
         assert_eq!(result.err(), Some(expected), "{words:?}");
     }
@@ -201,13 +209,16 @@ fn a_bad_placeholder_is_refused_at_its_byte() {
 fn an_index_error_says_how_many_groups_there_are() {
     let command = Command::split("a {1}").ok().unwrap();
     let cases = [
-        ("x", "{1}: the last step has no groups"),
+        (
+            "x",
+            "{1}: the last step has no groups (the filter's is {key})",
+        ),
         ("(x)", "{1}: the last step has 1 group, {0}"),
     ];
     for (step, expected) in cases {
-        assert_eq!(message(Template::new(&command, &pattern(step))).1, expected);
+        assert_eq!(message(command.check(Some(&pattern(step)))).1, expected);
     }
-    assert!(Template::new(&command, &pattern("(x)(y)")).is_ok());
+    assert!(command.check(Some(&pattern("(x)(y)"))).is_ok());
 }
 
 #[test]
@@ -215,7 +226,7 @@ fn a_group_cannot_take_the_name_of_the_key_or_the_rule() {
     for name in ["key", "rule"] {
         let command = Command::split(&format!("a {{{name}}}")).ok().unwrap();
         let step = pattern(&format!("(?P<{name}>x)"));
-        let found = message(Template::new(&command, &step));
+        let found = message(command.check(Some(&step)));
         assert_eq!(found, (2, format!("{{{name}}}{AMBIGUOUS}")));
     }
 }
@@ -276,11 +287,12 @@ fn only_printable_values_of_bounded_length_are_filled_in() {
     let template = template("a {0}").ok().unwrap();
     let fill = |value: &[u8]| {
         let groups = [value.to_vec()];
-        template.fill(&Values {
+        let values = Values {
             rule: "",
             key: b"",
             groups: &groups,
-        })
+        };
+        template.fill(&step(), &values)
     };
     let longest = "ü".repeat(127) + "x";
     for value in ["", "192.0.2.1", "für", "a b", "-", &longest] {
@@ -304,14 +316,10 @@ fn only_printable_values_of_bounded_length_are_filled_in() {
         "\u{200f}".as_bytes(),
     ];
     for value in refused {
-        let refusal = Refusal {
-            message: text!("{0} is not printable UTF-8"),
-        };
+        let refusal = text!("{0} is not printable UTF-8");
         assert_eq!(fill(value), Err(refusal), "{value:?}");
     }
-    let refusal = Refusal {
-        message: text!("{0} is longer than 255 bytes"),
-    };
+    let refusal = text!("{0} is longer than 255 bytes");
     assert_eq!(fill(&b"x".repeat(MAX_VALUE + 1)), Err(refusal));
 }
 
@@ -323,12 +331,7 @@ fn the_key_and_the_rule_are_checked_like_groups() {
             key,
             groups: &[],
         };
-        template(line)
-            .ok()
-            .unwrap()
-            .fill(&values)
-            .err()
-            .map(|refusal| refusal.message)
+        template(line).ok().unwrap().fill(&step(), &values).err()
     };
     assert_eq!(
         fill("a {key}", "", b"\n"),

@@ -36,7 +36,8 @@ pub fn data(name: &str) -> PathBuf {
 
 /// Says that a test cannot be made here; the caller returns.
 pub fn skipped(why: &str) {
-    eprintln!("skipped: {why}");
+    // Not with eprintln, which the test runner keeps to itself when the test passes.
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 /// Whether the tests run as root. The owner of what we create is who we are.

@@ -1,12 +1,14 @@
 """Holds what commands have run against what the model says: none missing, none twice, none out of order, in time."""
 
+import itertools
 from collections import deque
 
 from driven import Wrong
-from rules import SYNC
+from rules import SYNC, Setup
 
 # Commands read the uptime, which is cut to hundredths.
 EARLY = 0.011
+RULES = {rule.name: rule for rule in Setup().rules()}
 
 
 class Command:
@@ -52,24 +54,26 @@ class Checker:
         self.repeatable = set()
         self.blocked = deque(maxlen=1000)
         self.before = None
+        self.history = deque(maxlen=5000)
         self.late = []
         self.counts = dict.fromkeys(["knocks", "commands", "renewals", "closings", "retries", "undecided"], 0)
 
     def outstanding(self):
         return sum(map(len, self.expected.values()))
 
-    def expect(self, log, knock):
-        self.expected[log].append(knock)
+    def expect(self, knock):
+        self.expected[knock.rule.log].append(knock)
 
     def judge(self, commands, now):
         """Judges what has run since the last time. Everything that was written has been taken and done."""
         for command in commands:
             self.counts["commands"] += 1
             self.check_alone(command)
+            self.history.append(command)
             if command.event == "close":
                 self.close(command)
             elif command.index == 1:
-                self.open("b" if command.rule in ("door", "solo", "once", "sync-b") else "a", command)
+                self.open(RULES[command.rule].log, command)
         for lease in list(self.leases.values()):
             self.judge_lease(lease, now)
 
@@ -77,10 +81,10 @@ class Checker:
         before, self.before = self.before, command
         if before is None:
             return
-        if before.end is None and not before.option[:4] in ("hold", "shut", "stuc"):
+        if before.end is None and before.option.partition("-")[0] not in ("hold", "shut", "stuck"):
             raise Wrong(f"{command} began while this was running: {before}")
         first, second = [(c.event, c.rule, c.serial, c.index) for c in (before, command)]
-        has_second = first[0] == "open" and first[1] == "plain" and first[3] == 1
+        has_second = first[0] == "open" and first[3] < RULES[first[1]].actions
         if has_second != (second[3] == 2) or has_second and second != (*first[:3], 2):
             raise Wrong(f"{command} does not follow {before}")
 
@@ -135,13 +139,21 @@ class Checker:
             raise Wrong(f"{command} does not close {lease.knock}")
         if lease.tries:
             self.counts["retries"] += 1
-            due = lease.tries[-1].end + 2 ** (len(lease.tries) - 1)
-            self.in_time(command, due - EARLY, due)
+            pause = 2 ** (len(lease.tries) - 1)
+            failed = lease.tries[-1]
+            self.in_time(command, failed.end + pause, self.noticed(failed) + pause)
         lease.tries.append(command)
+
+    def noticed(self, ended):
+        """When the daemon has known that a command had ended, at the latest: when it began another."""
+        later = itertools.dropwhile(lambda command: command is not ended, self.history)
+        next(later)
+        return next(later).begin
 
     def judge_lease(self, lease, now):
         if not lease.tries:
-            if self.lateness(lease.due[1], now) > self.slack:
+            since = max(lease.due[1], self.history[-1].end or 0)
+            if self.lateness(since, now) > self.slack:
                 raise Wrong(f"not closed by {now:.3f}, due at {lease.due[1]:.3f}: {lease.knock}")
             return
         if not lease.judged:
@@ -157,10 +169,35 @@ class Checker:
     def in_time(self, command, earliest, latest):
         if command.begin < earliest - EARLY:
             raise Wrong(f"{command} is early, due from {earliest:.3f} to {latest:.3f}")
-        late = self.lateness(latest, command.begin)
+        before = self.between(latest, command)
+        late = self.longest_pause(latest, before, command.begin)
         if late > self.slack:
-            raise Wrong(f"{command} is late by {late:.3f} s, due from {earliest:.3f} to {latest:.3f}")
+            raise Wrong(f"{command} waited {late:.3f} s for nothing, due from {earliest:.3f} to {latest:.3f}")
+        self.check_precedence(before, command)
         return late
+
+    def between(self, due, command):
+        """The commands that began after `due` and before `command`."""
+        earlier = itertools.takewhile(lambda other: other is not command, self.history)
+        return [other for other in earlier if other.begin > due]
+
+    def longest_pause(self, due, commands, end):
+        """The longest time after `due` in which nothing ran although it could. Commands run one at a time."""
+        ends = [c.end or c.begin for c in self.history if c.begin <= due][-1:]
+        ends += [c.end or c.begin for c in commands]
+        begins = [c.begin for c in commands] + [end]
+        return max(self.lateness(max(due, ended), begin) for ended, begin in zip([due, *ends][-len(begins) :], begins))
+
+    def check_precedence(self, before, command):
+        """Closing waits for what else closes, for its own rule's commands, and for what runs already."""
+        others = []
+        for other in before:
+            if other.event == "close" or other.rule == command.rule:
+                others = []
+            elif other.index == 1:
+                others.append(other)
+        if len(others) > 1:
+            raise Wrong(f"{command} waited for {len(others)} that open for other rules, such as {others[-1]}")
 
     def lateness(self, due, time):
         """How much later than `due`, without the time in which nothing could run."""

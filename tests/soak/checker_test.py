@@ -3,13 +3,11 @@
 
 import unittest
 
-from checker import Checker, Command
+from checker import RULES, Checker, Command
 from driven import Wrong
 from model import Knock, Model, Taken
 from plan import Line, Plan
 from rules import Setup
-
-RULES = {rule.name: rule for rule in Setup().rules()}
 
 
 def knock(rule, serial, time=10, key="k", certain=True):
@@ -25,7 +23,7 @@ def command(rule, serial, time, event="open", key="k", index=1):
 def judge(knocks, commands, now=100):
     checker = Checker(slack=1)
     for taken in knocks:
-        checker.expect("b" if taken.rule.name in ("door", "solo") else "a", taken)
+        checker.expect(taken)
     checker.judge(commands, now)
     return checker.counts
 
@@ -67,6 +65,15 @@ class CheckerTest(unittest.TestCase):
         self.wrong(door, [opened, command("door", 1, 12.7, "close")])
         self.wrong(door, [opened, *(command("door", 1, time, "close") for time in (11.5, 11.6))])
         self.wrong(door, [opened], now=13)
+
+    def test_a_closing_command_waits_only_while_others_run_that_come_first(self):
+        knocks = [knock("door", 1), *(knock("double", serial) for serial in range(2, 9))]
+        opened = command("door", 1, 10)
+        others = [command("double", serial, 11.55 + serial / 10) for serial in range(2, 9)]
+        close = command("door", 1, 12.5, "close")
+        self.wrong(knocks, [opened, *others, close])
+        others[0].begin, others[0].end = 11.5, 13
+        judge(knocks[:2], [opened, others[0], command("door", 1, 13.5, "close")])
 
     def test_a_renewal_moves_the_end_and_runs_nothing(self):
         knocks = [knock("door", 1), knock("door", 2, 11), knock("solo", 3, 11)]

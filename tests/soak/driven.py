@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -24,7 +25,8 @@ def now():
 
 
 def enter_place():
-    """Makes a directory and goes there."""
+    """Makes a directory and goes there. From now on nothing ends us without what is to be done at the end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parent = MEMORY if os.path.isdir(MEMORY) else None
     place = os.path.realpath(tempfile.mkdtemp(prefix="logknockd-", dir=parent))
     os.chdir(place)

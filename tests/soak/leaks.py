@@ -19,7 +19,7 @@ from driven import Driven, Wrong, configure, enter_place, leave_place
 
 GROWTH_KIB = 128
 BATCH = 100
-WARM_UP = {"knocks": 2000, "reloads": 60, "rotations": 60}
+WARM_UP = {"knocks": 500, "reloads": 60, "rotations": 60}
 
 
 def config(**more):

@@ -21,7 +21,6 @@ Reload = namedtuple("Reload", "kind setup broken meanwhile")
 Stop = namedtuple("Stop", "seconds meanwhile")
 Restart = namedtuple("Restart", "signal lines seconds")
 
-LOGS = {"gate": "a", "quick": "a", "stuck": "a", "yard": "b", "once": "b"}
 KEYS = 40
 LEASE_KEYS = 10
 STRANGERS = 5000
@@ -181,13 +180,25 @@ class Plan:
 
     def flood(self):
         log = self.rng.choice("ab")
-        if self.rng.random() < 0.5:
+        kind = self.rng.randrange(4)
+        if kind < 2:
             yield Flood(log, [], self.rng.randint(1, 20000))
             return
         # Strangers take the place of whoever has come as far as they.
+        if kind == 2:
+            yield Flood("a", self.brink(), 0)
+            return
         count = self.rng.choice([10, 40, 100, 3000])
         strangers = [self.line("gate", f"s{self.rng.randrange(STRANGERS)}", "p1") for _ in range(count)]
         yield Flood("a", self.merge([strangers, self.attempt("a"), self.attempt("a")]), 0)
+
+    def brink(self):
+        """A key that is just kept, or just not."""
+        key = self.key()
+        begin = self.sequence("gate", key, ["p1", "p1"])
+        count = self.setup.max_keys + self.rng.choice([-2, -1, 0, 1])
+        strangers = [self.line("gate", f"t{self.serial}", "p1") for _ in range(count)]
+        return begin + strangers + self.sequence("gate", key, ["p2", "p3"])
 
     def reload(self, kinds=(*RELOADS, "changed")):
         kind = self.rng.choice(kinds)

@@ -21,6 +21,10 @@ class Rule:
     ignore: str = ""  # an option; lines with it are passed over
     action_timeout: float = 30
 
+    @property
+    def log(self):
+        return "b" if self.source in ("yard", "once", SYNC + "-b") else "a"
+
     def matches_as(self, other):
         """Whether progress survives a reload that turns `other` into this."""
 

@@ -83,7 +83,7 @@ class Soak:
     def take_pending(self, log, latest, certain=True):
         for line, earliest in log.pending:
             for knock in self.model.take(Taken(line, earliest, latest)):
-                self.checker.expect(log.name, knock._replace(certain=knock.certain and certain))
+                self.checker.expect(knock._replace(certain=knock.certain and certain))
         log.pending = []
 
     def settle(self):
@@ -250,7 +250,7 @@ def summary(soak):
     print(f"{counts['commands']} commands ran, none missing, none twice, none out of order")
     print(
         f"leases: {counts['closings']} closed on time, {counts['renewals']} renewals, {counts['retries']} closed at a "
-        f"later try; late by median {statistics.median(late) * 1000:.0f} ms, 99 % within "
+        f"later try; idle before they began: median {statistics.median(late) * 1000:.0f} ms, 99 % within "
         f"{late[len(late) * 99 // 100] * 1000:.0f} ms, at most {late[-1] * 1000:.0f} ms"
     )
     print(f"{counts['undecided']} knocks came too close to a time limit or a kill to demand either")

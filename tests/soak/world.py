@@ -23,12 +23,14 @@ case $LOGKNOCK_EVENT-$2-$5 in
         esac
         ;;
 esac
+key=$3
+[ "$LOGKNOCK_RULE $LOGKNOCK_KEY" = "$1 $3" ] || key="$3-but-$LOGKNOCK_KEY-of-$LOGKNOCK_RULE"
 read -r uptime _ < /proc/uptime
-echo "begin $LOGKNOCK_EVENT $1 $2 $LOGKNOCK_KEY $4 $5 $$ $uptime" >> journal
+echo "begin $LOGKNOCK_EVENT $1 $2 $key $4 $5 $$ $uptime" >> journal
 case $behave in hang) exec sleep 20 ;; esac
 read -r uptime _ < /proc/uptime
 echo "end $$ $uptime" >> journal
-[ "$behave" != fail ] && [ "$LOGKNOCK_RULE $LOGKNOCK_KEY" = "$1 $3" ]
+[ "$behave" != fail ]
 """
 
 
@@ -64,9 +66,8 @@ class Journal:
     def begin(self, command):
         self.new.append(command)
         option, _, number = command.option.partition("-")
-        earlier = self.running.pop(command.pid, None)
-        if earlier and earlier.option != "stuck":
-            raise Wrong(f"{earlier} has not ended, and {command} has its process id")
+        if command.pid in self.running:
+            raise Wrong(f"{self.running[command.pid]} has not ended, and {command} has its process id")
         if (option, command.event, command.index) == ("hold", "open", 1):
             self.doomed.append((command.begin + int(number) / 1000, command))
         elif option == "shut" and command.event == "close" and self.is_first(command):

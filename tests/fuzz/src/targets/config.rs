@@ -126,23 +126,25 @@ fn check_rule(rule: &Rule) {
     assert!(!rule.sequences.is_empty() && (rule.one_time || rule.sequences.len() == 1));
     for sequence in &rule.sequences {
         assert!((1..=32).contains(&sequence.steps.len()));
-        assert!(!sequence.actions.is_empty());
-        assert_eq!(rule.lease.is_some(), !sequence.revert.is_empty());
-        let last = sequence.steps.last().map_or(0, |step| step.group_count());
-        let groups = vec![b"$(x) ' \" y".to_vec(); last];
+        let Some(last) = sequence.steps.last() else {
+            panic!("a sequence without steps");
+        };
+        let groups = vec![b"$(x) ' \" y".to_vec(); last.group_count()];
         let values = Values {
             rule: &rule.name,
             key: b"k k",
             groups: &groups,
         };
-        for template in sequence.actions.iter().chain(&sequence.revert) {
-            let words = template
-                .fill(&values)
+        for command in rule.actions.iter().chain(&rule.revert) {
+            let words = command
+                .fill(last, &values)
                 .unwrap_or_else(|_| panic!("cannot be filled"));
             assert!(!words.is_empty() && !words[0].is_empty());
             assert!(words.iter().all(|word| !word.contains(&0)));
         }
     }
+    assert!(!rule.actions.is_empty());
+    assert_eq!(rule.lease.is_some(), !rule.revert.is_empty());
 }
 
 fn check_errors(document: &[u8], errors: &[Diagnostic]) {

@@ -3,7 +3,7 @@
 
 use super::{hex, no_remark, texts};
 use crate::hunt::Target;
-use logknockd::json::{self, Kind, Value};
+use logknockd::json::{self, Value};
 
 pub const TARGET: Target = Target {
     name: "json",
@@ -57,12 +57,12 @@ fn seeds() -> Vec<Vec<u8>> {
 fn check(document: &[u8]) {
     match json::parse(document) {
         Ok(value) => {
-            check_places(document, &value);
+            check_places(document, value);
             let mut written = Vec::new();
-            write(&value, &mut written);
+            write(value, &mut written);
             let back =
                 json::parse(&written).unwrap_or_else(|_| panic!("{}", written.escape_ascii()));
-            assert_eq!(notation(&back), notation(&value), "read, written, read");
+            assert_eq!(notation(back), notation(value), "read, written, read");
         }
         Err(error) => {
             assert!(error.at <= document.len() && !error.message.is_empty());
@@ -81,25 +81,28 @@ fn check(document: &[u8]) {
     check_scaled(document);
 }
 
-fn check_places(document: &[u8], value: &Value) {
-    let first = document[value.at];
-    match &value.kind {
-        Kind::Null => assert_eq!(first, b'n'),
-        Kind::Bool(truth) => assert_eq!(first, if *truth { b't' } else { b'f' }),
-        Kind::Number(number) => assert!(document[value.at..].starts_with(number.as_bytes())),
-        Kind::String(string) => check_string(document, value.at, string),
-        Kind::Array(items) => {
-            assert_eq!(first, b'[');
-            items.iter().for_each(|item| check_places(document, item));
-        }
-        Kind::Object(members) => {
-            assert_eq!(first, b'{');
-            for member in members {
-                check_string(document, member.key_at, &member.key);
-                check_places(document, &member.value);
+fn check_places(document: &[u8], value: Value) {
+    let at = value.at(document);
+    let rest = &document[at..];
+    match value.first() {
+        b'"' => check_string(document, at, &value.text()),
+        b'[' => value.items().for_each(|item| check_places(document, item)),
+        b'{' => {
+            for key in value.items() {
+                check_string(document, key.at(document), &key.text());
+                check_places(document, key.behind_key());
+                let found = value.member(&key.text()).map(|found| found.at(document));
+                assert_eq!(found, Some(key.behind_key().at(document)));
             }
         }
+        b't' | b'f' | b'n' => {
+            let word = ["true", "false", "null"].map(str::as_bytes);
+            assert!(word.contains(&value.word()) && rest.starts_with(value.word()));
+        }
+        _ => assert!(rest.starts_with(value.word()) && !value.word().is_empty()),
     }
+    let string = value.string();
+    assert_eq!(string.is_some(), value.first() == b'"');
 }
 
 /// Every character of a string is where `string_offset` says.
@@ -112,14 +115,8 @@ fn check_string(document: &[u8], at: usize, string: &str) {
         let next = json::string_offset(document, at, index + character.len_utf8());
         assert!(at < place && place < next && next < document.len());
         let alone = [b"\"", &document[place..next], b"\""].concat();
-        let Ok(Value {
-            kind: Kind::String(read),
-            ..
-        }) = json::parse(&alone)
-        else {
-            panic!("{place}..{next} is not a character");
-        };
-        assert_eq!(read, character.to_string());
+        let read = json::parse(&alone).ok().and_then(Value::string);
+        assert_eq!(read, Some(character.to_string()), "{place}..{next}");
     }
     assert_eq!(
         document[json::string_offset(document, at, string.len())],
@@ -129,28 +126,29 @@ fn check_string(document: &[u8], at: usize, string: &str) {
 
 /// `scaled` moves the decimal point and nothing else.
 fn check_scaled(document: &[u8]) {
-    let Ok(Value {
-        kind: Kind::Number(number),
-        ..
-    }) = json::parse(document)
-    else {
+    let Ok(value) = json::parse(document) else {
         return;
     };
+    let number = match value.first() {
+        b'-' | b'0'..=b'9' => str::from_utf8(value.word()).expect("digits"),
+        _ => return assert_eq!(value.scaled(0), None),
+    };
     for decimals in [0, 3] {
-        let scaled = json::scaled(&number, decimals);
         assert_eq!(
-            scaled,
-            shifted(&number, i64::from(decimals)),
+            value.scaled(decimals),
+            shifted(number, i64::from(decimals)),
             "{number} times 10^{decimals}"
         );
     }
 }
 
-/// The same with text instead of arithmetic; none where that would take too long a text.
+/// The same with text instead of arithmetic.
 fn shifted(number: &str, decimals: i64) -> Option<u64> {
     let lower = number.to_ascii_lowercase();
     let (mantissa, exponent) = lower.split_once('e').unwrap_or((&lower, "0"));
-    let exponent: i64 = i64::from(exponent.parse::<i32>().ok()?);
+    // An exponent that is too large is as large as can be.
+    let huge = if exponent.starts_with('-') { -1 } else { 1 } << 40;
+    let exponent: i64 = exponent.parse().unwrap_or(huge).clamp(-1 << 40, 1 << 40);
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{fraction}");
     if digits.starts_with('-') {
@@ -171,24 +169,22 @@ fn shifted(number: &str, decimals: i64) -> Option<u64> {
     (!kept.is_empty() && cut.bytes().all(|digit| digit == b'0')).then(|| kept.parse().ok())?
 }
 
-fn write(value: &Value, out: &mut Vec<u8>) {
-    match &value.kind {
-        Kind::Null => out.extend(b"null"),
-        Kind::Bool(truth) => out.extend(truth.to_string().bytes()),
-        Kind::Number(number) => out.extend(number.bytes()),
-        Kind::String(string) => json::put_json_string(string.as_bytes(), out),
-        Kind::Array(items) => list(b"[]", items, out, write),
-        Kind::Object(members) => list(b"{}", members, out, |member, out| {
-            json::put_json_string(member.key.as_bytes(), out);
+fn write(value: Value, out: &mut Vec<u8>) {
+    match value.first() {
+        b'"' => json::put_json_string(value.text().as_bytes(), out),
+        b'[' => list(b"[]", value, out, write),
+        b'{' => list(b"{}", value, out, |key, out| {
+            json::put_json_string(key.text().as_bytes(), out);
             out.push(b':');
-            write(&member.value, out);
+            write(key.behind_key(), out);
         }),
+        _ => out.extend(value.word()),
     }
 }
 
-fn list<T>(brackets: &[u8; 2], items: &[T], out: &mut Vec<u8>, put: impl Fn(&T, &mut Vec<u8>)) {
+fn list(brackets: &[u8; 2], value: Value, out: &mut Vec<u8>, put: impl Fn(Value, &mut Vec<u8>)) {
     out.push(brackets[0]);
-    for (index, item) in items.iter().enumerate() {
+    for (index, item) in value.items().enumerate() {
         if index > 0 {
             out.push(b',');
         }
@@ -198,32 +194,31 @@ fn list<T>(brackets: &[u8; 2], items: &[T], out: &mut Vec<u8>, put: impl Fn(&T, 
 }
 
 /// A value without its places, in the notation of `oracle.py`.
-fn notation(value: &Value) -> String {
-    match &value.kind {
-        Kind::Null => "n".into(),
-        Kind::Bool(true) => "t".into(),
-        Kind::Bool(false) => "f".into(),
-        Kind::Number(number) => format!("#{number}"),
-        Kind::String(string) => format!("\"{}", hex(string.as_bytes())),
-        Kind::Array(items) => format!(
-            "[{}]",
-            items.iter().map(notation).collect::<Vec<_>>().join(",")
-        ),
-        Kind::Object(members) => {
-            let member = |member: &json::Member| {
-                format!("{}:{}", hex(member.key.as_bytes()), notation(&member.value))
+fn notation(value: Value) -> String {
+    let list = |item: fn(Value) -> String| value.items().map(item).collect::<Vec<_>>().join(",");
+    match value.first() {
+        b'n' => "n".into(),
+        b't' => "t".into(),
+        b'f' => "f".into(),
+        b'"' => format!("\"{}", hex(value.text().as_bytes())),
+        b'[' => format!("[{}]", list(notation)),
+        b'{' => {
+            let member = |key: Value| {
+                format!(
+                    "{}:{}",
+                    hex(key.text().as_bytes()),
+                    notation(key.behind_key())
+                )
             };
-            format!(
-                "{{{}}}",
-                members.iter().map(member).collect::<Vec<_>>().join(",")
-            )
+            format!("{{{}}}", list(member))
         }
+        _ => format!("#{}", String::from_utf8_lossy(value.word())),
     }
 }
 
 fn verdict(document: &[u8]) -> String {
     match json::parse(document) {
-        Ok(value) => notation(&value),
+        Ok(value) => notation(value),
         Err(error) => format!("!{}", String::from_utf8_lossy(&error.message)),
     }
 }

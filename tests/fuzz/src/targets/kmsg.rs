@@ -68,6 +68,7 @@ fn check(input: &[u8]) {
         .and_then(|field| str::from_utf8(field).ok());
     let number = field
         .filter(|_| prefix.len() < input.len())
+        .filter(|field| field.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|field| field.parse().ok());
     assert_eq!(parsed, number);
     if parsed.is_none() {

@@ -6,7 +6,9 @@
 
 use super::{Script, no_remark};
 use crate::hunt::Target;
-use logknockd::lease::{Lease, Leases};
+use logknockd::job::Job;
+use logknockd::lease::Leases;
+use std::rc::Rc;
 
 pub const TARGET: Target = Target {
     name: "record",
@@ -77,20 +79,21 @@ fn build(script: &mut Script) -> Leases {
             0 => break,
             2 => {
                 let (rule, steps) = (script.text(), words(script));
-                leases.spend(&rule, steps.iter().map(String::as_str));
+                leases.spend(&rule, &mut steps.iter().map(String::as_str));
             }
             3 => leases = Leases::after_loss(),
             4 => leases.expire_all(script.byte() as u64),
             _ => {
-                let lease = Lease {
-                    rule: script.text(),
-                    key: script.text(),
-                    opened_ms: number(script),
-                    deadline_ms: number(script),
-                    action_timeout_ms: number(script),
-                    revert: (0..script.byte() % 3).map(|_| words(script)).collect(),
+                let command = |script: &mut Script| {
+                    words(script).into_iter().map(String::into_bytes).collect()
                 };
-                leases.open(lease);
+                let job = Job {
+                    rule: script.text().into_bytes(),
+                    key: script.text().into_bytes(),
+                    commands: (0..script.byte() % 3).map(|_| command(script)).collect(),
+                    timeout_ms: number(script),
+                };
+                leases.open(Rc::new(job), number(script), number(script));
             }
         }
     }
@@ -120,10 +123,10 @@ fn check(input: &[u8]) {
     );
     for boot in ["another", ""] {
         let mut later = read(&record, boot).unwrap_or_else(|| panic!("on another boot"));
-        assert_eq!(later.iter().count(), leases.iter().count());
+        assert_eq!(later.all().len(), leases.all().len());
         assert_eq!(later.is_spent_unknown(), leases.is_spent_unknown());
         let due = std::iter::from_fn(|| later.next_due(0).map(|_| ())).count();
-        assert_eq!(due, leases.iter().count(), "all are due on another boot");
+        assert_eq!(due, leases.all().len(), "all are due on another boot");
     }
     check_damage(&record, &mut script);
     if let Some(leases) = read(input, BOOT) {

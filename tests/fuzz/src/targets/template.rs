@@ -6,7 +6,7 @@
 use super::{hex, no_remark, texts};
 use crate::hunt::Target;
 use logknockd::regex::Regex;
-use logknockd::template::{Command, MAX_VALUE, Template, Values, printable, put_shell_words};
+use logknockd::template::{Command, MAX_VALUE, Values, printable, put_shell_words};
 use std::sync::LazyLock;
 
 pub const TARGET: Target = Target {
@@ -110,8 +110,8 @@ fn check(input: &[u8]) {
         }
     };
     for step in STEPS.iter() {
-        match Template::new(&command, step) {
-            Ok(template) => check_template(&case, step, &template),
+        match command.check(Some(step)) {
+            Ok(()) => check_filled(&case, step, &command),
             Err(error) => {
                 assert!(case.line.is_char_boundary(error.at) && !error.message.is_empty())
             }
@@ -125,13 +125,13 @@ fn check(input: &[u8]) {
     check_words(&case, &words);
 }
 
-fn check_template(case: &Case, step: &Regex, template: &Template) {
-    let Ok(command) = Command::split(case.line) else {
+fn check_filled(case: &Case, step: &Regex, command: &Command) {
+    let Ok(again) = Command::split(case.line) else {
         panic!("split twice, refused once");
     };
-    let written = command.into_words();
+    let written = again.into_words();
     let values = case.values(step.group_count());
-    let filled = template.fill(&values).map_err(|_| ());
+    let filled = command.fill(step, &values).map_err(|_| ());
     let mut next = 0;
     let expected = written
         .iter()
@@ -198,7 +198,9 @@ fn format(word: &str, step: &Regex, values: &Values, next: &mut usize) -> Option
             "rule" => values.rule.as_bytes(),
             written => match written.parse::<usize>() {
                 Ok(number) => values.groups.get(number)?,
-                Err(_) => values.groups.get(step.group_named(written)? - 1)?,
+                Err(_) => values
+                    .groups
+                    .get(step.group_named(written.as_bytes())? - 1)?,
             },
         };
         filled.text.extend(value);
@@ -224,18 +226,17 @@ fn check_shown(words: &[String]) {
 
 /// Words given one by one are the words.
 fn check_words(case: &Case, words: &[String]) {
-    let given: Vec<&str> = words.iter().map(String::as_str).collect();
-    let Ok(command) = Command::from_words(&given) else {
+    let Ok(command) = Command::from_words(words) else {
         panic!("words of a command are none");
     };
     let Ok(split) = Command::split(case.line) else {
         panic!("split twice, refused once");
     };
     for step in STEPS.iter() {
-        match (Template::new(&command, step), Template::new(&split, step)) {
+        match (command.check(Some(step)), split.check(Some(step))) {
             (Err(one), Err(other)) => {
                 assert_eq!(one.message, other.message);
-                assert!(given[one.word].is_char_boundary(one.at));
+                assert!(words[one.word].is_char_boundary(one.at));
             }
             (one, other) => assert_eq!(one.is_ok(), other.is_ok()),
         }
@@ -251,8 +252,8 @@ fn verdict(input: &[u8]) -> String {
         return "!".into();
     };
     let step = &STEPS[2];
-    let words = match Template::new(&command, step) {
-        Ok(template) => template.fill(&case.values(3)).map_err(drop),
+    let words = match command.check(Some(step)) {
+        Ok(()) => command.fill(step, &case.values(3)).map_err(drop),
         Err(_) => Err(()),
     };
     let list = |words: &[Vec<u8>]| {

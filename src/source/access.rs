@@ -42,9 +42,9 @@ pub struct Access {
 
 impl Access {
     /// `EINVAL` if the path has a NUL in it.
-    pub fn new(path: &str) -> Result<Access> {
+    pub fn new(path: &[u8]) -> Result<Access> {
         Ok(Access {
-            path: c_path(path.as_bytes())?,
+            path: c_path(path)?,
             obstacle: None,
             backoff: Backoff::default(),
         })

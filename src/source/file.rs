@@ -58,7 +58,7 @@ pub struct FileSource {
 impl FileSource {
     /// Follows `path`. `EINVAL` if the path has a NUL in it.
     pub fn new(
-        path: &str,
+        path: &[u8],
         begin: Begin,
         watcher: &mut Watcher,
         now_ms: u64,

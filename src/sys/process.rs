@@ -7,7 +7,7 @@
 //! four kilobytes and a second heap.
 
 use super::fd::{Fd, Poll, poll};
-use super::{Errno, Result, check, ffi, repeat, signal};
+use super::{Errno, Result, ffi, repeat, signal};
 use crate::job::{program, words};
 use crate::text::Put;
 use alloc::vec::Vec;
@@ -108,8 +108,18 @@ pub fn spawn(command: &[u8], variables: &[u8], streams: &Streams) -> Result<Chil
     let argument = (&raw const plan).cast_mut().cast::<c_void>();
     // SAFETY: the child runs on a stack of its own and reads the plan; both live until the call returns,
     // which is after the child has become another program or ended.
-    let process = unsafe { ffi::clone(become_program, end, flags, argument) };
-    check(c_long::from(process))?;
+    let process = unsafe {
+        let none = null::<c_void>();
+        ffi::clone(become_program, end, flags, argument, none, none, none)
+    };
+    if process < 0 {
+        let is_errno = cfg!(all(target_env = "musl", target_feature = "crt-static"));
+        return Err(if is_errno {
+            Errno(-process)
+        } else {
+            Errno::last()
+        });
+    }
     drop(report);
     let child = Child(process);
     match failure(&reason) {

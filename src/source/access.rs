@@ -6,9 +6,8 @@
 
 use crate::backoff::Backoff;
 use crate::log::Log;
-use crate::sys::fd::c_path;
+use crate::sys::fd::{Path, c_path};
 use crate::sys::{Errno, Result};
-use alloc::ffi::CString;
 use core::ffi::CStr;
 
 /// Why there is nothing to read at a path.
@@ -35,7 +34,7 @@ impl From<Errno> for Obstacle {
 
 /// A path and the history of getting at it.
 pub struct Access {
-    path: CString,
+    path: Path,
     obstacle: Option<Obstacle>,
     backoff: Backoff,
 }

@@ -71,8 +71,8 @@ pub struct Sources {
     look_at_ms: u64,
     /// Commands on their way out.
     leaving: Vec<Leaving>,
-    /// The entry that each of the last polls was for.
-    polled: Vec<Option<usize>>,
+    /// The entry that each of the last polls was for; those before are the watcher's.
+    polled: Vec<usize>,
 }
 
 impl Sources {
@@ -151,24 +151,26 @@ impl Sources {
     /// Adds the descriptors to wait for.
     pub fn add_polls(&mut self, polls: &mut Vec<Poll>) {
         self.polled.clear();
-        let first = polls.len();
         self.watcher.add_polls(polls);
-        self.polled.resize(polls.len() - first, None);
+        let first = polls.len();
         for (index, entry) in self.entries.iter().enumerate() {
             match &entry.source {
                 Source::File(_) => {}
                 Source::Stream(stream) => polls.extend(stream.poll()),
                 Source::Command(command) => command.add_polls(polls),
             }
-            self.polled.resize(polls.len() - first, Some(index));
+            while self.polled.len() < polls.len() - first {
+                self.polled.push(index);
+            }
         }
     }
 
     /// Notes which of the descriptors that [`Sources::add_polls`] added are ready.
     pub fn note_ready(&mut self, polls: &[Poll]) {
         self.watcher.note_ready(polls);
-        for (poll, index) in polls.iter().zip(&self.polled) {
-            if let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) {
+        // They are the last that were added.
+        for (poll, index) in polls.iter().rev().zip(self.polled.iter().rev()) {
+            if let Some(entry) = self.entries.get_mut(*index) {
                 entry.ready |= poll.is_ready();
             }
         }

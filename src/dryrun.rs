@@ -35,8 +35,8 @@ const PROGRESS_MS: u64 = 200;
 
 /// Replays `logs`, or standard input if there are none. The error is a message.
 pub fn run(config: Config, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> {
-    let limits_time = |rule: &Rule| rule.within_ms.is_some() || rule.lease.is_some();
-    let limits_time = config.rules.iter().any(limits_time);
+    let mut rules = config.rules.iter();
+    let limits_time = rules.any(|rule| rule.within_ms.is_some() || rule.lease.is_some());
     let setup = Setup {
         max_keys: config.max_keys,
         seed: random_seed(),

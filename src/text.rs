@@ -208,6 +208,12 @@ pub fn put_escaped(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Whether `byte` is one of `bytes`. The library's search for a byte is made for long texts, and large.
+#[inline(never)]
+pub fn holds(bytes: &[u8], byte: u8) -> bool {
+    bytes.iter().any(|&other| other == byte)
+}
+
 /// `text` before and behind the first `byte`, which is ASCII. Here and wherever else bytes will do, because
 /// `str`'s own searches, for characters and strings of every kind, bring kilobytes along.
 pub fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {

@@ -8,7 +8,7 @@
 
 use super::fd::{Fd, Poll, c_path, poll};
 use super::{Errno, Result, check, ffi, repeat, signal};
-use crate::text::Put;
+use crate::text::{Put, holds};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
@@ -179,7 +179,7 @@ fn failure(reason: &Fd) -> Option<Errno> {
 
 /// The paths that `program` may have: itself if it has a slash, else one for every folder of `PATH`.
 fn candidates(program: &[u8]) -> Result<Vec<CString>> {
-    if program.contains(&b'/') {
+    if holds(program, b'/') {
         return Ok(alloc::vec![c_path(program)?]);
     }
     let folders = path_of(search_path()).unwrap_or_default();

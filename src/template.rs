@@ -13,7 +13,7 @@
 
 use crate::job::words;
 use crate::regex::Regex;
-use crate::text::{is_unprintable, put_hex_escape};
+use crate::text::{Characters, holds, put_hex_escape};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -87,7 +87,7 @@ impl Command {
                         continue;
                     }
                     None if quote == 0 => return Err(error(0, at, DANGLING_BACKSLASH)),
-                    Some(next) if quote == 0 || b"$`\"\\".contains(next) => {
+                    Some(next) if quote == 0 || holds(b"$`\"\\", *next) => {
                         at += 1;
                         command.push(at, *next);
                     }
@@ -105,7 +105,7 @@ impl Command {
             } else if matches!(byte, b'\'' | b'"') {
                 // A quote begins a word even if nothing is in it.
                 (quote, quote_at) = (byte, at);
-            } else if !in_word && b"|&<>$".contains(&byte) {
+            } else if !in_word && holds(b"|&<>$", byte) {
                 return Err(error(0, at, NO_SHELL));
             } else {
                 command.push(at, byte);
@@ -321,7 +321,7 @@ impl Command {
             let takes_next = if letters.first() == Some(&b'-') {
                 LONG.contains(&letters)
             } else {
-                takes_text |= letters.contains(&b'c');
+                takes_text |= holds(letters, b'c');
                 letters.iter().any(|letter| matches!(letter, b'o' | b'O'))
             };
             if takes_next {
@@ -460,7 +460,7 @@ fn checked(value: &[u8]) -> Result<&[u8], Vec<u8>> {
 
 /// Whether `text` is UTF-8 without unprintable characters: what is shown is what is there, on one line.
 pub fn printable(text: &[u8]) -> bool {
-    core::str::from_utf8(text).is_ok_and(|text| !text.chars().any(is_unprintable))
+    Characters(text).all(|(_, shows)| shows)
 }
 
 /// Appends the words of `command`, which have a NUL byte behind each, so that a shell which is given the line
@@ -473,7 +473,7 @@ pub fn put_shell_words(command: &[u8], out: &mut Vec<u8>) {
         // A first word with = would be an assignment.
         let plain = |byte: &u8| {
             byte.is_ascii_alphanumeric()
-                || b"_-./:,@%+".contains(byte)
+                || holds(b"_-./:,@%+", *byte)
                 || (*byte == b'=' && index > 0)
         };
         if !word.is_empty() && word.iter().all(plain) {

@@ -12,7 +12,7 @@
 //! first such line is taken to be from the last twelve months, every further one from the year that
 //! brings it nearest to the one before.
 
-use crate::text::Put;
+use crate::text::{Put, divide};
 use alloc::vec::Vec;
 
 const DAY_S: i64 = 86_400;
@@ -150,7 +150,7 @@ fn days(year: i32, month: i32, day: i32) -> Option<i32> {
 /// The day of a time; that of a time before 1970 is the first.
 fn day_of(seconds: i64) -> i32 {
     // OK because days are fewer than seconds, of which there are not that many yet.
-    (seconds.max(0) as u64 / DAY_S as u64) as i32
+    divide(seconds.max(0) as u64, DAY_S as u64) as i32
 }
 
 /// The year of a day.
@@ -267,7 +267,8 @@ impl Cursor<'_> {
         let hours = self.number(2, 2)?;
         let _ = self.expect(b':');
         let minutes = self.number(2, 2)?;
-        Some(sign * (hours * 60 + minutes))
+        let valid = hours < 24 && minutes < 60;
+        valid.then_some(sign * (hours * 60 + minutes))
     }
 }
 
@@ -311,6 +312,8 @@ mod tests {
             "Foo 22 06:00:00 x",
             "2026-13-01T00:00:00Z",
             "2026-11-22",
+            "2026-11-22T06:00:00+24:00",
+            "2026-11-22T06:00:00-01:60",
             "99999999999999999999",
             "<4",
             "\u{ff}\u{ff}\u{ff}\u{ff}",

@@ -6,7 +6,6 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
-mod divide;
 pub mod fd;
 mod ffi;
 pub mod heap;
@@ -152,6 +151,13 @@ impl Iterator for Arguments {
             .next()
             .map(|&value| unsafe { CStr::from_ptr(value) })
     }
+}
+
+/// What follows the first `start` bytes of `text`. `CStr` itself would look for the end again.
+pub fn tail(text: &CStr, start: usize) -> Option<&CStr> {
+    let rest = text.to_bytes_with_nul().get(start..)?;
+    // SAFETY: what is left of a NUL-terminated string ends with the NUL that ended it, if that is in it.
+    (!rest.is_empty()).then(|| unsafe { CStr::from_ptr(rest.as_ptr().cast()) })
 }
 
 /// Ends the program after a panic: says so, and leaves the rest to whoever supervises us.

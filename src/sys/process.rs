@@ -9,7 +9,7 @@
 use super::fd::{Fd, Poll, poll};
 use super::{Errno, Result, ffi, repeat, signal};
 use crate::job::{program, words};
-use crate::text::Put;
+use crate::text::{Put, holds};
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use core::mem::MaybeUninit;
@@ -193,7 +193,7 @@ fn failure(reason: &Fd) -> Option<Errno> {
 /// The paths that `program` may have, a NUL byte behind each: itself if it has a slash, else one for every
 /// folder of `PATH`.
 fn candidates(program: &[u8]) -> Vec<u8> {
-    if program.contains(&b'/') {
+    if holds(program, b'/') {
         return text!("{}\0", program);
     }
     let mut paths = Vec::new();

@@ -23,11 +23,12 @@ WARM_UP = {"knocks": 500, "reloads": 60, "rotations": 60}
 
 
 def config(**more):
+    # Every tenth knock opens a lease, too.
     lease = {"timeout": 0.05, "revert": ["true {key}"], "exclusive": False}
     rules = [
         rule("door", ["one", "two", r"three #(\d+)"]),
         rule("lease", ["one", "two", r"three #(\d*0)$"]) | lease,
-        rule("quick", ["two", "three"]) | {"within": 1},
+        rule("never", ["two", "two"]) | {"within": 1},
         {"name": "sync", "filter": r"^sync (\d+)$", "sequence": [""], "actions": ["true sync"]},
     ]
     rules += [rule(f"more{index}", ["two", "two"]) for index in range(more.pop("rules", 0))]

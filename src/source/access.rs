@@ -6,8 +6,8 @@
 
 use crate::backoff::Backoff;
 use crate::log::Log;
-use crate::sys::fd::{Path, c_path};
-use crate::sys::{Errno, Result};
+use crate::sys::Errno;
+use crate::sys::fd::Path;
 use core::ffi::CStr;
 
 /// Why there is nothing to read at a path.
@@ -40,13 +40,13 @@ pub struct Access {
 }
 
 impl Access {
-    /// `EINVAL` if the path has a NUL in it.
-    pub fn new(path: &[u8]) -> Result<Access> {
-        Ok(Access {
-            path: c_path(path)?,
+    /// Nothing has happened to `path` yet.
+    pub fn new(path: Path) -> Access {
+        Access {
+            path,
             obstacle: None,
             backoff: Backoff::default(),
-        })
+        }
     }
 
     /// The path.

@@ -17,12 +17,12 @@ mod watch;
 
 use crate::backoff::NEVER;
 use crate::log::Log;
-use crate::sys::Result;
-use crate::sys::fd::{FileKind, Poll, c_path, status};
+use crate::sys::fd::{FileKind, Path, Poll, c_path, status};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use command::{CommandSource, Leaving};
+use core::ffi::CStr;
 use file::{Begin, FileSource};
 use lines::{LINE_LIMIT, Line};
 use stream::{STDIN_NAME, StreamSource};
@@ -111,8 +111,13 @@ impl Sources {
                 self.entries.push(former.swap_remove(index));
                 continue;
             }
-            let source = open_path(name, Begin::AtEnd, &mut self.watcher, now_ms, log);
-            self.add(name.to_vec(), source, log);
+            match c_path(name) {
+                Ok(path) => {
+                    let source = open_path(path, Begin::AtEnd, &mut self.watcher, now_ms, log);
+                    self.add(name.to_vec(), source);
+                }
+                Err(errno) => say!(log, Error: "{:?}: {}", name, errno),
+            }
         }
         if let Some(words) = wanted.command {
             let known = former.iter().position(|entry| entry.is_command(words));
@@ -120,7 +125,7 @@ impl Sources {
                 self.entries.push(former.swap_remove(index));
             } else {
                 let source = Source::Command(CommandSource::new(words, now_ms, log));
-                self.add(spaced(words), Ok(source), log);
+                self.add(spaced(words), source);
             }
         }
         for entry in former {
@@ -133,19 +138,16 @@ impl Sources {
         self.look_at_ms = now_ms;
     }
 
-    fn add(&mut self, name: Vec<u8>, source: Result<Source>, log: &mut Log) {
-        match source {
-            Ok(source) => self.entries.push(Box::new(Entry {
-                name,
-                // What was written to a file before its watch was set is found by looking. For anything
-                // else there is poll; to read standard input unasked could block.
-                ready: matches!(source, Source::File(_)),
-                undrained: false,
-                source,
-                cut_told: false,
-            })),
-            Err(errno) => say!(log, Error: "{:?}: {}", name, errno),
-        }
+    fn add(&mut self, name: Vec<u8>, source: Source) {
+        self.entries.push(Box::new(Entry {
+            name,
+            // What was written to a file before its watch was set is found by looking. For anything
+            // else there is poll; to read standard input unasked could block.
+            ready: matches!(source, Source::File(_)),
+            undrained: false,
+            source,
+            cut_told: false,
+        }));
     }
 
     /// Adds the descriptors to wait for.
@@ -352,16 +354,16 @@ impl Entry {
 
     /// Looks whether there is something else than before, or something at last.
     fn check(&mut self, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
-        let is_stream = is_stream(&self.name);
+        let Ok(path) = c_path(&self.name) else {
+            return;
+        };
+        let is_stream = is_stream(&path);
         match &mut self.source {
             Source::File(file) if is_stream != Some(true) => file.check_path(watcher, now_ms, log),
             Source::Stream(stream) if is_stream != Some(false) => stream.check_path(now_ms, log),
             Source::Command(command) => command.start(now_ms, log),
             Source::File(_) | Source::Stream(_) => {
-                let other = open_path(&self.name, Begin::AtStart, watcher, now_ms, log);
-                let Ok(other) = other else {
-                    return;
-                };
+                let other = open_path(path, Begin::AtStart, watcher, now_ms, log);
                 if let Source::File(file) = core::mem::replace(&mut self.source, other) {
                     file.close(watcher);
                 }
@@ -393,24 +395,23 @@ fn paths(names: &[String]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Whether there is a stream at a path; none if there is nothing.
-fn is_stream(name: &[u8]) -> Option<bool> {
-    if name == STDIN_NAME {
+fn is_stream(path: &CStr) -> Option<bool> {
+    if path.to_bytes() == STDIN_NAME {
         return Some(true);
     }
-    let status = c_path(name).and_then(|path| status(&path));
-    let kind = status.ok()?.kind;
+    let kind = status(path).ok()?.kind;
     Some(matches!(kind, FileKind::Fifo | FileKind::Device(_)))
 }
 
 fn open_path(
-    name: &[u8],
+    path: Path,
     begin: Begin,
     watcher: &mut Watcher,
     now_ms: u64,
     log: &mut Log,
-) -> Result<Source> {
-    match is_stream(name) {
-        Some(true) => StreamSource::new(name, now_ms, log).map(Source::Stream),
-        _ => FileSource::new(name, begin, watcher, now_ms, log).map(Source::File),
+) -> Source {
+    match is_stream(&path) {
+        Some(true) => Source::Stream(StreamSource::new(path, now_ms, log)),
+        _ => Source::File(FileSource::new(path, begin, watcher, now_ms, log)),
     }
 }

@@ -201,7 +201,8 @@ impl Fd {
         while !bytes.is_empty() {
             let (start, length) = (bytes.as_ptr(), bytes.len());
             // SAFETY: write reads at most `length` bytes of a slice of that length.
-            let written = repeat(|| unsafe { ffi::write(self.number(), start.cast(), length) as c_long })?;
+            let written =
+                repeat(|| unsafe { ffi::write(self.number(), start.cast(), length) as c_long })?;
             bytes = bytes.get(written..).unwrap_or_default();
         }
         Ok(())

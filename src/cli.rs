@@ -9,6 +9,7 @@ use crate::listing;
 use crate::load::{Purpose, load};
 use crate::log::{Level, Target};
 use crate::sys::fd::{STDERR, STDOUT};
+use crate::sys::tail;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -244,11 +245,6 @@ impl Command {
         }
         Ok(())
     }
-}
-
-/// What follows the first `start` bytes of `argument`.
-fn tail(argument: &'static CStr, start: usize) -> Option<&'static CStr> {
-    CStr::from_bytes_with_nul(argument.to_bytes_with_nul().get(start..)?).ok()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::json::{self, Value};
 use crate::regex::Regex;
 use crate::rule::{LeaseTerms, Rule, Sequence};
 use crate::template::{self, Command, printable};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -91,9 +92,10 @@ pub struct Config {
     /// `files` and `command` is there.
     pub files: Vec<String>,
     /// The words of the command whose output is watched; braces in it are only braces.
-    pub command: Option<Vec<String>>,
+    pub command: Option<Vec<u8>>,
     /// 1 to 256, their names distinct.
-    pub rules: Vec<Rule>,
+    #[allow(clippy::vec_box)] // A rule is large, and is handed on.
+    pub rules: Vec<Box<Rule>>,
     pub debug: bool,
     pub trace: bool,
     /// Path of the record of leases and spent sequences.
@@ -158,7 +160,8 @@ impl Loader<'_> {
         files
     }
 
-    fn rules(&mut self, top: Value) -> Vec<Rule> {
+    #[allow(clippy::vec_box)]
+    fn rules(&mut self, top: Value) -> Vec<Box<Rule>> {
         let mut rules = Vec::new();
         let mut names = Vec::new();
         let Some(ruleset) = self.required(top, "ruleset") else {
@@ -167,7 +170,7 @@ impl Loader<'_> {
         for rule in self.items(ruleset, &RULES) {
             if self.object(rule, RULE_KEYS).is_some() {
                 self.name(rule, &mut names);
-                self.rule(rule, &mut rules);
+                rules.extend(self.rule(rule));
             }
         }
         rules
@@ -186,7 +189,7 @@ impl Loader<'_> {
     }
 
     /// Reads a rule; without a filter there is none.
-    fn rule(&mut self, rule: Value, rules: &mut Vec<Rule>) {
+    fn rule(&mut self, rule: Value) -> Option<Box<Rule>> {
         self.report_lonely(rule);
         let actions = self.required(rule, "actions");
         let one_time = rule.member("one_time").is_some();
@@ -202,12 +205,9 @@ impl Loader<'_> {
         let lease = self.lease(rule);
         let within_ms = self.number(rule, "within", &DURATION);
         let repeats = self.flag(rule, "repeats");
-        let Some(filter) = self.filter(rule) else {
-            return;
-        };
-        rules.push(Rule {
+        Some(Box::new(Rule {
             name: name_of(rule).unwrap_or_default(),
-            filter,
+            filter: self.filter(rule)?,
             ignore,
             sequences,
             one_time,
@@ -217,7 +217,7 @@ impl Loader<'_> {
             repeats,
             lease,
             action_timeout_ms: action_timeout_ms.unwrap_or(DEFAULT_ACTION_TIMEOUT_MS),
-        });
+        }))
     }
 
     /// Reports keys that need another one which is not there.

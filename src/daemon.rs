@@ -17,7 +17,6 @@ use crate::engine::{Engine, Setup};
 use crate::ledger::{Ledger, Need};
 use crate::load::{Purpose, load};
 use crate::log::{Level, Log, Target};
-use crate::rule::Rule;
 use crate::runner::Runner;
 use crate::source::{Sources, Wanted};
 use crate::sys::fd::{self, Poll};
@@ -310,8 +309,8 @@ impl Daemon {
 }
 
 fn need(config: &Config) -> Need {
-    let needs_record = |rule: &Rule| rule.one_time || rule.lease.is_some();
-    match config.rules.iter().any(needs_record) {
+    let mut rules = config.rules.iter();
+    match rules.any(|rule| rule.one_time || rule.lease.is_some()) {
         true => Need::Required,
         false => Need::Leftovers,
     }

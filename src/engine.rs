@@ -13,6 +13,7 @@ use crate::rule::Rule;
 use crate::tracker::{Change, Key, Terms, Tracker, hash};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem::swap;
 use core::ops::Range;
 
 /// The longest key, in bytes. Addresses and names are far shorter.
@@ -68,9 +69,14 @@ pub struct Counters {
 }
 
 struct Entry {
-    rule: Rule,
+    rule: Box<Rule>,
     /// Index of the first rule that has the same filter.
     same_filter: usize,
+    standing: Standing,
+}
+
+/// What has come of a rule since it was loaded.
+struct Standing {
     tracker: Tracker,
     /// The sequence that counts; none when every one-time sequence is spent.
     current: Option<usize>,
@@ -104,7 +110,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine in which no key has come anywhere.
-    pub fn new(rules: Vec<Rule>, setup: &Setup) -> Engine {
+    pub fn new(rules: Vec<Box<Rule>>, setup: &Setup) -> Engine {
         let filters = Sieve::new(&mut rules.iter().map(|rule| &rule.filter));
         let mut all = Vec::new();
         for rule in &rules {
@@ -116,10 +122,12 @@ impl Engine {
             let filter = rule.filter.pattern();
             let same = |entry: &Entry| entry.rule.filter.pattern() == filter;
             entries.push(Entry {
-                tracker: Tracker::new(terms(&rule, 0), setup.max_keys),
                 same_filter: entries.iter().position(same).unwrap_or(entries.len()),
-                current: Some(0),
-                counters: Counters::default(),
+                standing: Standing {
+                    tracker: Tracker::new(terms(&rule, 0), setup.max_keys),
+                    current: Some(0),
+                    counters: Counters::default(),
+                },
                 rule,
             });
         }
@@ -136,32 +144,30 @@ impl Engine {
 
     /// Takes over from `old` the progress and the counters of every rule whose name and matching part
     /// are the same here.
-    pub fn inherit(&mut self, old: Engine) {
+    pub fn inherit(&mut self, mut old: Engine) {
         // The progress is filed under hashes made with it.
         self.seed = old.seed;
-        for former in old.entries {
+        for former in &mut old.entries {
             let heir = self
                 .entries
                 .iter_mut()
                 .find(|entry| entry.rule.matches_as(&former.rule));
             if let Some(heir) = heir {
-                let max_keys = heir.tracker.max_keys();
-                heir.tracker = former.tracker;
-                heir.tracker.limit(max_keys);
-                heir.current = former.current;
-                heir.counters = former.counters;
+                let max_keys = heir.standing.tracker.max_keys();
+                swap(&mut heir.standing, &mut former.standing);
+                heir.standing.tracker.limit(max_keys);
             }
         }
     }
 
     /// The rules, in the order of the configuration.
     pub fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.entries.iter().map(|entry| &entry.rule)
+        self.entries.iter().map(|entry| &*entry.rule)
     }
 
     /// A rule by its index.
     pub fn rule(&self, index: usize) -> Option<&Rule> {
-        self.entries.get(index).map(|entry| &entry.rule)
+        self.entries.get(index).map(|entry| &*entry.rule)
     }
 
     /// Makes `sequence` the one that counts for a rule, with no progress yet; none shuts the rule.
@@ -169,18 +175,22 @@ impl Engine {
         let Some(entry) = self.entries.get_mut(rule) else {
             return;
         };
-        if entry.current != sequence {
-            entry.current = sequence;
+        if entry.standing.current != sequence {
+            entry.standing.current = sequence;
             let terms = terms(&entry.rule, sequence.unwrap_or(0));
-            entry.tracker.restart(terms);
+            entry.standing.tracker.restart(terms);
         }
     }
 
     /// Each rule with what it has seen and how many keys are in progress.
     pub fn report(&self) -> impl Iterator<Item = (&Rule, Counters, usize)> {
-        self.entries
-            .iter()
-            .map(|entry| (&entry.rule, entry.counters, entry.tracker.len()))
+        self.entries.iter().map(|entry| {
+            (
+                &*entry.rule,
+                entry.standing.counters,
+                entry.standing.tracker.len(),
+            )
+        })
     }
 
     /// Whether `line` is one that this process wrote to the log: the first word of it that ends in a
@@ -233,7 +243,7 @@ impl Engine {
                 key: range,
                 meaning,
             };
-            Some((&entry.rule, outcome))
+            Some((&*entry.rule, outcome))
         })
     }
 }
@@ -264,25 +274,28 @@ impl Entry {
     }
 
     fn meaning(&mut self, index: usize, passed: &Passed, scratch: &mut Scratch) -> Option<Meaning> {
-        self.counters.filtered += 1;
+        self.standing.counters.filtered += 1;
         if passed.key.bytes.len() > KEY_LIMIT {
             return Some(Meaning::KeyTooLong);
         }
-        let current = self.current?;
+        let current = self.standing.current?;
         let sequence = self.rule.sequences.get(current)?;
         let matched = match sequence.possible(passed.seen) {
             0 => 0,
             possible => {
-                let tried = possible & self.tracker.awaited(passed.key);
+                let tried = possible & self.standing.tracker.awaited(passed.key);
                 sequence.matched(passed.line, tried, scratch)
             }
         };
-        let change = self.tracker.advance(passed.key, matched, passed.now_ms);
-        self.counters.evicted += u64::from(change.evicted);
+        let change = self
+            .standing
+            .tracker
+            .advance(passed.key, matched, passed.now_ms);
+        self.standing.counters.evicted += u64::from(change.evicted);
         if !change.complete {
             return Some(Meaning::Progress(change));
         }
-        self.counters.knocks += 1;
+        self.standing.counters.knocks += 1;
         Some(Meaning::Knock(Box::new(Knock {
             rule: index,
             sequence: current,

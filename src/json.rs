@@ -13,6 +13,7 @@
 //! which is quadratic in the size of one object.
 
 use crate::diagnostic::Diagnostic;
+use crate::text::holds;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -62,7 +63,7 @@ impl<'d> Value<'d> {
 
     /// A number, `true`, `false` or `null` as it is written.
     pub fn word(self) -> &'d [u8] {
-        let end = |byte: &u8| !(byte.is_ascii_alphanumeric() || b"+-.".contains(byte));
+        let end = |byte: &u8| !(byte.is_ascii_alphanumeric() || holds(b"+-.", *byte));
         self.rest.split(end).next().unwrap_or_default()
     }
 
@@ -148,7 +149,7 @@ fn exponent_of(text: &[u8]) -> i32 {
                 .saturating_add(i32::from(byte - b'0'));
         }
     }
-    if text.contains(&b'-') { -value } else { value }
+    if holds(text, b'-') { -value } else { value }
 }
 
 #[inline(never)]

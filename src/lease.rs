@@ -11,11 +11,10 @@
 //!   later. To run them sooner would close what the newer one has opened.
 
 use crate::backoff::{NEVER, delay_ms};
-use crate::job::{Job, Words};
+use crate::job::{Job, words};
 use crate::json::{self, Items, Value, put_json_string};
 use crate::text::{Put, checksum};
 use alloc::rc::Rc;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 /// How often a revert that failed is tried again before it is given up.
@@ -277,9 +276,9 @@ impl Leases {
                 "\"action_timeout_ms\":{},\"revert\":[",
                 lease.job.timeout_ms
             );
-            for words in &lease.job.commands {
+            for command in &lease.job.commands {
                 out.push(b'[');
-                for word in words {
+                for word in words(command) {
                     put!(out, "{},", Json(word));
                 }
                 end_list(out, "],");
@@ -313,39 +312,51 @@ impl Leases {
         if number(value, "version")? != 1 || end != end_of(before) {
             return None;
         }
-        let same_boot = string(value, "boot")? == boot && !boot.is_empty();
+        let same_boot = bytes(value, "boot")? == boot.as_bytes() && !boot.is_empty();
         let mut leases = Leases::default();
         for item in list(value, "leases")? {
-            let mut commands = Vec::new();
-            for words in list(item, "revert")? {
-                commands.push(strings(words)?);
-            }
-            let job = Job {
-                rule: string(item, "rule")?.into_bytes(),
-                key: string(item, "key")?.into_bytes(),
-                commands,
-                timeout_ms: number(item, "action_timeout_ms")?,
-            };
-            let mut times = (number(item, "opened_ms")?, number(item, "deadline_ms")?);
-            if !same_boot {
-                times = (0, 0);
-            }
-            leases.open(Rc::new(job), times.0, times.1);
-            if times.1 <= now_ms
-                && let Some(lease) = leases.leases.last_mut()
-            {
-                // Its revert may have been tried already.
-                lease.phase = Phase::Failed;
-            }
+            leases.read_lease(item, same_boot, now_ms)?;
         }
         leases.spent_unknown = value.member("spent_unknown").is_some();
         for item in list(value, "spent")? {
-            let steps = strings(item.member("steps")?)?;
-            // OK because strings of JSON are UTF-8.
-            let mut steps = steps.iter().flat_map(|step| core::str::from_utf8(step));
-            leases.spend(&string(item, "rule")?, &mut steps);
+            let mut spent = begin_spent(&bytes(item, "rule")?);
+            for step in list(item, "steps")? {
+                put!(&mut spent, "{},", Json(step.string()?.as_bytes()));
+            }
+            end_list(&mut spent, "]}");
+            leases.spent.push(spent);
         }
         Some(leases)
+    }
+
+    fn read_lease(&mut self, item: Value, same_boot: bool, now_ms: u64) -> Option<()> {
+        let mut job = Job {
+            rule: bytes(item, "rule")?,
+            key: Vec::new(),
+            commands: Vec::new(),
+            timeout_ms: number(item, "action_timeout_ms")?,
+        };
+        job.key = bytes(item, "key")?;
+        for written in list(item, "revert")? {
+            let mut command = Vec::new();
+            for word in as_list(written)? {
+                // OK because the record is as we have written it, and no word of ours has a NUL.
+                put!(&mut command, "{}\0", word.string()?);
+            }
+            job.commands.push(command);
+        }
+        let mut times = (number(item, "opened_ms")?, number(item, "deadline_ms")?);
+        if !same_boot {
+            times = (0, 0);
+        }
+        self.open(Rc::new(job), times.0, times.1);
+        if times.1 <= now_ms
+            && let Some(lease) = self.leases.last_mut()
+        {
+            // Its revert may have been tried already.
+            lease.phase = Phase::Failed;
+        }
+        Some(())
     }
 }
 
@@ -371,7 +382,7 @@ fn end_list(out: &mut Vec<u8>, end: &str) {
 
 /// A one-time sequence as the record has it.
 fn spent(rule: &str, steps: &mut dyn Iterator<Item = &str>) -> Vec<u8> {
-    let mut out = text!("{\"rule\":{},\"steps\":[", Json(rule.as_bytes()));
+    let mut out = begin_spent(rule.as_bytes());
     for step in steps {
         put!(&mut out, "{},", Json(step.as_bytes()));
     }
@@ -379,8 +390,12 @@ fn spent(rule: &str, steps: &mut dyn Iterator<Item = &str>) -> Vec<u8> {
     out
 }
 
-fn string(value: Value, key: &str) -> Option<String> {
-    value.member(key)?.string()
+fn begin_spent(rule: &[u8]) -> Vec<u8> {
+    text!("{\"rule\":{},\"steps\":[", Json(rule))
+}
+
+fn bytes(value: Value, key: &str) -> Option<Vec<u8>> {
+    Some(value.member(key)?.string()?.into_bytes())
 }
 
 fn number(value: Value, key: &str) -> Option<u64> {
@@ -393,14 +408,6 @@ fn list<'v>(value: Value<'v>, key: &str) -> Option<Items<'v>> {
 
 fn as_list(value: Value) -> Option<Items> {
     (value.first() == b'[').then(|| value.items())
-}
-
-fn strings(value: Value) -> Option<Words> {
-    let mut words = Words::new();
-    for word in as_list(value)? {
-        words.push(word.string()?.into_bytes());
-    }
-    Some(words)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::json::{self, Value};
 use crate::regex::Regex;
 use crate::template::{self, Command};
-use crate::text::Put;
+use crate::text::{Put, holds};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -146,7 +146,7 @@ impl<'d> Loader<'d> {
     /// An empty one if it is wrong.
     pub(super) fn path(&mut self, value: Value) -> String {
         let path = value.string().unwrap_or_default();
-        if path.is_empty() || path.len() > MAX_PATH || path.as_bytes().contains(&0) {
+        if path.is_empty() || path.len() > MAX_PATH || holds(path.as_bytes(), 0) {
             self.expected(value, &PATH);
             return String::new();
         }

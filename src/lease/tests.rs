@@ -1,12 +1,13 @@
 //! What leases promise, shown with plain values.
 
 use super::*;
+use std::string::String;
 
 fn job(rule: &str, key: &str) -> Job {
     Job {
         rule: rule.into(),
         key: key.into(),
-        commands: std::vec![std::vec!["close".into(), key.into()]],
+        commands: std::vec![text!("close\0{}\0", key)],
         timeout_ms: 30_000,
     }
 }
@@ -154,10 +155,7 @@ fn a_sequence_stays_spent_by_its_text_whatever_becomes_of_the_list() {
 fn record() -> (Leases, Vec<u8>) {
     let mut leases = Leases::default();
     let mut odd = job("r \"1\"\\", "ключ \u{7f}");
-    odd.commands = std::vec![
-        std::vec!["sh".into(), "-c".into(), "echo 'a b' \"$1\"\n".into()],
-        std::vec!["true".into(), "".into()],
-    ];
+    odd.commands = std::vec![text!("sh\0-c\0echo 'a b' \"$1\"\n\0"), text!("true\0\0"),];
     leases.open(odd.into(), u64::MAX, 5);
     open(&mut leases, "r", "b", 1 << 40);
     leases.spend("r", &mut ["DPT=1 \u{1}", "DPT=2"].into_iter());

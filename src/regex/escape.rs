@@ -4,7 +4,7 @@
 //! backspace there, `\012` is octal and so is `\112`, but `\12` refers to a group. Members of a class are bytes,
 //! so they must be ASCII.
 
-use super::parse::{ASCII, IGNORE_CASE, Parse, Parser};
+use super::parse::{ASCII, ASCII_MAX, Char, IGNORE_CASE, Parse, Parser};
 use super::set::{DIGIT, SPACE_ASCII, SPACE_UNICODE, Set, WORD};
 use super::tree::Look;
 
@@ -25,21 +25,21 @@ const ERR_BACKREFERENCE: &str = "backreferences are not supported";
 
 /// What an escape stands for.
 pub(super) enum Escape {
-    Char(char),
+    Char(Char),
     /// The class that this letter names.
-    Class(char),
+    Class(u8),
     Look(Look),
 }
 
 impl Parser<'_> {
     /// Reads a class whose `[` is at `start`.
     pub fn class(&mut self, start: usize) -> Parse<()> {
-        let negated = self.eat('^');
+        let negated = self.eat(b'^');
         let mut set = Set::EMPTY;
         let mut first = true;
         loop {
             let at = self.at;
-            let rest = self.pattern.as_bytes().get(at..).unwrap_or(&[]);
+            let rest = self.pattern.get(at..).unwrap_or(&[]);
             match rest {
                 [] => return self.fail_at(start, ERR_UNCLOSED_CLASS),
                 [b']', ..] if !first => break,
@@ -84,10 +84,10 @@ impl Parser<'_> {
 
     /// Adds what the escape with this letter stands for: of the other class, if it is a capital.
     #[inline(never)]
-    pub fn add_class(&self, letter: char, set: &mut Set) {
+    pub fn add_class(&self, letter: u8, set: &mut Set) {
         let class = match letter {
-            'd' | 'D' => &DIGIT,
-            'w' | 'W' => &WORD,
+            b'd' | b'D' => &DIGIT,
+            b'w' | b'W' => &WORD,
             _ if self.flags & ASCII != 0 => &SPACE_ASCII,
             _ => &SPACE_UNICODE,
         };
@@ -96,61 +96,60 @@ impl Parser<'_> {
 
     /// Whether a `-` follows that is not the last of its class.
     fn is_range(&self) -> bool {
-        let rest = self.pattern.get(self.at..).unwrap_or("");
-        rest.starts_with('-') && !rest.starts_with("-]")
+        self.peek() == Some(b'-') && self.pattern.get(self.at + 1) != Some(&b']')
     }
 
     fn class_member(&mut self) -> Parse<Escape> {
         let at = self.at;
-        let Some(char) = self.next() else {
+        let Some(first) = self.next() else {
             return Some(Escape::Look(Look::TextEnd));
         };
-        if char != '\\' {
-            return Some(Escape::Char(char));
+        if first != b'\\' {
+            return Some(Escape::Char(self.character(first)));
         }
         match self.peek() {
-            Some('b') => {
+            Some(b'b') => {
                 self.next();
-                Some(Escape::Char('\x08'))
+                Some(Escape::Char(0x08))
             }
-            Some('0'..='7') => self.octal(at),
+            Some(b'0'..=b'7') => self.octal(at),
             _ => self.escape(at),
         }
     }
 
     /// Reads what follows the backslash at `at`.
     pub fn escape(&mut self, at: usize) -> Parse<Escape> {
-        let Some(char) = self.next() else {
+        let Some(first) = self.next() else {
             return self.fail_at(at, ERR_ESCAPE_END);
         };
-        Some(match char {
-            'd' | 'D' | 'w' | 'W' | 's' | 'S' => Escape::Class(char),
-            'A' => Escape::Look(Look::TextStart),
-            'Z' => Escape::Look(Look::TextEnd),
-            'b' => Escape::Look(Look::WordBoundary),
-            'B' => Escape::Look(Look::NotWordBoundary),
-            'a' => Escape::Char('\x07'),
-            'f' => Escape::Char('\x0c'),
-            'n' => Escape::Char('\n'),
-            'r' => Escape::Char('\r'),
-            't' => Escape::Char('\t'),
-            'v' => Escape::Char('\x0b'),
-            'x' => return self.hexadecimal(at, 2),
-            'u' => return self.hexadecimal(at, 4),
-            'U' => return self.hexadecimal(at, 8),
-            '0' => return self.octal(at),
-            '1'..='9' if self.is_octal(at) => return self.octal(at),
-            '1'..='9' => return self.fail_at(at, ERR_BACKREFERENCE),
-            'N' => return self.fail_at(at, ERR_ESCAPE_NAMED),
-            'p' | 'P' => return self.fail_at(at, ERR_ESCAPE_PROPERTY),
-            'A'..='Z' | 'a'..='z' => return self.fail_at(at, ERR_ESCAPE_UNKNOWN),
-            char => Escape::Char(char),
+        Some(match first {
+            b'd' | b'D' | b'w' | b'W' | b's' | b'S' => Escape::Class(first),
+            b'A' => Escape::Look(Look::TextStart),
+            b'Z' => Escape::Look(Look::TextEnd),
+            b'b' => Escape::Look(Look::WordBoundary),
+            b'B' => Escape::Look(Look::NotWordBoundary),
+            b'a' => Escape::Char(0x07),
+            b'f' => Escape::Char(0x0c),
+            b'n' => Escape::Char(0x0a),
+            b'r' => Escape::Char(0x0d),
+            b't' => Escape::Char(0x09),
+            b'v' => Escape::Char(0x0b),
+            b'x' => return self.hexadecimal(at, 2),
+            b'u' => return self.hexadecimal(at, 4),
+            b'U' => return self.hexadecimal(at, 8),
+            b'0' => return self.octal(at),
+            b'1'..=b'9' if self.is_octal(at) => return self.octal(at),
+            b'1'..=b'9' => return self.fail_at(at, ERR_BACKREFERENCE),
+            b'N' => return self.fail_at(at, ERR_ESCAPE_NAMED),
+            b'p' | b'P' => return self.fail_at(at, ERR_ESCAPE_PROPERTY),
+            b'A'..=b'Z' | b'a'..=b'z' => return self.fail_at(at, ERR_ESCAPE_UNKNOWN),
+            _ => Escape::Char(self.character(first)),
         })
     }
 
     /// Whether three octal digits follow the backslash at `at`; fewer are a backreference.
     fn is_octal(&self, at: usize) -> bool {
-        let rest = self.pattern.as_bytes().get(at..).unwrap_or(&[]);
+        let rest = self.pattern.get(at..).unwrap_or(&[]);
         rest.get(1..4)
             .is_some_and(|digits| digits.iter().all(|digit| matches!(digit, b'0'..=b'7')))
     }
@@ -158,7 +157,7 @@ impl Parser<'_> {
     fn octal(&mut self, at: usize) -> Parse<Escape> {
         self.at = at + 1;
         let mut value = 0;
-        while let Some(digit) = self.peek().and_then(|char| char.to_digit(8)) {
+        while let Some(digit) = self.peek_digit(8) {
             if self.at > at + 3 {
                 break;
             }
@@ -174,7 +173,7 @@ impl Parser<'_> {
     fn hexadecimal(&mut self, at: usize, digits: u32) -> Parse<Escape> {
         let mut value = 0;
         for _ in 0..digits {
-            let Some(digit) = self.peek().and_then(|char| char.to_digit(16)) else {
+            let Some(digit) = self.peek_digit(16) else {
                 return self.fail_at(at, ERR_ESCAPE_DIGITS);
             };
             // OK because there are at most eight digits of four bits.
@@ -184,15 +183,23 @@ impl Parser<'_> {
         self.code_point(value, at)
     }
 
-    fn code_point(&mut self, value: u32, at: usize) -> Parse<Escape> {
-        match char::from_u32(value) {
-            Some(char) => Some(Escape::Char(char)),
-            None => self.fail_at(at, ERR_ESCAPE_CODE_POINT),
-        }
+    fn peek_digit(&self, radix: u32) -> Option<u32> {
+        char::from(self.peek()?).to_digit(radix)
     }
 
-    fn member_byte(&mut self, char: char, at: usize) -> Parse<u8> {
-        if !char.is_ascii() {
+    fn code_point(&mut self, value: u32, at: usize) -> Parse<Escape> {
+        let Some(char) = char::from_u32(value) else {
+            return self.fail_at(at, ERR_ESCAPE_CODE_POINT);
+        };
+        let mut bytes = [0; 4];
+        let bytes = char.encode_utf8(&mut bytes).bytes();
+        Some(Escape::Char(
+            bytes.fold(0, |char, byte| char << 8 | Char::from(byte)),
+        ))
+    }
+
+    fn member_byte(&mut self, char: Char, at: usize) -> Parse<u8> {
+        if char > ASCII_MAX {
             return self.fail_at(at, ERR_CLASS_NON_ASCII);
         }
         // OK because ASCII fits a byte.

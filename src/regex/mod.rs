@@ -58,7 +58,7 @@ pub struct Regex {
     /// What a [`Sieve`] must have seen in a text that matches.
     mark: Marks,
     group_count: usize,
-    names: Vec<(String, usize)>,
+    names: Vec<(Vec<u8>, usize)>,
 }
 
 /// Why a pattern is refused.
@@ -76,7 +76,7 @@ impl Regex {
     ///
     /// What Python rejects, what linear time rules out, and what is too large or too deep.
     pub fn new(pattern: &str) -> Result<Regex, Error> {
-        let parsed = parse::parse(pattern)?;
+        let parsed = parse::parse(pattern.as_bytes())?;
         let literals = literal::required(&parsed.node);
         Ok(Regex {
             pattern: String::from(pattern),
@@ -123,12 +123,12 @@ impl Regex {
     pub fn group_named(&self, name: &[u8]) -> Option<usize> {
         let mut names = self.names.iter();
         names
-            .find(|(known, _)| known.as_bytes() == name)
+            .find(|(known, _)| known == name)
             .map(|(_, group)| *group)
     }
 
     /// The named groups, with their numbers counted from 1.
-    pub fn group_names(&self) -> &[(String, usize)] {
+    pub fn group_names(&self) -> &[(Vec<u8>, usize)] {
         &self.names
     }
 

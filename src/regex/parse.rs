@@ -10,14 +10,12 @@
 //! that bytes cannot stand for (non-ASCII members of a class, or letters of unknown case).
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Error;
 use super::escape::Escape;
 use super::set::{Set, WORD};
 use super::tree::{Look, Node, Repeat};
-use crate::text::split_at_byte;
 
 /// Groups may be nested this deep, so that walking the tree needs little stack.
 const MAX_DEPTH: usize = 50;
@@ -63,11 +61,11 @@ pub(super) struct Parsed {
     pub node: Node,
     pub group_count: usize,
     /// Names and the numbers of their groups.
-    pub names: Vec<(String, usize)>,
+    pub names: Vec<(Vec<u8>, usize)>,
 }
 
 /// Reads a whole pattern.
-pub(super) fn parse(pattern: &str) -> Result<Parsed, Error> {
+pub(super) fn parse(pattern: &[u8]) -> Result<Parsed, Error> {
     let mut parser = Parser {
         pattern,
         at: 0,
@@ -101,7 +99,7 @@ pub(super) const ASCII: Flags = 8;
 const UNICODE: Flags = 16;
 /// The flags of which one at most may be given, for the whole pattern.
 const CHARACTER_SET: Flags = ASCII | UNICODE;
-const FLAG_LETTERS: [char; 5] = ['i', 'm', 's', 'a', 'u'];
+const FLAG_LETTERS: [u8; 5] = [b'i', b'm', b's', b'a', b'u'];
 
 /// The latest item of a sequence, as far as a quantifier cares.
 enum Latest {
@@ -112,7 +110,7 @@ enum Latest {
 
 /// A pattern and how far it is read.
 pub(super) struct Parser<'p> {
-    pub pattern: &'p str,
+    pub pattern: &'p [u8],
     /// Where reading goes on, or what is at fault.
     pub at: usize,
     pub flags: Flags,
@@ -120,11 +118,16 @@ pub(super) struct Parser<'p> {
     prelude_end: usize,
     depth: usize,
     group_count: usize,
-    names: Vec<(String, usize)>,
+    names: Vec<(Vec<u8>, usize)>,
     /// What has been read and is not yet part of something larger.
     pub nodes: Vec<Node>,
     message: &'static str,
 }
+
+/// A character as the bytes that it is in UTF-8, the last of them lowest.
+pub(super) type Char = u32;
+/// The last character that is one byte.
+pub(super) const ASCII_MAX: Char = 0x7f;
 
 /// None if something is wrong: the parser knows what, and stands there.
 pub(super) type Parse<T> = Option<T>;
@@ -142,23 +145,32 @@ impl Parser<'_> {
     }
 
     #[inline(never)]
-    pub fn peek(&self) -> Option<char> {
-        self.pattern.get(self.at..)?.chars().next()
+    pub fn peek(&self) -> Option<u8> {
+        self.pattern.get(self.at).copied()
     }
 
     #[inline(never)]
-    pub fn next(&mut self) -> Option<char> {
-        let char = self.peek()?;
-        self.at += char.len_utf8();
-        Some(char)
+    pub fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
     }
 
+    /// The whole character whose first byte was read last.
     #[inline(never)]
-    pub fn eat(&mut self, wanted: char) -> bool {
-        let found = self.peek() == Some(wanted);
-        if found {
-            self.next();
+    pub fn character(&mut self, first: u8) -> Char {
+        let mut char = Char::from(first);
+        while let Some(more @ 0x80..0xc0) = self.peek() {
+            char = char << 8 | Char::from(more);
+            self.at += 1;
         }
+        char
+    }
+
+    #[inline(never)]
+    pub fn eat(&mut self, wanted: u8) -> bool {
+        let found = self.peek() == Some(wanted);
+        self.at += usize::from(found);
         found
     }
 
@@ -174,7 +186,7 @@ impl Parser<'_> {
     fn alternation(&mut self) -> Parse<()> {
         let first = self.nodes.len();
         self.sequence()?;
-        while self.eat('|') {
+        while self.eat(b'|') {
             self.sequence()?;
         }
         self.join(first, Node::Alternate);
@@ -184,11 +196,11 @@ impl Parser<'_> {
     fn sequence(&mut self) -> Parse<()> {
         let first = self.nodes.len();
         let mut latest = Latest::NotRepeatable;
-        while let Some(char) = self.peek() {
+        while let Some(byte) = self.peek() {
             let at = self.at;
-            match char {
-                '|' | ')' => break,
-                '(' => {
+            match byte {
+                b'|' | b')' => break,
+                b'(' => {
                     let before = self.nodes.len();
                     self.group()?;
                     if self.nodes.len() > before {
@@ -196,7 +208,7 @@ impl Parser<'_> {
                     }
                     continue;
                 }
-                '*' | '+' | '?' | '{' => {
+                b'*' | b'+' | b'?' | b'{' => {
                     if let Some((min, max)) = self.quantifier()? {
                         match latest {
                             Latest::Repeatable => {}
@@ -226,15 +238,15 @@ impl Parser<'_> {
     fn quantifier(&mut self) -> Parse<Option<(u32, Option<u32>)>> {
         let start = self.at;
         match self.next() {
-            Some('*') => return Some(Some((0, None))),
-            Some('+') => return Some(Some((1, None))),
-            Some('?') => return Some(Some((0, Some(1)))),
+            Some(b'*') => return Some(Some((0, None))),
+            Some(b'+') => return Some(Some((1, None))),
+            Some(b'?') => return Some(Some((0, Some(1)))),
             _ => {}
         }
         let first = self.at;
         let min = self.number()?;
-        let max = if self.eat(',') { self.number()? } else { min };
-        if self.at == first || !self.eat('}') {
+        let max = if self.eat(b',') { self.number()? } else { min };
+        if self.at == first || !self.eat(b'}') {
             self.at = start;
             return Some(None);
         }
@@ -249,9 +261,9 @@ impl Parser<'_> {
     fn number(&mut self) -> Parse<Option<u32>> {
         let start = self.at;
         let mut number = None;
-        while let Some(digit) = self.peek().and_then(|char| char.to_digit(10)) {
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
             let more = number.unwrap_or(0u32).checked_mul(10);
-            number = more.and_then(|tens| tens.checked_add(digit));
+            number = more.and_then(|tens| tens.checked_add(u32::from(digit - b'0')));
             if number.is_none() {
                 return self.fail_at(start, ERR_REPEAT_COUNT);
             }
@@ -262,10 +274,10 @@ impl Parser<'_> {
 
     /// Repeats the last of `nodes`.
     fn repeat(&mut self, min: u32, max: Option<u32>, at: usize) -> Parse<()> {
-        if self.peek() == Some('+') {
+        if self.peek() == Some(b'+') {
             return self.fail(ERR_POSSESSIVE);
         }
-        let greedy = !self.eat('?');
+        let greedy = !self.eat(b'?');
         let node = self.nodes.pop().unwrap_or(Node::Empty);
         self.nodes.push(Node::Repeat(Box::new(Repeat {
             nullable: node.nullable(),
@@ -283,26 +295,26 @@ impl Parser<'_> {
         self.next();
         let outer = self.flags;
         let mut number = None;
-        if self.eat('?') {
+        if self.eat(b'?') {
             let mark = self.at;
             let message = match self.next() {
-                Some(':') => "",
-                Some('P') => {
+                Some(b':') => "",
+                Some(b'P') => {
                     number = Some(self.named_group(start)?);
                     ""
                 }
-                Some('#') => return self.comment(start),
-                Some('-' | 'a'..='z' | 'A'..='Z') => {
+                Some(b'#') => return self.comment(start),
+                Some(b'-' | b'a'..=b'z' | b'A'..=b'Z') => {
                     self.at = mark;
                     if self.flags(start)? {
                         return Some(());
                     }
                     ""
                 }
-                Some('=' | '!') => ERR_LOOKAHEAD,
-                Some('<') if matches!(self.peek(), Some('=' | '!')) => ERR_LOOKBEHIND,
-                Some('(') => ERR_CONDITIONAL,
-                Some('>') => ERR_ATOMIC,
+                Some(b'=' | b'!') => ERR_LOOKAHEAD,
+                Some(b'<') if matches!(self.peek(), Some(b'=' | b'!')) => ERR_LOOKBEHIND,
+                Some(b'(') => ERR_CONDITIONAL,
+                Some(b'>') => ERR_ATOMIC,
                 Some(_) => return self.fail_at(start + 1, ERR_EXTENSION_UNKNOWN),
                 None => ERR_EXTENSION_MISSING,
             };
@@ -329,7 +341,7 @@ impl Parser<'_> {
         self.depth += 1;
         self.alternation()?;
         self.depth -= 1;
-        if !self.eat(')') {
+        if !self.eat(b')') {
             return self.fail_at(start, ERR_UNCLOSED_GROUP);
         }
         Some(())
@@ -347,9 +359,9 @@ impl Parser<'_> {
     fn comment(&mut self, start: usize) -> Parse<()> {
         loop {
             match self.next() {
-                Some(')') => break,
+                Some(b')') => break,
                 // An escaped `)` ends no comment in Python either.
-                Some('\\') => _ = self.next(),
+                Some(b'\\') => _ = self.next(),
                 Some(_) => {}
                 None => return self.fail_at(start, ERR_UNCLOSED_COMMENT),
             }
@@ -366,27 +378,28 @@ impl Parser<'_> {
 
     fn named_group(&mut self, start: usize) -> Parse<u16> {
         match self.next() {
-            Some('<') => {}
-            Some('=') => return self.fail_at(start, ERR_NAMED_BACKREFERENCE),
+            Some(b'<') => {}
+            Some(b'=') => return self.fail_at(start, ERR_NAMED_BACKREFERENCE),
             _ => return self.fail_at(start + 1, ERR_EXTENSION_P_UNKNOWN),
         }
         let first = self.at;
-        let rest = self.pattern.get(first..).unwrap_or("");
-        let Some((name, _)) = split_at_byte(rest, b'>') else {
+        let rest = self.pattern.get(first..).unwrap_or_default();
+        let Some(length) = rest.iter().position(|&byte| byte == b'>') else {
             return self.fail_at(first, ERR_UNCLOSED_NAME);
         };
+        let name = rest.get(..length).unwrap_or_default();
         if name.is_empty() {
             return self.fail_at(first, ERR_NAME_MISSING);
         }
-        let digit_first = name.starts_with(|char: char| char.is_ascii_digit());
-        if digit_first || !name.bytes().all(|byte| WORD.contains(byte)) {
+        let digit_first = name.first().is_some_and(u8::is_ascii_digit);
+        if digit_first || !name.iter().all(|byte| WORD.contains(*byte)) {
             return self.fail_at(first, ERR_NAME_INVALID);
         }
         if self.names.iter().any(|(taken, _)| taken == name) {
             return self.fail_at(first, ERR_NAME_TWICE);
         }
         let number = self.open_group(start)?;
-        self.names.push((String::from(name), self.group_count));
+        self.names.push((name.to_vec(), self.group_count));
         self.at = first + name.len() + 1;
         Some(number)
     }
@@ -396,26 +409,26 @@ impl Parser<'_> {
         let first = self.at;
         let on = self.flag_letters()?;
         let mut off = 0;
-        if self.eat('-') {
+        if self.eat(b'-') {
             let at = self.at;
             off = self.flag_letters()?;
             if on & off != 0 {
                 return self.fail_at(at, ERR_FLAG_BOTH);
             }
-            if off == 0 || self.peek() != Some(':') {
+            if off == 0 || self.peek() != Some(b':') {
                 return self.fail(ERR_FLAG_OFF_UNFINISHED);
             }
         }
         let end = self.at;
         match self.next() {
             // For a part, Python gets them wrong: `(?a:\S)` does not find a \x1c.
-            Some(':') if (on | off) & CHARACTER_SET != 0 => self.fail_at(first, ERR_FLAG_SCOPED),
-            Some(':') => {
+            Some(b':') if (on | off) & CHARACTER_SET != 0 => self.fail_at(first, ERR_FLAG_SCOPED),
+            Some(b':') => {
                 self.flags = self.flags & !off | on;
                 Some(false)
             }
-            Some(')') if start != self.prelude_end => self.fail_at(start, ERR_FLAGS_LATE),
-            Some(')') => {
+            Some(b')') if start != self.prelude_end => self.fail_at(start, ERR_FLAGS_LATE),
+            Some(b')') => {
                 self.flags |= on;
                 if self.flags & CHARACTER_SET == CHARACTER_SET {
                     return self.fail_at(first, ERR_FLAG_CONFLICT);
@@ -429,12 +442,12 @@ impl Parser<'_> {
 
     fn flag_letters(&mut self) -> Parse<Flags> {
         let mut flags = 0;
-        while let Some(char) = self.peek() {
-            match FLAG_LETTERS.iter().position(|&letter| letter == char) {
+        while let Some(byte) = self.peek() {
+            match FLAG_LETTERS.iter().position(|&letter| letter == byte) {
                 Some(bit) => flags |= 1 << bit,
-                None if char == 'x' => return self.fail(ERR_FLAG_VERBOSE),
-                None if char == 'L' => return self.fail(ERR_FLAG_LOCALE),
-                None if char.is_ascii_alphabetic() => return self.fail(ERR_FLAG_UNKNOWN),
+                None if byte == b'x' => return self.fail(ERR_FLAG_VERBOSE),
+                None if byte == b'L' => return self.fail(ERR_FLAG_LOCALE),
+                None if byte.is_ascii_alphabetic() => return self.fail(ERR_FLAG_UNKNOWN),
                 None => break,
             }
             self.at += 1;
@@ -447,11 +460,11 @@ impl Parser<'_> {
         let at = self.at;
         let multi_line = self.flags & MULTI_LINE != 0;
         let escape = match self.next() {
-            Some('^') if multi_line => Escape::Look(Look::LineStart),
-            Some('^') => Escape::Look(Look::TextStart),
-            Some('$') if multi_line => Escape::Look(Look::LineEnd),
-            Some('$') => Escape::Look(Look::TextEndOrNewline),
-            Some('.') => {
+            Some(b'^') if multi_line => Escape::Look(Look::LineStart),
+            Some(b'^') => Escape::Look(Look::TextStart),
+            Some(b'$') if multi_line => Escape::Look(Look::LineEnd),
+            Some(b'$') => Escape::Look(Look::TextEndOrNewline),
+            Some(b'.') => {
                 let mut set = Set::LINE;
                 if self.flags & DOT_ALL != 0 {
                     set.insert(b'\n');
@@ -459,9 +472,9 @@ impl Parser<'_> {
                 self.push_set(&set);
                 return Some(());
             }
-            Some('[') => return self.class(at),
-            Some('\\') => self.escape(at)?,
-            Some(char) => Escape::Char(char),
+            Some(b'[') => return self.class(at),
+            Some(b'\\') => self.escape(at)?,
+            Some(first) => Escape::Char(self.character(first)),
             None => return Some(()),
         };
         match escape {
@@ -479,23 +492,28 @@ impl Parser<'_> {
         }
     }
 
-    fn literal(&mut self, char: char, at: usize) -> Parse<()> {
-        let ignore_case = self.flags & IGNORE_CASE != 0;
-        if ignore_case && char.is_ascii_alphabetic() {
-            let mut set = Set::EMPTY;
-            // OK because ASCII fits a byte.
-            set.insert(char as u8);
-            set.ignore_case();
-            self.push_set(&set);
-            return Some(());
-        }
-        // Python knows letters outside ASCII that equal ASCII ones in all but case (the Kelvin sign and k).
-        if ignore_case && !char.is_ascii() && self.flags & ASCII == 0 {
-            return self.fail_at(at, ERR_CASE_NON_ASCII);
+    fn literal(&mut self, char: Char, at: usize) -> Parse<()> {
+        let bytes = char.to_be_bytes();
+        if self.flags & IGNORE_CASE != 0 {
+            if let [0, 0, 0, letter] = bytes
+                && letter.is_ascii_alphabetic()
+            {
+                let mut set = Set::EMPTY;
+                set.insert(letter);
+                set.ignore_case();
+                self.push_set(&set);
+                return Some(());
+            }
+            // Python knows letters outside ASCII that equal ASCII ones in all but case (the Kelvin sign and k).
+            if char > ASCII_MAX && self.flags & ASCII == 0 {
+                return self.fail_at(at, ERR_CASE_NON_ASCII);
+            }
         }
         let first = self.nodes.len();
-        for byte in char.encode_utf8(&mut [0; 4]).bytes() {
-            self.nodes.push(Node::Byte(byte));
+        for (index, byte) in bytes.into_iter().enumerate() {
+            if index == 3 || byte != 0 {
+                self.nodes.push(Node::Byte(byte));
+            }
         }
         self.join(first, Node::Concat);
         Some(())

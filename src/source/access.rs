@@ -5,10 +5,10 @@
 //! 60 s.
 
 use crate::backoff::Backoff;
-use crate::log::Log;
-use crate::sys::fd::c_path;
-use crate::sys::{Errno, Result};
-use alloc::ffi::CString;
+use crate::log::{Level, Log};
+use crate::sys::Errno;
+use crate::sys::fd::Path;
+use crate::text::Put;
 use core::ffi::CStr;
 
 /// Why there is nothing to read at a path.
@@ -35,19 +35,19 @@ impl From<Errno> for Obstacle {
 
 /// A path and the history of getting at it.
 pub struct Access {
-    path: CString,
+    path: Path,
     obstacle: Option<Obstacle>,
     backoff: Backoff,
 }
 
 impl Access {
-    /// `EINVAL` if the path has a NUL in it.
-    pub fn new(path: &str) -> Result<Access> {
-        Ok(Access {
-            path: c_path(path.as_bytes())?,
+    /// Nothing has happened to `path` yet.
+    pub fn new(path: Path) -> Access {
+        Access {
+            path,
             obstacle: None,
             backoff: Backoff::default(),
-        })
+        }
     }
 
     /// The path.
@@ -87,12 +87,15 @@ impl Access {
             return;
         }
         let name = self.name();
-        match obstacle {
-            Obstacle::Missing if is_open => say!(log, Debug: "{:?}: gone", name),
-            Obstacle::Missing => say!(log, Warn: "{:?}: not there yet, waiting for it", name),
-            Obstacle::Unreadable => say!(log, Error: "{:?}: not a file with lines to read", name),
-            Obstacle::Ended => say!(log, Warn: "{:?}: has come to its end, trying again", name),
-            Obstacle::System(errno) => say!(log, Error: "{:?}: {}; trying again", name, errno),
-        }
+        let (level, what) = match obstacle {
+            Obstacle::Missing if is_open => (Level::Debug, "gone"),
+            Obstacle::Missing => (Level::Warn, "not there yet, waiting for it"),
+            Obstacle::Unreadable => (Level::Error, "not a file with lines to read"),
+            Obstacle::Ended => (Level::Warn, "has come to its end, trying again"),
+            Obstacle::System(errno) => {
+                return say!(log, Error: "{:?}: {}; trying again", name, errno);
+            }
+        };
+        log.say(level, "{:?}: {}", &[name.part(), what.part()]);
     }
 }

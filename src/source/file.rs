@@ -17,7 +17,7 @@ use super::lines::{Line, LineBuffer};
 use super::watch::Watcher;
 use crate::log::Log;
 use crate::sys::Result;
-use crate::sys::fd::{Fd, FileId, FileKind, status};
+use crate::sys::fd::{Fd, FileId, FileKind, Path, status};
 use crate::sys::inotify::Watch;
 use alloc::vec::Vec;
 
@@ -56,22 +56,22 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// Follows `path`. `EINVAL` if the path has a NUL in it.
+    /// Follows `path`.
     pub fn new(
-        path: &str,
+        path: Path,
         begin: Begin,
         watcher: &mut Watcher,
         now_ms: u64,
         log: &mut Log,
-    ) -> Result<FileSource> {
+    ) -> FileSource {
         let mut source = FileSource {
-            access: Access::new(path)?,
+            access: Access::new(path),
             files: Vec::new(),
             lines: LineBuffer::new(BUFFER_SIZE),
             passed_over: None,
         };
         source.look(begin, watcher, now_ms, log);
-        Ok(source)
+        source
     }
 
     /// How to get at it.
@@ -124,7 +124,9 @@ impl FileSource {
         // A rotation that is taken back, before anything was written to the new file, is none.
         let known = self.files.iter().position(|file| file.id == there.id);
         if let Some(index) = known {
-            for unread in self.files.drain(index + 1..) {
+            while self.files.len() > index + 1
+                && let Some(unread) = self.files.pop()
+            {
                 watcher.forget_file(unread.watch);
             }
             return Ok(());

@@ -17,12 +17,12 @@ mod watch;
 
 use crate::backoff::NEVER;
 use crate::log::Log;
-use crate::sys::Result;
-use crate::sys::fd::{FileKind, Poll, c_path, status};
+use crate::sys::fd::{FileKind, Path, Poll, c_path, status};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use command::{CommandSource, Leaving};
+use core::ffi::CStr;
 use file::{Begin, FileSource};
 use lines::{LINE_LIMIT, Line};
 use stream::{STDIN_NAME, StreamSource};
@@ -35,8 +35,8 @@ const READS: usize = 16;
 pub struct Wanted<'c> {
     /// Files, FIFOs, character devices; `-` for standard input.
     pub files: &'c [String],
-    /// The words of a command.
-    pub command: Option<&'c [String]>,
+    /// The words of a command, a NUL byte behind each.
+    pub command: Option<&'c [u8]>,
     /// How often to look at files instead of using inotify.
     pub poll_ms: Option<u64>,
 }
@@ -49,7 +49,7 @@ enum Source {
 
 /// A source and what is known of it.
 struct Entry {
-    name: String,
+    name: Vec<u8>,
     source: Source,
     /// There may be something to read.
     ready: bool,
@@ -71,8 +71,8 @@ pub struct Sources {
     look_at_ms: u64,
     /// Commands on their way out.
     leaving: Vec<Leaving>,
-    /// The entry that each of the last polls was for.
-    polled: Vec<Option<usize>>,
+    /// The entry that each of the last polls was for; those before are the watcher's.
+    polled: Vec<usize>,
 }
 
 impl Sources {
@@ -105,13 +105,19 @@ impl Sources {
         // Before any file is opened, so that none can be replaced unseen.
         self.watcher.watch_paths(&mut paths(wanted.files), log);
         for name in wanted.files {
+            let name = name.as_bytes();
             let known = former.iter().position(|entry| entry.is_path(name));
             if let Some(index) = known {
                 self.entries.push(former.swap_remove(index));
                 continue;
             }
-            let source = open_path(name, Begin::AtEnd, &mut self.watcher, now_ms, log);
-            self.add(name.clone(), source, log);
+            match c_path(name) {
+                Ok(path) => {
+                    let source = open_path(path, Begin::AtEnd, &mut self.watcher, now_ms, log);
+                    self.add(name.to_vec(), source);
+                }
+                Err(errno) => say!(log, Error: "{:?}: {}", name, errno),
+            }
         }
         if let Some(words) = wanted.command {
             let known = former.iter().position(|entry| entry.is_command(words));
@@ -119,7 +125,7 @@ impl Sources {
                 self.entries.push(former.swap_remove(index));
             } else {
                 let source = Source::Command(CommandSource::new(words, now_ms, log));
-                self.add(spaced(words), Ok(source), log);
+                self.add(spaced(words), source);
             }
         }
         for entry in former {
@@ -132,42 +138,41 @@ impl Sources {
         self.look_at_ms = now_ms;
     }
 
-    fn add(&mut self, name: String, source: Result<Source>, log: &mut Log) {
-        match source {
-            Ok(source) => self.entries.push(Box::new(Entry {
-                name,
-                // What was written to a file before its watch was set is found by looking. For anything
-                // else there is poll; to read standard input unasked could block.
-                ready: matches!(source, Source::File(_)),
-                undrained: false,
-                source,
-                cut_told: false,
-            })),
-            Err(errno) => say!(log, Error: "{:?}: {}", name, errno),
-        }
+    fn add(&mut self, name: Vec<u8>, source: Source) {
+        self.entries.push(Box::new(Entry {
+            name,
+            // What was written to a file before its watch was set is found by looking. For anything
+            // else there is poll; to read standard input unasked could block.
+            ready: matches!(source, Source::File(_)),
+            undrained: false,
+            source,
+            cut_told: false,
+        }));
     }
 
     /// Adds the descriptors to wait for.
     pub fn add_polls(&mut self, polls: &mut Vec<Poll>) {
         self.polled.clear();
-        let first = polls.len();
         self.watcher.add_polls(polls);
-        self.polled.resize(polls.len() - first, None);
+        let first = polls.len();
         for (index, entry) in self.entries.iter().enumerate() {
             match &entry.source {
                 Source::File(_) => {}
                 Source::Stream(stream) => polls.extend(stream.poll()),
                 Source::Command(command) => command.add_polls(polls),
             }
-            self.polled.resize(polls.len() - first, Some(index));
+            while self.polled.len() < polls.len() - first {
+                self.polled.push(index);
+            }
         }
     }
 
     /// Notes which of the descriptors that [`Sources::add_polls`] added are ready.
     pub fn note_ready(&mut self, polls: &[Poll]) {
         self.watcher.note_ready(polls);
-        for (poll, index) in polls.iter().zip(&self.polled) {
-            if let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) {
+        // They are the last that were added.
+        for (poll, index) in polls.iter().rev().zip(self.polled.iter().rev()) {
+            if let Some(entry) = self.entries.get_mut(*index) {
                 entry.ready |= poll.is_ready();
             }
         }
@@ -223,7 +228,7 @@ impl Sources {
                 Source::Command(_) => false,
             };
             let named = self.entries.iter().filter(|entry| is_path(entry));
-            let mut paths = named.map(|entry| entry.name.as_bytes());
+            let mut paths = named.map(|entry| &entry.name[..]);
             self.watcher.watch_paths(&mut paths, log);
         }
         for entry in &mut self.entries {
@@ -269,7 +274,7 @@ impl Sources {
     }
 
     /// The next line of what was read from the source `index`, and the source's name.
-    pub fn next_line(&mut self, index: usize, log: &mut Log) -> Option<(&str, &[u8])> {
+    pub fn next_line(&mut self, index: usize, log: &mut Log) -> Option<(&[u8], &[u8])> {
         let entry = self.entries.get_mut(index)?;
         let Some(line) = entry.source.next_line() else {
             entry.undrained = false;
@@ -318,23 +323,23 @@ impl Sources {
     }
 
     /// Each source's name and whether it is open.
-    pub fn report(&self) -> impl Iterator<Item = (&str, bool)> {
+    pub fn report(&self) -> impl Iterator<Item = (&[u8], bool)> {
         let row = |entry: &'_ Entry| match &entry.source {
             Source::File(file) => file.is_open(),
             Source::Stream(stream) => stream.is_open(),
             Source::Command(command) => command.is_running(),
         };
         let rows = self.entries.iter();
-        rows.map(move |entry| (entry.name.as_str(), row(entry)))
+        rows.map(move |entry| (&entry.name[..], row(entry)))
     }
 }
 
 impl Entry {
-    fn is_path(&self, name: &str) -> bool {
+    fn is_path(&self, name: &[u8]) -> bool {
         !matches!(self.source, Source::Command(_)) && self.name == name
     }
 
-    fn is_command(&self, words: &[String]) -> bool {
+    fn is_command(&self, words: &[u8]) -> bool {
         matches!(&self.source, Source::Command(command) if command.is(words))
     }
 
@@ -349,16 +354,16 @@ impl Entry {
 
     /// Looks whether there is something else than before, or something at last.
     fn check(&mut self, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
-        let is_stream = is_stream(&self.name);
+        let Ok(path) = c_path(&self.name) else {
+            return;
+        };
+        let is_stream = is_stream(&path);
         match &mut self.source {
             Source::File(file) if is_stream != Some(true) => file.check_path(watcher, now_ms, log),
             Source::Stream(stream) if is_stream != Some(false) => stream.check_path(now_ms, log),
             Source::Command(command) => command.start(now_ms, log),
             Source::File(_) | Source::Stream(_) => {
-                let other = open_path(&self.name, Begin::AtStart, watcher, now_ms, log);
-                let Ok(other) = other else {
-                    return;
-                };
+                let other = open_path(path, Begin::AtStart, watcher, now_ms, log);
                 if let Source::File(file) = core::mem::replace(&mut self.source, other) {
                     file.close(watcher);
                 }
@@ -378,41 +383,35 @@ impl Source {
 }
 
 /// A command's words as one text.
-fn spaced(words: &[String]) -> String {
-    let mut name = String::new();
-    for word in words {
-        if !name.is_empty() {
-            name.push(' ');
-        }
-        name.push_str(word);
-    }
-    name
+fn spaced(words: &[u8]) -> Vec<u8> {
+    let words = words.strip_suffix(&[0]).unwrap_or(words);
+    let space = |&byte: &u8| if byte == 0 { b' ' } else { byte };
+    words.iter().map(space).collect()
 }
 
 fn paths(names: &[String]) -> impl Iterator<Item = &[u8]> {
-    let paths = names.iter().filter(|name| *name != STDIN_NAME);
-    paths.map(|name| name.as_bytes())
+    let paths = names.iter().map(|name| name.as_bytes());
+    paths.filter(|name| *name != STDIN_NAME)
 }
 
 /// Whether there is a stream at a path; none if there is nothing.
-fn is_stream(name: &str) -> Option<bool> {
-    if name == STDIN_NAME {
+fn is_stream(path: &CStr) -> Option<bool> {
+    if path.to_bytes() == STDIN_NAME {
         return Some(true);
     }
-    let status = c_path(name.as_bytes()).and_then(|path| status(&path));
-    let kind = status.ok()?.kind;
+    let kind = status(path).ok()?.kind;
     Some(matches!(kind, FileKind::Fifo | FileKind::Device(_)))
 }
 
 fn open_path(
-    name: &str,
+    path: Path,
     begin: Begin,
     watcher: &mut Watcher,
     now_ms: u64,
     log: &mut Log,
-) -> Result<Source> {
-    match is_stream(name) {
-        Some(true) => StreamSource::new(name, now_ms, log).map(Source::Stream),
-        _ => FileSource::new(name, begin, watcher, now_ms, log).map(Source::File),
+) -> Source {
+    match is_stream(&path) {
+        Some(true) => Source::Stream(StreamSource::new(path, now_ms, log)),
+        _ => Source::File(FileSource::new(path, begin, watcher, now_ms, log)),
     }
 }

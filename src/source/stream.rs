@@ -12,12 +12,12 @@ use super::access::{Access, Obstacle};
 use super::kmsg;
 use super::lines::{Line, LineBuffer, one_line};
 use crate::log::Log;
-use crate::sys::fd::{Device, Fd, FileId, FileKind, Poll, STDIN, status};
+use crate::sys::fd::{Device, Fd, FileId, FileKind, Path, Poll, STDIN, status};
 use crate::sys::{Errno, Result};
 use alloc::vec::Vec;
 
 /// The name of standard input.
-pub const STDIN_NAME: &str = "-";
+pub const STDIN_NAME: &[u8] = b"-";
 
 /// Linux's number for `/dev/kmsg` (Documentation/admin-guide/devices.txt).
 const KMSG: Device = Device {
@@ -73,15 +73,15 @@ pub struct StreamSource {
 }
 
 impl StreamSource {
-    /// Opens `path`; `-` is standard input. `EINVAL` if the path has a NUL in it.
-    pub fn new(path: &str, now_ms: u64, log: &mut Log) -> Result<StreamSource> {
+    /// Opens `path`; `-` is standard input.
+    pub fn new(path: Path, now_ms: u64, log: &mut Log) -> StreamSource {
         let mut source = StreamSource {
-            access: Access::new(path)?,
+            access: Access::new(path),
             opened: None,
             form: Form::Text(LineBuffer::new(BUFFER_SIZE)),
             has_ended: false,
         };
-        if path == STDIN_NAME {
+        if source.access.name() == STDIN_NAME {
             source.opened = Some(Opened {
                 fd: STDIN,
                 id: None,
@@ -89,7 +89,7 @@ impl StreamSource {
         } else {
             source.check_path(now_ms, log);
         }
-        Ok(source)
+        source
     }
 
     /// How to get at it.

@@ -5,22 +5,24 @@
 use super::{Errno, Result, check, ffi, repeat};
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_int, c_long};
+use core::num::NonZero;
 
-/// An open file descriptor. Closed when dropped, unless it is one of the standard three.
-pub struct Fd(c_int);
+/// An open file descriptor. Closed when dropped, unless it is one of the standard three. Kept as its
+/// complement, which is never zero: so an `Option` of it takes no more room.
+pub struct Fd(NonZero<c_int>);
 
 /// Standard input.
-pub const STDIN: Fd = Fd(0);
+pub const STDIN: Fd = Fd::of(0);
 /// Standard output.
-pub const STDOUT: Fd = Fd(1);
+pub const STDOUT: Fd = Fd::of(1);
 /// Standard error.
-pub const STDERR: Fd = Fd(2);
+pub const STDERR: Fd = Fd::of(2);
 
 impl Drop for Fd {
     fn drop(&mut self) {
-        if self.0 > 2 {
+        if self.number() > 2 {
             // SAFETY: we own the descriptor, and nobody can name it after this.
-            unsafe { ffi::close(self.0) };
+            unsafe { ffi::close(self.number()) };
         }
     }
 }
@@ -82,14 +84,22 @@ impl Status {
 }
 
 impl Fd {
+    const fn of(number: c_int) -> Fd {
+        // OK because no descriptor is negative, so the complement of each is.
+        Fd(match NonZero::new(!number) {
+            Some(complement) => complement,
+            None => NonZero::<c_int>::MIN,
+        })
+    }
+
     /// The number, for calls within `sys` that borrow it.
     pub(super) fn number(&self) -> c_int {
-        self.0
+        !self.0.get()
     }
 
     /// The descriptor's name under `/proc`, which stands for the open file whatever its path is now.
     pub fn proc_path(&self) -> Vec<u8> {
-        text!("/proc/self/fd/{}", self.0)
+        text!("/proc/self/fd/{}", self.number())
     }
 
     /// Opens for reading. Never blocks, not even on a FIFO without a writer.
@@ -124,7 +134,7 @@ impl Fd {
     /// Locks the file until it is closed; `EAGAIN` if somebody else has it locked.
     pub fn lock(&self) -> Result<()> {
         // SAFETY: no memory is involved.
-        done(unsafe { ffi::flock(self.0, ffi::LOCK_EX | ffi::LOCK_NB) })
+        done(unsafe { ffi::flock(self.number(), ffi::LOCK_EX | ffi::LOCK_NB) })
     }
 
     /// A pipe: the end to read from, which never blocks, and the end to write to.
@@ -133,9 +143,9 @@ impl Fd {
         let (place, close) = (&raw mut ends, ffi::O_CLOEXEC as usize);
         // SAFETY: pipe2 fills an array of two.
         check(unsafe { ffi::syscall(ffi::arch::SYS_PIPE2, place, close) })?;
-        let [read, write] = ends.map(Fd);
+        let [read, write] = ends.map(Fd::of);
         // Only our end: the other one becomes a child's output, which programs expect to block.
-        let (fd, flag) = (read.0 as usize, ffi::arch::O_NONBLOCK as usize);
+        let (fd, flag) = (read.number() as usize, ffi::arch::O_NONBLOCK as usize);
         // SAFETY: no memory is involved.
         check(unsafe { ffi::syscall(ffi::arch::SYS_FCNTL, fd, ffi::F_SETFL, flag) })?;
         Ok((read, write))
@@ -159,7 +169,7 @@ impl Fd {
         let fd = own(unsafe { ffi::syscall(ffi::arch::SYS_SOCKET, family, kind, 0usize) })?;
         let length = size_of::<ffi::UnixAddress>() as u32;
         // SAFETY: connect reads `length` bytes of a structure of that size.
-        done(unsafe { ffi::connect(fd.0, &address, length) })?;
+        done(unsafe { ffi::connect(fd.number(), &address, length) })?;
         Ok(fd)
     }
 
@@ -167,7 +177,7 @@ impl Fd {
     pub fn read(&self, buffer: &mut [u8]) -> Result<usize> {
         let (start, length) = (buffer.as_mut_ptr(), buffer.len());
         // SAFETY: read writes at most `length` bytes into a buffer of that length.
-        repeat(|| unsafe { ffi::read(self.0, start.cast(), length) as c_long })
+        repeat(|| unsafe { ffi::read(self.number(), start.cast(), length) as c_long })
     }
 
     /// Reads to the end; none if that is more than `limit` bytes.
@@ -191,7 +201,8 @@ impl Fd {
         while !bytes.is_empty() {
             let (start, length) = (bytes.as_ptr(), bytes.len());
             // SAFETY: write reads at most `length` bytes of a slice of that length.
-            let written = repeat(|| unsafe { ffi::write(self.0, start.cast(), length) as c_long })?;
+            let written =
+                repeat(|| unsafe { ffi::write(self.number(), start.cast(), length) as c_long })?;
             bytes = bytes.get(written..).unwrap_or_default();
         }
         Ok(())
@@ -201,14 +212,14 @@ impl Fd {
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
         let (start, length) = (bytes.as_ptr(), bytes.len());
         // SAFETY: send reads `length` bytes of a slice of that length.
-        let sent = unsafe { ffi::send(self.0, start.cast(), length, ffi::MSG_NOSIGNAL) };
+        let sent = unsafe { ffi::send(self.number(), start.cast(), length, ffi::MSG_NOSIGNAL) };
         check(sent as c_long).map(drop)
     }
 
     /// Waits until the file's content, or a directory's entries, are on the disk.
     pub fn sync(&self) -> Result<()> {
         // SAFETY: no memory is involved.
-        repeat(|| c_long::from(unsafe { ffi::fsync(self.0) })).map(drop)
+        repeat(|| c_long::from(unsafe { ffi::fsync(self.number()) })).map(drop)
     }
 
     /// Reads on from `offset`, counted from the beginning of the file.
@@ -224,19 +235,19 @@ impl Fd {
 
     fn seek(&self, offset: i64, whence: c_int) -> Result<u64> {
         // SAFETY: no memory is involved.
-        let place = unsafe { ffi::lseek(self.0, offset, whence) };
+        let place = unsafe { ffi::lseek(self.number(), offset, whence) };
         u64::try_from(place).map_err(|_| Errno::last())
     }
 
     /// What the open file is.
     pub fn status(&self) -> Result<Status> {
-        statx(self.0, c"", ffi::AT_EMPTY_PATH)
+        statx(self.number(), c"", ffi::AT_EMPTY_PATH)
     }
 
     /// Whether it is a terminal.
     pub fn is_terminal(&self) -> bool {
         // SAFETY: no memory is involved.
-        unsafe { ffi::isatty(self.0) == 1 }
+        unsafe { ffi::isatty(self.number()) == 1 }
     }
 
     /// Whether a write of up to 4 KiB would go through at once.
@@ -306,7 +317,7 @@ fn open(path: &CStr, access: c_int) -> Result<Fd> {
 /// Takes charge of the descriptor that a call returned.
 pub(super) fn own(answer: c_long) -> Result<Fd> {
     // OK because descriptors are C integers.
-    check(answer).map(|fd| Fd(fd as c_int))
+    check(answer).map(|fd| Fd::of(fd as c_int))
 }
 
 /// What a call answered that has nothing to tell but whether it worked.
@@ -346,12 +357,23 @@ fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<Status> {
 }
 
 /// `path` with the NUL that C wants; `EINVAL` if it has one inside.
-pub fn c_path(path: &[u8]) -> Result<alloc::ffi::CString> {
-    if super::find_byte(path, 0).is_some() {
-        return Err(Errno(ffi::EINVAL));
+pub fn c_path(path: &[u8]) -> Result<Path> {
+    match super::find_byte(path, 0) {
+        Some(_) => Err(Errno::EINVAL),
+        None => Ok(Path(text!("{}\0", path))),
     }
-    // SAFETY: no NUL is inside.
-    Ok(unsafe { alloc::ffi::CString::from_vec_unchecked(path.to_vec()) })
+}
+
+/// A path with the NUL that C wants, and no other.
+pub struct Path(Vec<u8>);
+
+impl core::ops::Deref for Path {
+    type Target = CStr;
+
+    fn deref(&self) -> &CStr {
+        // SAFETY: c_path has put a NUL at the end, and there is none before.
+        unsafe { CStr::from_bytes_with_nul_unchecked(&self.0) }
+    }
 }
 
 /// One descriptor to wait for.
@@ -376,7 +398,7 @@ impl Poll {
 
     fn new(fd: &Fd, events: core::ffi::c_short) -> Poll {
         Poll(ffi::PollFd {
-            fd: fd.0,
+            fd: fd.number(),
             events,
             revents: 0,
         })

@@ -153,6 +153,13 @@ impl Iterator for Arguments {
     }
 }
 
+/// What follows the first `start` bytes of `text`. `CStr` itself would look for the end again.
+pub fn tail(text: &CStr, start: usize) -> Option<&CStr> {
+    let rest = text.to_bytes_with_nul().get(start..)?;
+    // SAFETY: what is left of a NUL-terminated string ends with the NUL that ended it, if that is in it.
+    (!rest.is_empty()).then(|| unsafe { CStr::from_ptr(rest.as_ptr().cast()) })
+}
+
 /// Ends the program after a panic: says so, and leaves the rest to whoever supervises us.
 pub fn panic_exit() -> ! {
     let _ = fd::STDERR.write_all(b"[ERROR] logknockd: internal error, please report it\n");

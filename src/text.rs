@@ -92,42 +92,15 @@ parts! {
     () usize, number => Part::Number(*number as u64);
 }
 
-/// `number` / `by`, which is not 0. For 32-bit machines, to which the compiler's own division of 64 bits adds most of
-/// a kilobyte, and here mostly needs it for numbers that have fewer.
-#[inline(never)]
-pub fn divide(number: u64, by: u64) -> u64 {
-    if let (Ok(number), Ok(by)) = (u32::try_from(number), u32::try_from(by)) {
-        return u64::from(number / by);
-    }
-    // As on paper: digit by digit, which are bits, from the highest on.
-    let (mut quotient, mut rest) = (number, 0);
-    for _ in 0..u64::BITS {
-        // OK because no divisor has the highest bit.
-        rest = rest << 1 | quotient >> 63;
-        quotient <<= 1;
-        if rest >= by {
-            rest -= by;
-            quotient |= 1;
-        }
-    }
-    quotient
-}
-
-/// Milliseconds as seconds, rounded up.
-pub fn seconds_of(ms: u64) -> u64 {
-    divide(ms.saturating_add(999), 1000)
-}
-
 fn put_number(number: u64, out: &mut Vec<u8>) {
     // 20 digits hold every u64.
     let mut digits = [0u8; 20];
     let mut rest = number;
     let mut first = digits.len();
     for (index, digit) in digits.iter_mut().enumerate().rev() {
-        let tens = divide(rest, 10);
         // OK because a remainder of ten fits a byte.
-        *digit = b'0' + (rest - tens * 10) as u8;
-        rest = tens;
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
         first = index;
         if rest == 0 {
             break;
@@ -299,20 +272,6 @@ mod tests {
             b"0 18446744073709551615 1200"
         );
         assert_eq!(text!("{} {} {}", i32::MIN, -7, 7), b"-2147483648 -7 7");
-    }
-
-    #[test]
-    fn long_numbers_are_divided_as_short_ones_are() {
-        let numbers = [1, 9, 10, 999, 86_400, 1 << 32, 1 << 40, 1 << 62];
-        for by in numbers {
-            for number in numbers
-                .into_iter()
-                .flat_map(|number| [number - 1, number, number * 3])
-            {
-                assert_eq!(divide(number, by), number / by, "{number} / {by}");
-            }
-            assert_eq!(divide(u64::MAX, by), u64::MAX / by, "{by}");
-        }
     }
 
     #[test]

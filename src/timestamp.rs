@@ -12,7 +12,7 @@
 //! first such line is taken to be from the last twelve months, every further one from the year that
 //! brings it nearest to the one before.
 
-use crate::text::{Put, divide};
+use crate::text::Put;
 use alloc::vec::Vec;
 
 const DAY_S: i64 = 86_400;
@@ -150,7 +150,7 @@ fn days(year: i32, month: i32, day: i32) -> Option<i32> {
 /// The day of a time; that of a time before 1970 is the first.
 fn day_of(seconds: i64) -> i32 {
     // OK because days are fewer than seconds, of which there are not that many yet.
-    divide(seconds.max(0) as u64, DAY_S as u64) as i32
+    (seconds.max(0) as u64 / DAY_S as u64) as i32
 }
 
 /// The year of a day.

@@ -92,7 +92,7 @@ pub struct Config {
     /// `files` and `command` is there.
     pub files: Vec<String>,
     /// The words of the command whose output is watched; braces in it are only braces.
-    pub command: Option<Vec<String>>,
+    pub command: Option<Vec<u8>>,
     /// 1 to 256, their names distinct.
     #[allow(clippy::vec_box)] // A rule is large, and is handed on.
     pub rules: Vec<Box<Rule>>,

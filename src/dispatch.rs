@@ -205,7 +205,7 @@ impl Dispatch {
     pub fn outcome(
         &mut self,
         rule: &Rule,
-        source: &str,
+        source: &[u8],
         line: &[u8],
         outcome: Outcome,
         now_ms: u64,

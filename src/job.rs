@@ -5,9 +5,6 @@
 
 use alloc::vec::Vec;
 
-/// A command's words.
-pub type Words = Vec<Vec<u8>>;
-
 /// All commands of one event.
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub struct Job {
@@ -15,10 +12,21 @@ pub struct Job {
     pub rule: Vec<u8>,
     /// Whose knock it was; printable.
     pub key: Vec<u8>,
-    /// Each command's words, placeholders filled in.
-    pub commands: Vec<Words>,
+    /// Each command's words, placeholders filled in and a NUL byte behind each.
+    pub commands: Vec<Vec<u8>>,
     /// How long each command may take, in milliseconds.
     pub timeout_ms: u64,
+}
+
+/// The words of a command, each of which has a NUL byte behind it.
+pub fn words(command: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let words = command.split_inclusive(|&byte| byte == 0);
+    words.map(|word| word.strip_suffix(&[0]).unwrap_or(word))
+}
+
+/// The first word of a command; of one without words, nothing.
+pub fn program(command: &[u8]) -> &[u8] {
+    words(command).next().unwrap_or_default()
 }
 
 impl Job {

@@ -11,8 +11,9 @@
 //!   later. To run them sooner would close what the newer one has opened.
 
 use crate::backoff::{NEVER, delay_ms};
-use crate::job::{Job, Words};
+use crate::job::{Job, words};
 use crate::json::{self, Items, Value, put_json_string};
+use crate::sys::find_byte;
 use crate::text::{Put, checksum};
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -277,9 +278,9 @@ impl Leases {
                 "\"action_timeout_ms\":{},\"revert\":[",
                 lease.job.timeout_ms
             );
-            for words in &lease.job.commands {
+            for command in &lease.job.commands {
                 out.push(b'[');
-                for word in words {
+                for word in words(command) {
                     put!(out, "{},", Json(word));
                 }
                 end_list(out, "],");
@@ -317,8 +318,17 @@ impl Leases {
         let mut leases = Leases::default();
         for item in list(value, "leases")? {
             let mut commands = Vec::new();
-            for words in list(item, "revert")? {
-                commands.push(strings(words)?);
+            for written in list(item, "revert")? {
+                let mut command = Vec::new();
+                for word in as_list(written)? {
+                    let word = word.string()?;
+                    // No word that was recorded has a NUL.
+                    if find_byte(word.as_bytes(), 0).is_some() {
+                        return None;
+                    }
+                    put!(&mut command, "{}\0", word);
+                }
+                commands.push(command);
             }
             let job = Job {
                 rule: string(item, "rule")?.into_bytes(),
@@ -340,10 +350,12 @@ impl Leases {
         }
         leases.spent_unknown = value.member("spent_unknown").is_some();
         for item in list(value, "spent")? {
-            let steps = strings(item.member("steps")?)?;
-            // OK because strings of JSON are UTF-8.
-            let mut steps = steps.iter().flat_map(|step| core::str::from_utf8(step));
-            leases.spend(&string(item, "rule")?, &mut steps);
+            let mut spent = begin_spent(&string(item, "rule")?);
+            for step in list(item, "steps")? {
+                put!(&mut spent, "{},", Json(step.string()?.as_bytes()));
+            }
+            end_list(&mut spent, "]}");
+            leases.spent.push(spent);
         }
         Some(leases)
     }
@@ -371,12 +383,16 @@ fn end_list(out: &mut Vec<u8>, end: &str) {
 
 /// A one-time sequence as the record has it.
 fn spent(rule: &str, steps: &mut dyn Iterator<Item = &str>) -> Vec<u8> {
-    let mut out = text!("{\"rule\":{},\"steps\":[", Json(rule.as_bytes()));
+    let mut out = begin_spent(rule);
     for step in steps {
         put!(&mut out, "{},", Json(step.as_bytes()));
     }
     end_list(&mut out, "]}");
     out
+}
+
+fn begin_spent(rule: &str) -> Vec<u8> {
+    text!("{\"rule\":{},\"steps\":[", Json(rule.as_bytes()))
 }
 
 fn string(value: Value, key: &str) -> Option<String> {
@@ -393,14 +409,6 @@ fn list<'v>(value: Value<'v>, key: &str) -> Option<Items<'v>> {
 
 fn as_list(value: Value) -> Option<Items> {
     (value.first() == b'[').then(|| value.items())
-}
-
-fn strings(value: Value) -> Option<Words> {
-    let mut words = Words::new();
-    for word in as_list(value)? {
-        words.push(word.string()?.into_bytes());
-    }
-    Some(words)
 }
 
 #[cfg(test)]

@@ -11,9 +11,8 @@
 //!   what is open. If only the system has nothing left to read it with, it stays where it is.
 
 use crate::lease::Leases;
-use crate::sys::fd::{Fd, FileKind, c_path, rename, unlink};
+use crate::sys::fd::{Fd, FileKind, Path, c_path, rename, unlink};
 use crate::sys::{Errno, Result, clock, process};
-use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -23,7 +22,7 @@ const FILE_LIMIT: usize = 64 << 20;
 
 /// Where the record is and which boot it is written in.
 pub struct Record {
-    path: CString,
+    path: Path,
     lock: Option<Fd>,
     boot: String,
 }
@@ -47,7 +46,7 @@ impl Record {
     }
 
     /// The path with something behind it.
-    fn path_with(&self, suffix: &str) -> Result<CString> {
+    fn path_with(&self, suffix: &str) -> Result<Path> {
         c_path(&text!("{}{}", self.path(), suffix))
     }
 

@@ -12,7 +12,7 @@
 //!   queue, and its further output is not read.
 
 use crate::backoff::NEVER;
-use crate::job::Job;
+use crate::job::{Job, program};
 use crate::lease::LeaseId;
 use crate::log::Log;
 use crate::source::lines::LineBuffer;
@@ -234,10 +234,10 @@ impl Current {
     /// Starts the next command that can be started; false if there is none.
     fn start_next(&mut self, null: &Fd, now_ms: u64, log: &mut Log) -> bool {
         let job = &*self.order.job;
-        while let Some(words) = job.commands.get(self.index) {
+        while let Some(command) = job.commands.get(self.index) {
             self.index += 1;
-            say!(log, Info: "rule {:?}: running {}", job.rule, ShellWords(words));
-            match start(&self.order, words, null) {
+            say!(log, Info: "rule {:?}: running {}", job.rule, ShellWords(command));
+            match start(&self.order, command, null) {
                 Ok((child, output)) => {
                     self.running = Some(Running {
                         child,
@@ -249,9 +249,8 @@ impl Current {
                 }
                 Err(errno) => {
                     self.succeeded = false;
-                    let program = words.first().map_or(&[][..], Vec::as_slice);
                     say!(log, Error: "rule {:?}: cannot run {:?}: {}",
-                        job.rule, program, errno);
+                        job.rule, program(command), errno);
                 }
             }
         }
@@ -281,13 +280,9 @@ impl Current {
 
     /// The running command's name.
     fn program(&self) -> &[u8] {
-        let words = self
-            .index
-            .checked_sub(1)
-            .and_then(|i| self.order.job.commands.get(i));
-        words
-            .and_then(|words| words.first())
-            .map_or(b"", Vec::as_slice)
+        let index = self.index.wrapping_sub(1);
+        let command = self.order.job.commands.get(index);
+        command.map_or(b"", |command| program(command))
     }
 
     fn check_deadline(&mut self, now_ms: u64, log: &mut Log) {
@@ -316,23 +311,25 @@ impl Current {
 }
 
 /// Starts one command of `order`.
-fn start(order: &Order, words: &[Vec<u8>], null: &Fd) -> Result<(Child, Output), Errno> {
+fn start(order: &Order, command: &[u8], null: &Fd) -> Result<(Child, Output), Errno> {
     let event = match order.event {
         Event::Open => "open",
         Event::Close => "close",
     };
-    let variables = [
-        text!("LOGKNOCK_RULE={}", order.job.rule),
-        text!("LOGKNOCK_KEY={}", order.job.key),
-        text!("LOGKNOCK_EVENT={}", event),
-    ];
+    let (rule, key) = (&order.job.rule, &order.job.key);
+    let variables = text!(
+        "LOGKNOCK_RULE={}\0LOGKNOCK_KEY={}\0LOGKNOCK_EVENT={}\0",
+        rule,
+        key,
+        event
+    );
     let (read, write) = Fd::pipe()?;
     let streams = Streams {
         input: null,
         output: &write,
         error: &write,
     };
-    let child = spawn(words, &variables, &streams)?;
+    let child = spawn(command, &variables, &streams)?;
     let output = Output {
         fd: Some(read),
         lines: LineBuffer::new(0),
@@ -375,7 +372,7 @@ impl Output {
 }
 
 /// A command as it could be typed into a shell.
-struct ShellWords<'a>(&'a [Vec<u8>]);
+struct ShellWords<'a>(&'a [u8]);
 
 impl Put for ShellWords<'_> {
     fn put(&self, out: &mut Vec<u8>) {

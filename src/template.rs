@@ -11,6 +11,7 @@
 //! Python's `str.format` without its format specifications, conversions and attribute access, which are
 //! errors.
 
+use crate::job::words;
 use crate::regex::Regex;
 use crate::text::{Characters, holds, put_hex_escape};
 use alloc::string::String;
@@ -151,19 +152,9 @@ impl Command {
         }
     }
 
-    /// The words as they are, braces and all.
-    pub fn into_words(self) -> Vec<String> {
-        // OK because they were split from UTF-8 at ASCII bytes.
-        let mut words = Vec::new();
-        for word in self.words() {
-            words.push(String::from_utf8(word.into()).unwrap_or_default());
-        }
-        words
-    }
-
-    fn words(&self) -> impl Iterator<Item = &[u8]> {
-        let words = self.text.split_inclusive(|&byte| byte == 0);
-        words.map(|word| word.strip_suffix(&[0]).unwrap_or(word))
+    /// The words as they are, braces and all, a NUL byte behind each.
+    pub fn into_words(self) -> Vec<u8> {
+        self.text
     }
 }
 
@@ -218,34 +209,33 @@ impl Command {
         self.filled(step, None).map(drop)
     }
 
-    /// The words of the command, never fewer or more than it was written with. `step` is one that it has been
+    /// The words of the command, never fewer or more than it was written with, a NUL byte behind each. `step` is one that it has been
     /// [checked](Command::check) against.
     ///
     /// # Errors
     ///
     /// The first value that is longer than [`MAX_VALUE`] or not [`printable`], in a sentence that begins with the
     /// placeholder.
-    pub fn fill(&self, step: &Regex, values: &Values) -> Result<Vec<Vec<u8>>, Vec<u8>> {
+    pub fn fill(&self, step: &Regex, values: &Values) -> Result<Vec<u8>, Vec<u8>> {
         self.filled(Some(step), Some(values))
             .map_err(|error| error.message)
     }
 
     /// The words with their placeholders replaced; by nothing if the values are not known.
-    fn filled(&self, step: Option<&Regex>, values: Option<&Values>) -> Result<Vec<Vec<u8>>, Error> {
+    fn filled(&self, step: Option<&Regex>, values: Option<&Values>) -> Result<Vec<u8>, Error> {
         let mut numbering = Numbering::Undecided;
-        let (mut words, mut word) = (Vec::new(), Vec::new());
+        let (mut filled, mut word) = (Vec::new(), 0);
         let mut at = 0;
         while let Some(&byte) = self.text.get(at) {
             let start = at;
             at += 1;
             match byte {
-                0 => words.push(core::mem::take(&mut word)),
                 b'{' | b'}' if self.text.get(at) == Some(&byte) => {
-                    word.push(byte);
+                    filled.push(byte);
                     at += 1;
                 }
                 b'{' | b'}' => {
-                    let result = self.placeholder(start, words.len()).and_then(|written| {
+                    let result = self.placeholder(start, word).and_then(|written| {
                         at += written.len() + 1;
                         let address = address(written, &mut numbering).ok_or((start, MIXED));
                         address.map(|address| (written, address))
@@ -255,21 +245,24 @@ impl Command {
                         Ok((written, address)) => match value(address, step, values) {
                             Err(reason) => (start, text!("{{}}{}", written, reason)),
                             Ok(value) => {
-                                word.extend_from_slice(value);
+                                filled.extend_from_slice(value);
                                 continue;
                             }
                         },
                     };
                     return Err(Error {
-                        word: words.len(),
+                        word,
                         at: self.places.get(at).copied().unwrap_or_default(),
                         message,
                     });
                 }
-                _ => word.push(byte),
+                _ => {
+                    word += usize::from(byte == 0);
+                    filled.push(byte);
+                }
             }
         }
-        Ok(words)
+        Ok(filled)
     }
 
     /// What is written in the placeholder at `start` in a word, or what is wrong there and where.
@@ -309,7 +302,7 @@ impl Command {
             let name = word.rsplit(|&byte| byte == b'/').next();
             SHELLS.contains(&name.unwrap_or_default())
         };
-        let mut words = self.words();
+        let mut words = words(&self.text);
         let Some(shell) = words.position(is_shell) else {
             return 0..0;
         };
@@ -470,11 +463,10 @@ pub fn printable(text: &[u8]) -> bool {
     Characters(text).all(|(_, shows)| shows)
 }
 
-/// Appends `words` so that a shell which is given the line runs exactly them: plain words bare, others
-/// in single quotes, those with unprintable bytes in `$'…'`.
-pub fn put_shell_words<W: AsRef<[u8]>>(words: &[W], out: &mut Vec<u8>) {
-    for (index, word) in words.iter().enumerate() {
-        let word = word.as_ref();
+/// Appends the words of `command`, which have a NUL byte behind each, so that a shell which is given the line
+/// runs exactly them: plain words bare, others in single quotes, those with unprintable bytes in `$'…'`.
+pub fn put_shell_words(command: &[u8], out: &mut Vec<u8>) {
+    for (index, word) in words(command).enumerate() {
         if index > 0 {
             out.push(b' ');
         }

@@ -269,7 +269,7 @@ impl Tracker {
         let slot = Slot {
             key: key.bytes.into(),
             progress,
-            started_ms: alloc::vec![now_ms; steps].into(),
+            started_ms: [now_ms; 32].get(..steps).unwrap_or_default().into(),
             hash: key.hash,
             next_in_bucket: NONE,
             newer: NONE,

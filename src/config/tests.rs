@@ -58,9 +58,8 @@ fn fill(command: &Command, step: &Regex) -> Vec<String> {
         groups: &groups,
     };
     let words = command.fill(step, &values).expect("printable values");
-    words
-        .into_iter()
-        .map(|word| String::from_utf8(word).unwrap())
+    crate::job::words(&words)
+        .map(|word| String::from_utf8(word.into()).unwrap())
         .collect()
 }
 
@@ -118,7 +117,7 @@ fn check_top(members: &str, messages: &[&str]) {
 fn every_key_is_read() {
     let config = load(FULL);
     assert_eq!(config.files, ["/var/log/messages", "/dev/kmsg", "-"]);
-    assert_eq!(config.command.unwrap(), ["logread", "-f", "-e", "{0} }"]);
+    assert_eq!(config.command.unwrap(), b"logread\0-f\0-e\0{0} }\0");
     assert!(config.debug && config.trace);
     assert_eq!(config.state, "/tmp/state");
     assert_eq!((config.poll_ms, config.max_keys), (Some(250), 65535));

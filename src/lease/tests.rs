@@ -6,7 +6,7 @@ fn job(rule: &str, key: &str) -> Job {
     Job {
         rule: rule.into(),
         key: key.into(),
-        commands: std::vec![std::vec!["close".into(), key.into()]],
+        commands: std::vec![text!("close\0{}\0", key)],
         timeout_ms: 30_000,
     }
 }
@@ -154,10 +154,7 @@ fn a_sequence_stays_spent_by_its_text_whatever_becomes_of_the_list() {
 fn record() -> (Leases, Vec<u8>) {
     let mut leases = Leases::default();
     let mut odd = job("r \"1\"\\", "ключ \u{7f}");
-    odd.commands = std::vec![
-        std::vec!["sh".into(), "-c".into(), "echo 'a b' \"$1\"\n".into()],
-        std::vec!["true".into(), "".into()],
-    ];
+    odd.commands = std::vec![text!("sh\0-c\0echo 'a b' \"$1\"\n\0"), text!("true\0\0"),];
     leases.open(odd.into(), u64::MAX, 5);
     open(&mut leases, "r", "b", 1 << 40);
     leases.spend("r", &mut ["DPT=1 \u{1}", "DPT=2"].into_iter());
@@ -172,6 +169,15 @@ fn a_record_is_read_back_as_it_was_written() {
     let back = Leases::from_json(&out, "boot-1", 0).unwrap();
     assert_eq!(back.all(), leases.all());
     assert_eq!(back.spent, leases.spent);
+}
+
+#[test]
+fn a_recorded_word_cannot_become_two() {
+    let (_, out) = record();
+    let text = String::from_utf8(out).unwrap();
+    let changed = text.replacen(r#"["true",""]"#, r#"["true","a\u0000b"]"#, 1);
+    assert_ne!(changed, text);
+    assert!(Leases::from_json(changed.as_bytes(), "boot-1", 0).is_err());
 }
 
 #[test]

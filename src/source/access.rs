@@ -6,9 +6,8 @@
 
 use crate::backoff::Backoff;
 use crate::log::Log;
-use crate::sys::fd::c_path;
+use crate::sys::fd::{Path, c_path};
 use crate::sys::{Errno, Result};
-use alloc::ffi::CString;
 use core::ffi::CStr;
 
 /// Why there is nothing to read at a path.
@@ -35,16 +34,16 @@ impl From<Errno> for Obstacle {
 
 /// A path and the history of getting at it.
 pub struct Access {
-    path: CString,
+    path: Path,
     obstacle: Option<Obstacle>,
     backoff: Backoff,
 }
 
 impl Access {
     /// `EINVAL` if the path has a NUL in it.
-    pub fn new(path: &str) -> Result<Access> {
+    pub fn new(path: &[u8]) -> Result<Access> {
         Ok(Access {
-            path: c_path(path.as_bytes())?,
+            path: c_path(path)?,
             obstacle: None,
             backoff: Backoff::default(),
         })

@@ -9,11 +9,11 @@
 
 use super::lines::{Line, LineBuffer};
 use crate::backoff::{Backoff, NEVER};
+use crate::job::program;
 use crate::log::{Log, Throttle};
 use crate::sys::fd::{Fd, Poll};
 use crate::sys::process::{Child, Streams, spawn};
 use crate::sys::{Errno, Result};
-use alloc::string::String;
 use alloc::vec::Vec;
 
 /// A command that has lived this long is not failing.
@@ -53,7 +53,8 @@ pub struct Leaving {
 
 /// One command.
 pub struct CommandSource {
-    words: Vec<Vec<u8>>,
+    /// Its words, a NUL byte behind each.
+    words: Vec<u8>,
     running: Option<Running>,
     lines: LineBuffer,
     backoff: Backoff,
@@ -62,9 +63,9 @@ pub struct CommandSource {
 
 impl CommandSource {
     /// Starts the command.
-    pub fn new(words: &[String], now_ms: u64, log: &mut Log) -> CommandSource {
+    pub fn new(words: &[u8], now_ms: u64, log: &mut Log) -> CommandSource {
         let mut source = CommandSource {
-            words: words.iter().map(|word| word.clone().into_bytes()).collect(),
+            words: words.to_vec(),
             running: None,
             lines: LineBuffer::new(0),
             backoff: Backoff::default(),
@@ -96,15 +97,12 @@ impl CommandSource {
     }
 
     /// Whether it is this command.
-    pub fn is(&self, words: &[String]) -> bool {
-        self.words
-            .iter()
-            .map(Vec::as_slice)
-            .eq(words.iter().map(|word| word.as_bytes()))
+    pub fn is(&self, words: &[u8]) -> bool {
+        self.words == words
     }
 
     fn name(&self) -> &[u8] {
-        self.words.first().map_or(b"", Vec::as_slice)
+        program(&self.words)
     }
 
     /// Starts the command if it is not running.
@@ -200,7 +198,7 @@ impl CommandSource {
     }
 
     fn log_errors(&mut self, now_ms: u64, log: &mut Log) {
-        let name = self.words.first().map_or(&b""[..], Vec::as_slice);
+        let name = program(&self.words);
         let Some(running) = &mut self.running else {
             return;
         };
@@ -240,7 +238,7 @@ impl CommandSource {
     }
 }
 
-fn run(words: &[Vec<u8>], now_ms: u64) -> Result<Running> {
+fn run(words: &[u8], now_ms: u64) -> Result<Running> {
     let (output, output_end) = Fd::pipe()?;
     let (error, error_end) = Fd::pipe()?;
     let streams = Streams {

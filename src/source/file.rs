@@ -58,7 +58,7 @@ pub struct FileSource {
 impl FileSource {
     /// Follows `path`. `EINVAL` if the path has a NUL in it.
     pub fn new(
-        path: &str,
+        path: &[u8],
         begin: Begin,
         watcher: &mut Watcher,
         now_ms: u64,
@@ -124,7 +124,9 @@ impl FileSource {
         // A rotation that is taken back, before anything was written to the new file, is none.
         let known = self.files.iter().position(|file| file.id == there.id);
         if let Some(index) = known {
-            for unread in self.files.drain(index + 1..) {
+            while self.files.len() > index + 1
+                && let Some(unread) = self.files.pop()
+            {
                 watcher.forget_file(unread.watch);
             }
             return Ok(());

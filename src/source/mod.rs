@@ -35,8 +35,8 @@ const READS: usize = 16;
 pub struct Wanted<'c> {
     /// Files, FIFOs, character devices; `-` for standard input.
     pub files: &'c [String],
-    /// The words of a command.
-    pub command: Option<&'c [String]>,
+    /// The words of a command, a NUL byte behind each.
+    pub command: Option<&'c [u8]>,
     /// How often to look at files instead of using inotify.
     pub poll_ms: Option<u64>,
 }
@@ -49,7 +49,7 @@ enum Source {
 
 /// A source and what is known of it.
 struct Entry {
-    name: String,
+    name: Vec<u8>,
     source: Source,
     /// There may be something to read.
     ready: bool,
@@ -71,8 +71,8 @@ pub struct Sources {
     look_at_ms: u64,
     /// Commands on their way out.
     leaving: Vec<Leaving>,
-    /// The entry that each of the last polls was for.
-    polled: Vec<Option<usize>>,
+    /// The entry that each of the last polls was for; those before are the watcher's.
+    polled: Vec<usize>,
 }
 
 impl Sources {
@@ -105,13 +105,14 @@ impl Sources {
         // Before any file is opened, so that none can be replaced unseen.
         self.watcher.watch_paths(&mut paths(wanted.files), log);
         for name in wanted.files {
+            let name = name.as_bytes();
             let known = former.iter().position(|entry| entry.is_path(name));
             if let Some(index) = known {
                 self.entries.push(former.swap_remove(index));
                 continue;
             }
             let source = open_path(name, Begin::AtEnd, &mut self.watcher, now_ms, log);
-            self.add(name.clone(), source, log);
+            self.add(name.to_vec(), source, log);
         }
         if let Some(words) = wanted.command {
             let known = former.iter().position(|entry| entry.is_command(words));
@@ -132,7 +133,7 @@ impl Sources {
         self.look_at_ms = now_ms;
     }
 
-    fn add(&mut self, name: String, source: Result<Source>, log: &mut Log) {
+    fn add(&mut self, name: Vec<u8>, source: Result<Source>, log: &mut Log) {
         match source {
             Ok(source) => self.entries.push(Box::new(Entry {
                 name,
@@ -150,24 +151,26 @@ impl Sources {
     /// Adds the descriptors to wait for.
     pub fn add_polls(&mut self, polls: &mut Vec<Poll>) {
         self.polled.clear();
-        let first = polls.len();
         self.watcher.add_polls(polls);
-        self.polled.resize(polls.len() - first, None);
+        let first = polls.len();
         for (index, entry) in self.entries.iter().enumerate() {
             match &entry.source {
                 Source::File(_) => {}
                 Source::Stream(stream) => polls.extend(stream.poll()),
                 Source::Command(command) => command.add_polls(polls),
             }
-            self.polled.resize(polls.len() - first, Some(index));
+            while self.polled.len() < polls.len() - first {
+                self.polled.push(index);
+            }
         }
     }
 
     /// Notes which of the descriptors that [`Sources::add_polls`] added are ready.
     pub fn note_ready(&mut self, polls: &[Poll]) {
         self.watcher.note_ready(polls);
-        for (poll, index) in polls.iter().zip(&self.polled) {
-            if let Some(entry) = index.and_then(|index| self.entries.get_mut(index)) {
+        // They are the last that were added.
+        for (poll, index) in polls.iter().rev().zip(self.polled.iter().rev()) {
+            if let Some(entry) = self.entries.get_mut(*index) {
                 entry.ready |= poll.is_ready();
             }
         }
@@ -223,7 +226,7 @@ impl Sources {
                 Source::Command(_) => false,
             };
             let named = self.entries.iter().filter(|entry| is_path(entry));
-            let mut paths = named.map(|entry| entry.name.as_bytes());
+            let mut paths = named.map(|entry| &entry.name[..]);
             self.watcher.watch_paths(&mut paths, log);
         }
         for entry in &mut self.entries {
@@ -269,7 +272,7 @@ impl Sources {
     }
 
     /// The next line of what was read from the source `index`, and the source's name.
-    pub fn next_line(&mut self, index: usize, log: &mut Log) -> Option<(&str, &[u8])> {
+    pub fn next_line(&mut self, index: usize, log: &mut Log) -> Option<(&[u8], &[u8])> {
         let entry = self.entries.get_mut(index)?;
         let Some(line) = entry.source.next_line() else {
             entry.undrained = false;
@@ -318,23 +321,23 @@ impl Sources {
     }
 
     /// Each source's name and whether it is open.
-    pub fn report(&self) -> impl Iterator<Item = (&str, bool)> {
+    pub fn report(&self) -> impl Iterator<Item = (&[u8], bool)> {
         let row = |entry: &'_ Entry| match &entry.source {
             Source::File(file) => file.is_open(),
             Source::Stream(stream) => stream.is_open(),
             Source::Command(command) => command.is_running(),
         };
         let rows = self.entries.iter();
-        rows.map(move |entry| (entry.name.as_str(), row(entry)))
+        rows.map(move |entry| (&entry.name[..], row(entry)))
     }
 }
 
 impl Entry {
-    fn is_path(&self, name: &str) -> bool {
+    fn is_path(&self, name: &[u8]) -> bool {
         !matches!(self.source, Source::Command(_)) && self.name == name
     }
 
-    fn is_command(&self, words: &[String]) -> bool {
+    fn is_command(&self, words: &[u8]) -> bool {
         matches!(&self.source, Source::Command(command) if command.is(words))
     }
 
@@ -378,34 +381,29 @@ impl Source {
 }
 
 /// A command's words as one text.
-fn spaced(words: &[String]) -> String {
-    let mut name = String::new();
-    for word in words {
-        if !name.is_empty() {
-            name.push(' ');
-        }
-        name.push_str(word);
-    }
-    name
+fn spaced(words: &[u8]) -> Vec<u8> {
+    let words = words.strip_suffix(&[0]).unwrap_or(words);
+    let space = |&byte: &u8| if byte == 0 { b' ' } else { byte };
+    words.iter().map(space).collect()
 }
 
 fn paths(names: &[String]) -> impl Iterator<Item = &[u8]> {
-    let paths = names.iter().filter(|name| *name != STDIN_NAME);
-    paths.map(|name| name.as_bytes())
+    let paths = names.iter().map(|name| name.as_bytes());
+    paths.filter(|name| *name != STDIN_NAME)
 }
 
 /// Whether there is a stream at a path; none if there is nothing.
-fn is_stream(name: &str) -> Option<bool> {
+fn is_stream(name: &[u8]) -> Option<bool> {
     if name == STDIN_NAME {
         return Some(true);
     }
-    let status = c_path(name.as_bytes()).and_then(|path| status(&path));
+    let status = c_path(name).and_then(|path| status(&path));
     let kind = status.ok()?.kind;
     Some(matches!(kind, FileKind::Fifo | FileKind::Device(_)))
 }
 
 fn open_path(
-    name: &str,
+    name: &[u8],
     begin: Begin,
     watcher: &mut Watcher,
     now_ms: u64,

@@ -17,7 +17,7 @@ use crate::sys::{Errno, Result};
 use alloc::vec::Vec;
 
 /// The name of standard input.
-pub const STDIN_NAME: &str = "-";
+pub const STDIN_NAME: &[u8] = b"-";
 
 /// Linux's number for `/dev/kmsg` (Documentation/admin-guide/devices.txt).
 const KMSG: Device = Device {
@@ -74,7 +74,7 @@ pub struct StreamSource {
 
 impl StreamSource {
     /// Opens `path`; `-` is standard input. `EINVAL` if the path has a NUL in it.
-    pub fn new(path: &str, now_ms: u64, log: &mut Log) -> Result<StreamSource> {
+    pub fn new(path: &[u8], now_ms: u64, log: &mut Log) -> Result<StreamSource> {
         let mut source = StreamSource {
             access: Access::new(path)?,
             opened: None,

@@ -9,8 +9,9 @@ use core::ffi::c_int;
 /// Milliseconds since the machine booted.
 pub fn boot_time_ms() -> u64 {
     let time = read(ffi::CLOCK_BOOTTIME);
-    // OK because both are positive, and 2^64 milliseconds are more than any machine stays up.
-    (time.seconds as u64).wrapping_mul(1000) + (time.nanoseconds as u64) / 1_000_000
+    // OK because both are positive, a second has less than 2^32 nanoseconds, and 2^64 milliseconds are more
+    // than any machine stays up.
+    (time.seconds as u64).wrapping_mul(1000) + u64::from(time.nanoseconds as u32 / 1_000_000)
 }
 
 /// Seconds since 1970 by the wall clock, which may be wrong and may jump: for showing and for guessing a

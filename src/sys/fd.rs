@@ -346,12 +346,23 @@ fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<Status> {
 }
 
 /// `path` with the NUL that C wants; `EINVAL` if it has one inside.
-pub fn c_path(path: &[u8]) -> Result<alloc::ffi::CString> {
-    if super::find_byte(path, 0).is_some() {
-        return Err(Errno(ffi::EINVAL));
+pub fn c_path(path: &[u8]) -> Result<Path> {
+    match super::find_byte(path, 0) {
+        Some(_) => Err(Errno::EINVAL),
+        None => Ok(Path(text!("{}\0", path))),
     }
-    // SAFETY: no NUL is inside.
-    Ok(unsafe { alloc::ffi::CString::from_vec_unchecked(path.to_vec()) })
+}
+
+/// A path with the NUL that C wants, and no other.
+pub struct Path(Vec<u8>);
+
+impl core::ops::Deref for Path {
+    type Target = CStr;
+
+    fn deref(&self) -> &CStr {
+        // SAFETY: c_path has put a NUL at the end, and there is none before.
+        unsafe { CStr::from_bytes_with_nul_unchecked(&self.0) }
+    }
 }
 
 /// One descriptor to wait for.

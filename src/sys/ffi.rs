@@ -314,6 +314,12 @@ unsafe extern "C" {
     pub fn kill(process: c_int, signal: c_int) -> c_int;
     pub fn waitpid(process: c_int, status: *mut c_int, options: c_int) -> c_int;
     pub fn waitid(kind: c_int, id: u32, info: *mut ChildInfo, options: c_int) -> c_int;
+    // musl's own takes fork's locks and more along, none of which a borrowed memory has a use for. What it is
+    // built on can be linked only with what is in the same file, and answers with the negative errno itself.
+    #[cfg_attr(
+        all(target_env = "musl", target_feature = "crt-static"),
+        link_name = "__clone"
+    )]
     pub fn clone(
         run: extern "C" fn(*mut c_void) -> c_int,
         stack_end: *mut c_void,

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
+mod divide;
 pub mod fd;
 mod ffi;
 pub mod heap;

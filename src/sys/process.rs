@@ -6,10 +6,10 @@
 //! reports through a pipe why the program cannot be run. The C library's own `posix_spawn` would be
 //! four kilobytes and a second heap.
 
-use super::fd::{Fd, Poll, c_path, poll};
-use super::{Errno, Result, check, ffi, repeat, signal};
+use super::fd::{Fd, Poll, poll};
+use super::{Errno, Result, ffi, repeat, signal};
+use crate::job::{program, words};
 use crate::text::{Put, holds};
-use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use core::mem::MaybeUninit;
@@ -79,22 +79,26 @@ pub fn settle_in() {
     }
 }
 
-/// Starts `words[0]` (sought in `PATH` unless it has a slash) with the arguments `words`, our
-/// environment and `variables` (`NAME=value`) on top, in a process group of its own, with no descriptor
-/// of ours but `streams` and with signals as they are when a shell starts a program.
+/// Starts the first word of `command` (sought in `PATH` unless it has a slash) with all its words as
+/// arguments, our environment and `variables` (`NAME=value`) on top, in a process group of its own, with no
+/// descriptor of ours but `streams` and with signals as they are when a shell starts a program. A NUL byte
+/// stands behind each word and each variable.
 ///
-/// Fails with the reason why the program cannot be run. `EINVAL` stands for a word with a NUL in it or
-/// for no words at all.
-pub fn spawn(words: &[Vec<u8>], variables: &[Vec<u8>], streams: &Streams) -> Result<Child> {
-    let words = c_strings(words)?;
-    let variables = c_strings(variables)?;
-    let program = words.first().filter(|program| !program.is_empty());
-    let candidates = candidates(program.ok_or(Errno::EINVAL)?.to_bytes())?;
+/// Fails with the reason why the program cannot be run. `EINVAL` stands for an empty first word or for no
+/// words at all.
+pub fn spawn(command: &[u8], variables: &[u8], streams: &Streams) -> Result<Child> {
+    let program = program(command);
+    if program.is_empty() {
+        return Err(Errno::EINVAL);
+    }
+    let candidates = candidates(program);
+    let mut environment = inherited(variables);
+    add_pointers(variables, &mut environment);
     let (reason, report) = Fd::pipe()?;
     let plan = Plan {
-        candidates: &candidates,
-        arguments: &pointers(&words, Vec::new()),
-        environment: &pointers(&variables, inherited(&variables)),
+        candidates: &pointers(&candidates),
+        arguments: &pointers(command),
+        environment: &environment,
         streams: [streams.input, streams.output, streams.error],
         report: &report,
     };
@@ -104,8 +108,18 @@ pub fn spawn(words: &[Vec<u8>], variables: &[Vec<u8>], streams: &Streams) -> Res
     let argument = (&raw const plan).cast_mut().cast::<c_void>();
     // SAFETY: the child runs on a stack of its own and reads the plan; both live until the call returns,
     // which is after the child has become another program or ended.
-    let process = unsafe { ffi::clone(become_program, end, flags, argument) };
-    check(c_long::from(process))?;
+    let process = unsafe {
+        let none = null::<c_void>();
+        ffi::clone(become_program, end, flags, argument, none, none, none)
+    };
+    if process < 0 {
+        let is_errno = cfg!(all(target_env = "musl", target_feature = "crt-static"));
+        return Err(if is_errno {
+            Errno(-process)
+        } else {
+            Errno::last()
+        });
+    }
     drop(report);
     let child = Child(process);
     match failure(&reason) {
@@ -119,9 +133,8 @@ pub fn spawn(words: &[Vec<u8>], variables: &[Vec<u8>], streams: &Streams) -> Res
 
 /// What the child needs to become another program.
 struct Plan<'a> {
-    /// The program's possible paths, in the order of `PATH`.
-    candidates: &'a [CString],
-    /// Both lists end with a null pointer.
+    /// The program's possible paths, in the order of `PATH`. All lists end with a null pointer.
+    candidates: &'a [*const c_char],
     arguments: &'a [*const c_char],
     environment: &'a [*const c_char],
     streams: [&'a Fd; 3],
@@ -150,9 +163,9 @@ extern "C" fn become_program(plan: *mut c_void) -> c_int {
     signal::block_only(&[]);
     let (arguments, environment) = (plan.arguments.as_ptr(), plan.environment.as_ptr());
     let mut reason = Errno::ENOENT;
-    for path in plan.candidates {
+    for path in plan.candidates.iter().take_while(|path| !path.is_null()) {
         // SAFETY: all strings are NUL-terminated, and both lists end with a null pointer.
-        unsafe { ffi::execve(path.as_ptr(), arguments, environment) };
+        unsafe { ffi::execve(*path, arguments, environment) };
         match Errno::last() {
             Errno::ENOENT | Errno::ENOTDIR => {}
             // As execvp(3): a later folder may have one that we may run.
@@ -177,18 +190,21 @@ fn failure(reason: &Fd) -> Option<Errno> {
     }
 }
 
-/// The paths that `program` may have: itself if it has a slash, else one for every folder of `PATH`.
-fn candidates(program: &[u8]) -> Result<Vec<CString>> {
+/// The paths that `program` may have, a NUL byte behind each: itself if it has a slash, else one for every
+/// folder of `PATH`.
+fn candidates(program: &[u8]) -> Vec<u8> {
     if holds(program, b'/') {
-        return Ok(alloc::vec![c_path(program)?]);
+        return text!("{}\0", program);
     }
+    let mut paths = Vec::new();
     let folders = path_of(search_path()).unwrap_or_default();
-    folders
-        .split(|&byte| byte == b':')
+    for folder in folders.split(|&byte| byte == b':') {
         // An empty one would be the folder we happen to be in.
-        .filter(|folder| !folder.is_empty())
-        .map(|folder| c_path(&text!("{}/{}", folder, program)))
-        .collect()
+        if !folder.is_empty() {
+            put!(&mut paths, "{}/{}\0", folder, program);
+        }
+    }
+    paths
 }
 
 impl Child {
@@ -240,29 +256,39 @@ impl Child {
     }
 }
 
-fn c_strings(words: &[Vec<u8>]) -> Result<Vec<CString>> {
-    words.iter().map(|word| c_path(word)).collect()
-}
-
-/// `list` with the pointers of `strings` and the null that ends it.
-fn pointers(strings: &[CString], mut list: Vec<*const c_char>) -> Vec<*const c_char> {
-    list.extend(strings.iter().map(|string| string.as_ptr()));
-    list.push(null());
+/// Pointers to strings that have a NUL byte behind each, and the null that ends the list.
+fn pointers(strings: &[u8]) -> Vec<*const c_char> {
+    let mut list = Vec::new();
+    add_pointers(strings, &mut list);
     list
 }
 
+fn add_pointers(strings: &[u8], list: &mut Vec<*const c_char>) {
+    for string in strings.split_inclusive(|&byte| byte == 0) {
+        // What has no NUL behind it is no string to C.
+        if string.ends_with(&[0]) {
+            list.push(string.as_ptr().cast());
+        }
+    }
+    list.push(null());
+}
+
 /// Our environment, without the names that `variables` set.
-fn inherited(variables: &[CString]) -> Vec<*const c_char> {
-    let is_set = |entry: &CStr| {
-        let name = variable_name(entry);
-        variables.iter().any(|own| variable_name(own) == name)
+fn inherited(variables: &[u8]) -> Vec<*const c_char> {
+    let mut list = Vec::new();
+    let mut add = |entry: &CStr| {
+        let name = variable_name(entry.to_bytes());
+        if words(variables).all(|own| variable_name(own) != name) {
+            list.push(entry.as_ptr());
+        }
     };
-    let others = own_environment().filter(|entry| path_of(entry).is_none());
-    others
-        .chain([search_path()])
-        .filter(|entry| !is_set(entry))
-        .map(CStr::as_ptr)
-        .collect()
+    for entry in own_environment() {
+        if path_of(entry).is_none() {
+            add(entry);
+        }
+    }
+    add(search_path());
+    list
 }
 
 /// Our environment's `PATH=…`, or one that serves when there is none.
@@ -294,6 +320,6 @@ fn own_environment() -> impl Iterator<Item = &'static CStr> {
     })
 }
 
-fn variable_name(entry: &CStr) -> Option<&[u8]> {
-    entry.to_bytes().split(|&byte| byte == b'=').next()
+fn variable_name(entry: &[u8]) -> Option<&[u8]> {
+    entry.split(|&byte| byte == b'=').next()
 }

@@ -1,16 +1,21 @@
 //! How commands are split, what may stand where, and what is filled in.
 
 use super::*;
-use alloc::vec;
 use std::format;
 
 const HOSTILE: &str = "x'; reboot #\" $(reboot) `reboot` \\";
 
 fn split(line: &str) -> Vec<String> {
     match Command::split(line) {
-        Ok(command) => command.into_words(),
+        Ok(command) => texts(&command.into_words()),
         Err(error) => panic!("{line}: {error:?}"),
     }
+}
+
+fn texts(command: &[u8]) -> Vec<String> {
+    words(command)
+        .map(|word| String::from_utf8(word.into()).unwrap())
+        .collect()
 }
 
 fn pattern(pattern: &str) -> Regex {
@@ -44,10 +49,7 @@ fn filled(line: &str) -> Vec<String> {
     let words = template
         .fill(&step(), &values)
         .expect("the tests' values are printable");
-    words
-        .into_iter()
-        .map(|word| String::from_utf8(word).unwrap())
-        .collect()
+    texts(&words)
 }
 
 fn message<T>(result: Result<T, Error>) -> (usize, String) {
@@ -115,7 +117,7 @@ fn what_cannot_be_split_is_refused_at_its_byte() {
 fn given_words_are_taken_as_they_are_and_errors_name_the_word() {
     let words = ["a b", "'c'", "", "\\"].map(String::from);
     assert_eq!(
-        Command::from_words(&words).ok().unwrap().into_words(),
+        texts(&Command::from_words(&words).ok().unwrap().into_words()),
         words
     );
     let cases: [(&[&str], usize, usize, &str); 5] = [
@@ -296,10 +298,7 @@ fn only_printable_values_of_bounded_length_are_filled_in() {
     };
     let longest = "ü".repeat(127) + "x";
     for value in ["", "192.0.2.1", "für", "a b", "-", &longest] {
-        assert_eq!(
-            fill(value.as_bytes()),
-            Ok(vec![b"a".to_vec(), value.into()])
-        );
+        assert_eq!(fill(value.as_bytes()), Ok(text!("a\0{}\0", value)));
     }
     let refused: [&[u8]; 12] = [
         b"\n",
@@ -368,7 +367,8 @@ fn shown_words_can_be_pasted_into_a_shell() {
     ];
     for (words, expected) in cases {
         let mut out = Vec::new();
-        put_shell_words(words, &mut out);
+        let command: Vec<u8> = words.iter().flat_map(|word| text!("{}\0", word)).collect();
+        put_shell_words(&command, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }
@@ -379,7 +379,8 @@ fn shown_words_split_into_themselves_again() {
         "a", "", "b c", HOSTILE, "'", "\"", "\\", "für", "{0}", "A=1",
     ];
     let mut out = Vec::new();
-    put_shell_words(&words, &mut out);
+    let command: Vec<u8> = words.iter().flat_map(|word| text!("{}\0", word)).collect();
+    put_shell_words(&command, &mut out);
     assert_eq!(split(&String::from_utf8(out).unwrap()), words);
 }
 

@@ -112,7 +112,7 @@ impl Config {
     /// # Errors
     ///
     /// At least one error, in the order of the document: all there are, or the first if it is not JSON.
-    pub fn parse(document: &[u8]) -> Result<Config, Vec<Diagnostic>> {
+    pub fn parse(document: &[u8]) -> Result<Box<Config>, Vec<Diagnostic>> {
         let top = json::parse(document).map_err(|error| vec![error])?;
         let mut loader = Loader::new(document, top);
         match loader.config(top) {
@@ -123,7 +123,7 @@ impl Config {
 }
 
 impl Loader<'_> {
-    fn config(&mut self, top: Value) -> Option<Config> {
+    fn config(&mut self, top: Value) -> Option<Box<Config>> {
         self.object(top, TOP_KEYS)?;
         let (file, command) = (top.member("file"), top.member("command"));
         if file.is_none() && command.is_none() {
@@ -132,7 +132,7 @@ impl Loader<'_> {
         let command = command.and_then(|command| self.command(command));
         let state = top.member("state").map(|path| self.path(path));
         let max_keys = self.number(top, "max_keys", &KEYS);
-        Some(Config {
+        Some(Box::new(Config {
             files: file.map_or(Vec::new(), |file| self.files(file)),
             command: command.map(Command::into_words),
             rules: self.rules(top),
@@ -142,7 +142,7 @@ impl Loader<'_> {
             poll_ms: self.number(top, "poll", &POLL),
             // OK because the limit fits.
             max_keys: max_keys.unwrap_or(DEFAULT_MAX_KEYS) as usize,
-        })
+        }))
     }
 
     fn files(&mut self, file: Value) -> Vec<String> {

@@ -16,7 +16,6 @@ use crate::request::{Request, count_unspent, first_unspent};
 use crate::rule::Rule;
 use crate::runner::{Event, Finished, Order, QUEUE_LIMIT, Runner};
 use crate::sys::fd::Poll;
-use crate::text::{divide, seconds_of};
 use alloc::vec::Vec;
 
 /// How far the program is from its end.
@@ -187,7 +186,7 @@ impl Dispatch {
     /// Reports the leases.
     pub fn report(&mut self, now_ms: u64) {
         for lease in self.ledger.leases.all() {
-            let left_s = divide(lease.deadline_ms.saturating_sub(now_ms), 1000);
+            let left_s = lease.deadline_ms.saturating_sub(now_ms) / 1000;
             let state = match lease.phase {
                 Phase::Open => &text!("closes in {} s", left_s),
                 Phase::Closing => &b"being closed"[..],
@@ -290,7 +289,7 @@ impl Dispatch {
             return Ok(None);
         }
         if let Some(terms) = rule.lease.as_ref().filter(|_| lease.is_some()) {
-            let timeout_s = seconds_of(terms.timeout_ms);
+            let timeout_s = terms.timeout_ms.div_ceil(1000);
             say!(self.log, Info: "rule {:?}: opened for {}, closes in {} s",
                 name, knock.key, timeout_s);
         }
@@ -330,7 +329,7 @@ impl Dispatch {
                 return;
             }
             Closed::Retry(delay_ms) => {
-                let seconds = divide(delay_ms, 1000);
+                let seconds = delay_ms / 1000;
                 say!(self.log, Warn: "rule {:?}: not closed for {}, trying again in {} s",
                     rule, key, seconds);
                 return;

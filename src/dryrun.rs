@@ -17,7 +17,7 @@ use crate::source::lines::LineBuffer;
 use crate::sys::fd::{Fd, Poll, STDERR, STDIN, STDOUT, poll};
 use crate::sys::{Errno, clock, random_seed};
 use crate::template::put_shell_words;
-use crate::text::{Put, divide, put_escaped};
+use crate::text::{Put, put_escaped};
 use crate::timestamp::LogClock;
 use crate::tracker::{Change, Steps, reached};
 use alloc::boxed::Box;
@@ -34,7 +34,7 @@ const FLUSH_AT: usize = 32 << 10;
 const PROGRESS_MS: u64 = 200;
 
 /// Replays `logs`, or standard input if there are none. The error is a message.
-pub fn run(config: Config, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> {
+pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> {
     let mut rules = config.rules.iter();
     let limits_time = rules.any(|rule| rule.within_ms.is_some() || rule.lease.is_some());
     let setup = Setup {
@@ -157,7 +157,7 @@ impl Replay {
     fn finish(&mut self) -> Result<(), Errno> {
         self.flush()?;
         let elapsed_ms = clock::boot_time_ms().saturating_sub(self.started_ms).max(1);
-        let rate = divide(self.lines.saturating_mul(1000), elapsed_ms);
+        let rate = self.lines.saturating_mul(1000) / elapsed_ms;
         let mut summary = text!(
             "{} lines in {} s, {} lines/s\n",
             self.lines,
@@ -354,9 +354,7 @@ struct Seconds(u64);
 
 impl Put for Seconds {
     fn put(&self, out: &mut Vec<u8>) {
-        let seconds = divide(self.0, 1000);
-        // OK because a second has 100.
-        let hundredths = (self.0 - seconds * 1000) as u32 / 10;
+        let (seconds, hundredths) = (self.0 / 1000, self.0 % 1000 / 10);
         put!(out, "{}.{}{}", seconds, hundredths / 10, hundredths % 10);
     }
 }
@@ -399,8 +397,7 @@ impl Progress {
         self.show_at_ms = now_ms + PROGRESS_MS;
         self.shown = true;
         let mut text = text!("\r\x1b[K{} lines", lines);
-        if self.size > 0 {
-            let percent = divide(self.read.saturating_mul(100), self.size);
+        if let Some(percent) = self.read.saturating_mul(100).checked_div(self.size) {
             put!(&mut text, ", {} %", percent.min(100));
         }
         let _ = STDERR.write_all(&text);

@@ -13,7 +13,7 @@
 //! which is quadratic in the size of one object.
 
 use crate::diagnostic::Diagnostic;
-use crate::text::holds;
+use crate::text::{first_character, holds};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -99,10 +99,11 @@ impl<'d> Value<'d> {
     /// What a string or key stands for.
     pub fn text(self) -> String {
         let mut reader = Reader::new(self.rest, 1);
-        let mut text = Vec::new();
-        while let Some(true) = reader.character(&mut text) {}
-        // OK because the document is UTF-8 and escapes stand for characters.
-        String::from_utf8(text).unwrap_or_default()
+        let mut text = String::new();
+        while let Some(Some(character)) = reader.character() {
+            text.push(character);
+        }
+        text
     }
 
     /// A number times ten to the power of `decimals`, if that is a whole number from 0 to [`u64::MAX`]:
@@ -241,11 +242,14 @@ fn value_at(document: &[u8], at: usize) -> Value<'_> {
 /// one beyond the end that of the closing quote.
 pub fn string_offset(document: &[u8], string_at: usize, index: usize) -> usize {
     let mut reader = Reader::new(document, string_at.saturating_add(1));
-    let mut decoded = Vec::new();
+    let mut decoded = 0;
     loop {
         let start = reader.at;
-        if reader.character(&mut decoded) != Some(true) || decoded.len() > index {
-            return start.min(document.len());
+        match reader.character() {
+            Some(Some(character)) if decoded + character.len_utf8() <= index => {
+                decoded += character.len_utf8();
+            }
+            _ => return start.min(document.len()),
         }
     }
 }
@@ -294,8 +298,12 @@ impl<'d> Reader<'d> {
 
 impl Reader<'_> {
     fn document(&mut self) -> Check {
-        if let Err(error) = core::str::from_utf8(self.document) {
-            return self.fail(error.valid_up_to(), NOT_UTF8);
+        let mut rest = self.document;
+        while !rest.is_empty() {
+            let Some(character) = first_character(rest) else {
+                return self.fail(self.document.len() - rest.len(), NOT_UTF8);
+            };
+            rest = rest.get(character.len_utf8()..).unwrap_or_default();
         }
         if self.document.starts_with(BYTE_ORDER_MARK.as_bytes()) {
             self.at = BYTE_ORDER_MARK.len();
@@ -456,56 +464,48 @@ impl Reader<'_> {
     /// Passes over a string.
     fn string(&mut self) -> Check {
         self.at += 1;
-        let mut text = Vec::new();
-        while self.character(&mut text)? {}
+        while self.character()?.is_some() {}
         Some(())
     }
 
-    /// Reads one character of a string, escaped or not, to the end of `text`; false for the closing quote.
-    fn character(&mut self, text: &mut Vec<u8>) -> Option<bool> {
+    /// Reads one character of a string, escaped or not; none for the closing quote.
+    fn character(&mut self) -> Option<Option<char>> {
         let start = self.at;
         let byte = self.peek();
         let message = match byte {
             0..0x20 if start >= self.document.len() => END,
             b'\n' | b'\r' => LINE_BREAK,
             0..0x20 => CONTROL,
-            b'\\' => return self.escape(text).map(|()| true),
+            b'\\' => return self.escape().map(Some),
             _ => {
-                self.at += 1;
-                if byte == b'"' {
-                    return Some(false);
-                }
-                text.push(byte);
-                // The rest of a character that is not ASCII.
-                while let more @ 0x80..0xc0 = self.peek() {
-                    self.at += 1;
-                    text.push(more);
-                }
-                return Some(true);
+                let rest = self.document.get(start..).unwrap_or_default();
+                // OK because the document is UTF-8.
+                let character = first_character(rest)?;
+                self.at += character.len_utf8();
+                return Some((byte != b'"').then_some(character));
             }
         };
-        self.wrong(message).map(|()| false)
+        self.wrong(message).map(|()| None)
     }
 
     /// Reads an escape.
-    fn escape(&mut self, text: &mut Vec<u8>) -> Check {
+    fn escape(&mut self) -> Option<char> {
         const LETTERS: &[u8; 8] = b"\"\\/bfnrt";
         const MEANINGS: &[u8; 8] = b"\"\\/\x08\x0c\n\r\t";
         let start = self.at;
         self.at += 1;
         if self.eat(b'u') {
-            return self.unicode_escape(start, text);
+            return self.unicode_escape(start);
         }
         for (&letter, &meaning) in LETTERS.iter().zip(MEANINGS) {
             if self.eat(letter) {
-                text.push(meaning);
-                return Some(());
+                return Some(char::from(meaning));
             }
         }
-        self.wrong(BAD_ESCAPE)
+        self.wrong(BAD_ESCAPE).map(|()| '\0')
     }
 
-    fn unicode_escape(&mut self, start: usize, text: &mut Vec<u8>) -> Check {
+    fn unicode_escape(&mut self, start: usize) -> Option<char> {
         let mut code = self.hex_digits()?;
         if matches!(code, 0xd800..0xdc00) && self.eat(b'\\') && self.eat(b'u') {
             let low = self.hex_digits()?;
@@ -514,11 +514,11 @@ impl Reader<'_> {
             }
         }
         // Only what is left of a pair is not a character.
-        let Some(character) = char::from_u32(code) else {
-            return self.fail(start, LONE_SURROGATE);
-        };
-        text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-        Some(())
+        let character = char::from_u32(code);
+        if character.is_none() {
+            self.fail(start, LONE_SURROGATE);
+        }
+        character
     }
 
     fn hex_digits(&mut self) -> Option<u32> {

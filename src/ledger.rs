@@ -14,7 +14,6 @@ use crate::log::Log;
 use crate::record::{Found, Record};
 use crate::sys::fd::poll;
 use crate::sys::{Errno, Result};
-use crate::text::seconds_of;
 use alloc::vec::Vec;
 
 /// Whether the configuration has rules that need a record.
@@ -117,7 +116,7 @@ impl Ledger {
         if self.leases.has_renewed() {
             self.store(now_ms, log);
             while let Some(lease) = self.leases.next_renewed() {
-                let seconds = seconds_of(lease.deadline_ms.saturating_sub(now_ms));
+                let seconds = lease.deadline_ms.saturating_sub(now_ms).div_ceil(1000);
                 say!(log, Info: "rule {:?}: renewed for {}, closes in {} s",
                     lease.job.rule, lease.job.key, seconds);
             }

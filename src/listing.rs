@@ -9,7 +9,7 @@ use crate::request::{count_unspent, first_unspent};
 use crate::rule::{Rule, Sequence};
 use crate::sys::clock;
 use crate::template::{Command, Values, put_shell_words};
-use crate::text::{Put, divide, put_escaped, seconds_of};
+use crate::text::{Put, put_escaped};
 use crate::timestamp::Utc;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -153,9 +153,9 @@ fn recorded(config: &Config) -> Result<Leases, Vec<u8>> {
 
 fn add_row(lease: &Lease, now_ms: u64, now_s: i64, cells: &mut Vec<Vec<u8>>) {
     // OK because no timeout is that long.
-    let left_s = seconds_of(lease.deadline_ms.saturating_sub(now_ms)) as u32;
+    let left_s = (lease.deadline_ms.saturating_sub(now_ms).saturating_add(999) / 1000) as u32;
     // The age is known for certain; what the wall clock showed at that time may have been wrong.
-    let age_s = divide(now_ms.saturating_sub(lease.opened_ms), 1000);
+    let age_s = now_ms.saturating_sub(lease.opened_ms) / 1000;
     let mut key = Vec::new();
     put_escaped(&lease.job.key, &mut key);
     cells.push(text!("{:?}", lease.job.rule));

@@ -6,6 +6,7 @@
 use crate::config::Config;
 use crate::sys::fd::{Fd, FileKind};
 use crate::sys::{self, Errno, process};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -26,7 +27,7 @@ pub enum Purpose {
 }
 
 /// Reads and checks the configuration file `path`. The error is a message of one or more lines.
-pub fn load(path: &CStr, purpose: Purpose) -> Result<Config, Vec<u8>> {
+pub fn load(path: &CStr, purpose: Purpose) -> Result<Box<Config>, Vec<u8>> {
     let name = path.to_bytes();
     let document = match read(path, purpose) {
         Ok(Ok(document)) => document,

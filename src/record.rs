@@ -142,5 +142,5 @@ fn boot_id() -> Option<String> {
     let mut id = fd.read_all(4096).ok()??;
     // What is behind it is a newline.
     id.truncate(36);
-    String::from_utf8(id).ok()
+    Some(id.into_iter().map(char::from).collect())
 }

@@ -92,42 +92,15 @@ parts! {
     () usize, number => Part::Number(*number as u64);
 }
 
-/// `number` / `by`, which is not 0. For 32-bit machines, to which the compiler's own division of 64 bits adds most of
-/// a kilobyte, and here mostly needs it for numbers that have fewer.
-#[inline(never)]
-pub fn divide(number: u64, by: u64) -> u64 {
-    if let (Ok(number), Ok(by)) = (u32::try_from(number), u32::try_from(by)) {
-        return u64::from(number / by);
-    }
-    // As on paper: digit by digit, which are bits, from the highest on.
-    let (mut quotient, mut rest) = (number, 0);
-    for _ in 0..u64::BITS {
-        // OK because no divisor has the highest bit.
-        rest = rest << 1 | quotient >> 63;
-        quotient <<= 1;
-        if rest >= by {
-            rest -= by;
-            quotient |= 1;
-        }
-    }
-    quotient
-}
-
-/// Milliseconds as seconds, rounded up.
-pub fn seconds_of(ms: u64) -> u64 {
-    divide(ms.saturating_add(999), 1000)
-}
-
 fn put_number(number: u64, out: &mut Vec<u8>) {
     // 20 digits hold every u64.
     let mut digits = [0u8; 20];
     let mut rest = number;
     let mut first = digits.len();
     for (index, digit) in digits.iter_mut().enumerate().rev() {
-        let tens = divide(rest, 10);
         // OK because a remainder of ten fits a byte.
-        *digit = b'0' + (rest - tens * 10) as u8;
-        rest = tens;
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
         first = index;
         if rest == 0 {
             break;
@@ -173,6 +146,29 @@ pub fn is_unprintable(character: char) -> bool {
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// The first character of a text, if it begins with one in UTF-8. The library reads only whole texts, with a kilobyte
+/// of code.
+#[inline(never)]
+pub fn first_character(text: &[u8]) -> Option<char> {
+    let first = *text.first()?;
+    let (length, bits) = match first {
+        0..0x80 => return Some(char::from(first)),
+        0xc0..0xe0 => (2, first & 0x1f),
+        0xe0..0xf0 => (3, first & 0x0f),
+        0xf0..0xf8 => (4, first & 0x07),
+        _ => return None,
+    };
+    let mut code = u32::from(bits);
+    for &byte in text.get(1..length)? {
+        if byte & 0xc0 != 0x80 {
+            return None;
+        }
+        code = code << 6 | u32::from(byte & 0x3f);
+    }
+    // A character is written in as few bytes as it fits in.
+    char::from_u32(code).filter(|character| character.len_utf8() == length)
+}
+
 /// The characters of a text: the bytes of each, and whether it shows something, which what is
 /// [unprintable](is_unprintable) does not, nor a byte that is not UTF-8.
 pub struct Characters<'t>(pub &'t [u8]);
@@ -181,19 +177,11 @@ impl<'t> Iterator for Characters<'t> {
     type Item = (&'t [u8], bool);
 
     fn next(&mut self) -> Option<(&'t [u8], bool)> {
-        let (mut character, mut shows) = (self.0.get(..1)?, false);
-        for length in 1..=4 {
-            let bytes = self.0.get(..length).unwrap_or_default();
-            if let Some(first) = core::str::from_utf8(bytes)
-                .ok()
-                .and_then(|s| s.chars().next())
-            {
-                (character, shows) = (bytes, !is_unprintable(first));
-                break;
-            }
-        }
-        self.0 = self.0.get(character.len()..)?;
-        Some((character, shows))
+        let first = first_character(self.0);
+        let length = first.map_or(1, char::len_utf8);
+        let (character, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some((character, first.is_some_and(|first| !is_unprintable(first))))
     }
 }
 
@@ -303,16 +291,16 @@ mod tests {
     }
 
     #[test]
-    fn long_numbers_are_divided_as_short_ones_are() {
-        let numbers = [1, 9, 10, 999, 86_400, 1 << 32, 1 << 40, 1 << 62];
-        for by in numbers {
-            for number in numbers
-                .into_iter()
-                .flat_map(|number| [number - 1, number, number * 3])
-            {
-                assert_eq!(divide(number, by), number / by, "{number} / {by}");
-            }
-            assert_eq!(divide(u64::MAX, by), u64::MAX / by, "{by}");
+    fn characters_are_those_of_the_standard_library() {
+        let all = (0..=u32::from(char::MAX)).filter_map(char::from_u32);
+        for character in all {
+            let text = [character, 'x'].iter().collect::<String>();
+            assert_eq!(first_character(text.as_bytes()), Some(character));
+        }
+        for bytes in (0..=u32::MAX).step_by(4099).map(u32::to_be_bytes) {
+            let known = (1..=4).find_map(|end| std::str::from_utf8(&bytes[..end]).ok());
+            let known = known.and_then(|text| text.chars().next());
+            assert_eq!(first_character(&bytes), known, "{bytes:x?}");
         }
     }
 

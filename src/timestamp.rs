@@ -12,7 +12,7 @@
 //! first such line is taken to be from the last twelve months, every further one from the year that
 //! brings it nearest to the one before.
 
-use crate::text::{Put, divide};
+use crate::text::Put;
 use alloc::vec::Vec;
 
 const DAY_S: i64 = 86_400;
@@ -44,12 +44,12 @@ impl LogClock {
     /// The time of `line` in milliseconds since 1970; none if it carries none that can be read.
     pub fn time_ms(&mut self, line: &[u8]) -> Option<u64> {
         let mut text = Cursor(skip_priority(line));
-        let ms = if text.0.first()?.is_ascii_digit() {
-            rfc3339_ms(&mut text)?
+        let (seconds, ms) = if text.0.first()?.is_ascii_digit() {
+            rfc3339(&mut text)?
         } else {
-            self.named_month(&mut text)? * 1000
+            (self.named_month(&mut text)?, 0)
         };
-        u64::try_from(ms).ok()
+        Some(u64::try_from(seconds).ok()? * 1000 + u64::from(ms))
     }
 
     /// `Sun Nov 22 06:00:00 2026` or `Nov 22 06:00:00`, in seconds.
@@ -106,8 +106,9 @@ fn month(text: &[u8]) -> Option<i32> {
     Some(index as i32 + 1)
 }
 
-/// `2026-11-22T06:00:00.123+01:00`, also with a blank instead of the `T`, as RFC 3339 allows. In milliseconds.
-fn rfc3339_ms(text: &mut Cursor) -> Option<i64> {
+/// `2026-11-22T06:00:00.123+01:00`, also with a blank instead of the `T`, as RFC 3339 allows. In seconds and
+/// milliseconds.
+fn rfc3339(text: &mut Cursor) -> Option<(i64, u32)> {
     let year = text.number(4, 4)?;
     text.expect(b'-')?;
     let month = text.number(2, 2)?;
@@ -117,7 +118,7 @@ fn rfc3339_ms(text: &mut Cursor) -> Option<i64> {
     let time = text.time()?;
     let ms = text.fraction_ms();
     let offset = text.zone()?;
-    Some(moment(year, month, day, time - offset)? * 1000 + i64::from(ms))
+    Some((moment(year, month, day, time - offset)?, ms))
 }
 
 /// A time of a day in seconds since 1970; none if there is no such date.
@@ -150,7 +151,7 @@ fn days(year: i32, month: i32, day: i32) -> Option<i32> {
 /// The day of a time; that of a time before 1970 is the first.
 fn day_of(seconds: i64) -> i32 {
     // OK because days are fewer than seconds, of which there are not that many yet.
-    divide(seconds.max(0) as u64, DAY_S as u64) as i32
+    (seconds.max(0) as u64 / DAY_S as u64) as i32
 }
 
 /// The year of a day.
@@ -244,12 +245,12 @@ impl Cursor<'_> {
     }
 
     /// `.123456`, or nothing.
-    fn fraction_ms(&mut self) -> i32 {
+    fn fraction_ms(&mut self) -> u32 {
         let mut ms = 0;
         let mut weight = 100;
         if self.expect(b'.').is_some() {
             while let Some(digit) = self.digit() {
-                ms += digit * weight;
+                ms += digit.unsigned_abs() * weight;
                 weight /= 10;
             }
         }

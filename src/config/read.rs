@@ -300,23 +300,23 @@ pub(super) fn nearest<'k>(key: &str, keys: &[&'k str]) -> Option<&'k str> {
 }
 
 /// Whether `edits` insertions, deletions, replacements and exchanges of neighbours make one text the
-/// other. Recursion ends with the edits, or with the shorter text.
+/// other. Recursion ends with the edits.
 fn within_edits(one: &[u8], other: &[u8], edits: u32) -> bool {
-    match (one, other) {
-        ([], []) => return true,
-        ([a, one @ ..], [b, other @ ..]) if a == b => return within_edits(one, other, edits),
-        _ if edits == 0 => return false,
-        _ => {}
-    }
-    let left = edits - 1;
-    if let ([a, b, one @ ..], [c, d, other @ ..]) = (one, other)
-        && (a, b) == (d, c)
-        && within_edits(one, other, left)
-    {
+    let alike = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let (one, other) = (behind(one, alike), behind(other, alike));
+    if one.is_empty() && other.is_empty() {
         return true;
     }
-    let [one_1, other_1] = [one, other].map(|text| text.get(1..).unwrap_or_default());
-    within_edits(one_1, other_1, left)
-        || within_edits(one_1, other, left)
-        || within_edits(one, other_1, left)
+    let Some(left) = edits.checked_sub(1) else {
+        return false;
+    };
+    let exchanged = matches!((one, other), ([a, b, ..], [c, d, ..]) if (a, b) == (d, c));
+    // How many bytes an edit takes from the one and from the other.
+    let edits: [(usize, usize); 4] = [(1, 1), (1, 0), (0, 1), (2, 2)];
+    let mut edits = edits.iter().take(3 + usize::from(exchanged));
+    edits.any(|&(a, b)| within_edits(behind(one, a), behind(other, b), left))
+}
+
+fn behind(text: &[u8], start: usize) -> &[u8] {
+    text.get(start..).unwrap_or_default()
 }

@@ -33,7 +33,7 @@ const FULL: &str = r#"{
 
 fn load(document: &str) -> Config {
     match Config::parse(document.as_bytes()) {
-        Ok(config) => config,
+        Ok(config) => *config,
         Err(problems) => panic!("{}", rendered(document, &problems)),
     }
 }

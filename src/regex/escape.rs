@@ -24,12 +24,27 @@ const ERR_ESCAPE_PROPERTY: &str = "Unicode properties \\p are not supported";
 const ERR_BACKREFERENCE: &str = "backreferences are not supported";
 
 /// What an escape stands for.
+#[derive(Clone, Copy)]
 pub(super) enum Escape {
     Char(Char),
     /// The class that this letter names.
     Class(u8),
     Look(Look),
 }
+
+/// What a letter behind a backslash stands for.
+static LETTERS: [(u8, Escape); 10] = [
+    (b'A', Escape::Look(Look::TextStart)),
+    (b'Z', Escape::Look(Look::TextEnd)),
+    (b'b', Escape::Look(Look::WordBoundary)),
+    (b'B', Escape::Look(Look::NotWordBoundary)),
+    (b'a', Escape::Char(0x07)),
+    (b'f', Escape::Char(0x0c)),
+    (b'n', Escape::Char(0x0a)),
+    (b'r', Escape::Char(0x0d)),
+    (b't', Escape::Char(0x09)),
+    (b'v', Escape::Char(0x0b)),
+];
 
 impl Parser<'_> {
     /// Reads a class whose `[` is at `start`.
@@ -122,18 +137,11 @@ impl Parser<'_> {
         let Some(first) = self.next() else {
             return self.fail_at(at, ERR_ESCAPE_END);
         };
+        if let Some((_, meaning)) = LETTERS.iter().find(|(letter, _)| *letter == first) {
+            return Some(*meaning);
+        }
         Some(match first {
             b'd' | b'D' | b'w' | b'W' | b's' | b'S' => Escape::Class(first),
-            b'A' => Escape::Look(Look::TextStart),
-            b'Z' => Escape::Look(Look::TextEnd),
-            b'b' => Escape::Look(Look::WordBoundary),
-            b'B' => Escape::Look(Look::NotWordBoundary),
-            b'a' => Escape::Char(0x07),
-            b'f' => Escape::Char(0x0c),
-            b'n' => Escape::Char(0x0a),
-            b'r' => Escape::Char(0x0d),
-            b't' => Escape::Char(0x09),
-            b'v' => Escape::Char(0x0b),
             b'x' => return self.hexadecimal(at, 2),
             b'u' => return self.hexadecimal(at, 4),
             b'U' => return self.hexadecimal(at, 8),

@@ -132,6 +132,8 @@ fn a_pattern_that_would_grow_without_end_is_refused_at_once() {
         ("x{0,4000000000}", 1),
         ("(?:(?:(?:(?:a*)*)*){50}){50}", 24),
         (r"(?:\b{0}|(?:^|$)*){4000000000}", 0),
+        // One state more than 16 bits can count.
+        (&"a".repeat(65_535), 0),
     ] {
         let Err(Error { at: found, .. }) = Regex::new(pattern) else {
             panic!("{pattern} is not refused");

@@ -5,6 +5,7 @@ TARGETS = mipsel mips aarch64 armv7 x86_64
 PREFIX = /usr/local
 DESTDIR =
 PROGRAM = target/release/logknockd
+FUZZ = --seconds 600 --keep ../../target/fuzz/kept
 PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
 SECONDS = 1800
 
@@ -34,15 +35,18 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
-	shellcheck .ci/run examples/knock tests/setup tests/demo tests/bench/measure tests/bench/instructions \
-	    cross/setup cross/target cross/build cross/cc cross/test cross/check-ipk cross/dist \
-	    tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh
+	shellcheck .ci/run examples/knock tests/setup tests/demo tests/sanitized tests/bench/measure \
+	    tests/bench/instructions cross/setup cross/target cross/build cross/cc cross/test cross/check-ipk \
+	    cross/dist tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
 	tests/soak/checker_test.py
 	tests/soak/soak.py target/release/logknockd --seconds 12
 	tests/soak/leaks.py target/release/logknockd --knocks 1000 --reloads 100 --rotations 100
+	cd tests/fuzz && cargo fmt --check && cargo clippy --release -- -D warnings
+	@echo "A short search for inputs that break a promise, always the same:"
+	cd tests/fuzz && cargo run --release --quiet -- --tries 4000
 
 soak: build ## knocks, rotation, reloads, kills, floods for SECONDS (half an hour), every command checked
 	@tests/setup test
@@ -57,6 +61,14 @@ flood: build ## floods of full size (a minute), every event held to its time: on
 	@# In memory, where routers keep the record: otherwise it is the disk that would be measured.
 	TMPDIR=/dev/shm LOGKNOCKD_FLOOD=full LOGKNOCKD=target/release/logknockd \
 	    cargo test --test floods -- --test-threads=1 --nocapture
+
+fuzz: ## search for inputs that break a promise, ten minutes for each reader (FUZZ: see tests/fuzz/src/main.rs)
+	@tests/setup test
+	cd tests/fuzz && cargo run --release --quiet -- $(FUZZ)
+
+test-sanitized: ## unit and integration tests under AddressSanitizer (minutes)
+	@tests/setup test
+	@tests/sanitized
 
 cross: $(TARGETS) ## static programs for routers: target/mipsel/logknockd ...; also one by one: make mipsel
 
@@ -100,5 +112,5 @@ bench-instructions: build ## instructions per line of a dry run; fails when they
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build install demo test soak leaks flood ipk dist size test-cross test-router measure bench \
-    bench-instructions clean cross $(TARGETS)
+.PHONY: help build install demo test soak leaks flood fuzz test-sanitized ipk dist size test-cross test-router \
+    measure bench bench-instructions clean cross $(TARGETS)

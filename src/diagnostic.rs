@@ -11,7 +11,7 @@
 //! the end. The source line may hold anything, so nothing of it that a terminal would obey is printed:
 //! unprintable characters and bytes that are not UTF-8 become `?`.
 
-use crate::text::Characters;
+use crate::text::{Characters, put_escaped};
 use alloc::vec::Vec;
 
 /// Lines of more characters than this are shown as a window of this size around the caret.
@@ -28,7 +28,7 @@ const NUMBER_WIDTH: usize = 5;
 pub struct Diagnostic {
     /// Byte offset in the document.
     pub at: usize,
-    /// What is wrong: one line without a newline, what it quotes already escaped.
+    /// What is wrong, in one line. It may quote the document: what a terminal would obey is escaped when shown.
     pub message: Vec<u8>,
 }
 
@@ -57,14 +57,9 @@ impl Diagnostic {
         let column = count_characters(&harmless(ahead));
         let line = harmless(line);
 
-        put!(
-            out,
-            "{}:{}:{}: error: {}\n",
-            file,
-            number,
-            column + 1,
-            self.message
-        );
+        put!(out, "{}:{}:{}: error: ", file, number, column + 1);
+        put_escaped(&self.message, out);
+        out.push(b'\n');
         let number = text!("{}", number);
         pad(NUMBER_WIDTH.saturating_sub(number.len()), out);
         put!(out, "{} | ", number);
@@ -207,6 +202,14 @@ mod tests {
         let shown = shown(document, at);
         assert!(shown.contains(" | a?[2J?????z\n"), "{shown}");
         assert_eq!(under_caret(&shown), "z");
+    }
+
+    #[test]
+    fn nothing_that_a_message_quotes_is_obeyed() {
+        let mut out = Vec::new();
+        let message = b"{\x1b[2J\xc2\x9b\n}".to_vec();
+        Diagnostic { at: 0, message }.render(b"f", b"x", &mut out);
+        assert!(out.starts_with(b"f:1:1: error: {\\x1b[2J\\xc2\\x9b\\x0a}\n"));
     }
 
     #[test]

@@ -13,7 +13,7 @@
 use crate::backoff::{NEVER, delay_ms};
 use crate::job::{Job, Words};
 use crate::json::{self, Items, Value, put_json_string};
-use crate::text::Put;
+use crate::text::{Put, checksum};
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -268,10 +268,11 @@ impl Leases {
     ///
     /// ```text
     /// {"version":1,"boot":"…","leases":[{"rule":"…","key":"…","opened_ms":…,"deadline_ms":…,
-    ///  "action_timeout_ms":…,"revert":[["…",…],…]},…],"spent":[{"rule":"…","steps":["…",…]},…]}
+    ///  "action_timeout_ms":…,"revert":[["…",…],…]},…],"spent":[{"rule":"…","steps":["…",…]},…],"sum":…}
     /// ```
     ///
-    /// with `"spent_unknown":true` at its end where that is so. `boot` names the boot whose clock the times are of.
+    /// with `"spent_unknown":true` before the sum where that is so. `boot` names the boot whose clock the times are
+    /// of; the sum is the [`checksum`] of everything before its key.
     pub fn put_json(&self, boot: &str, out: &mut Vec<u8>) {
         let boot = Json(boot.as_bytes());
         put!(out, "{\"version\":1,\"boot\":{},\"leases\":[", boot);
@@ -307,19 +308,23 @@ impl Leases {
         if self.spent_unknown {
             put!(out, ",\"spent_unknown\":true");
         }
-        put!(out, "}\n");
+        out.push(b',');
+        out.extend(end_of(out));
     }
 
     /// Reads a record back at the time `now_ms`. With another `boot` than the record's, every lease is due
-    /// at once. The error says what is wrong with it.
+    /// at once. The error says what is wrong with it: a record of which any byte is not as it was written is none,
+    /// for the byte might be one of a deadline or a command.
     pub fn from_json(document: &[u8], boot: &str, now_ms: u64) -> Result<Leases, Vec<u8>> {
         let value = json::parse(document)
             .map_err(|error| text!("{} at byte {}", error.message, error.at))?;
-        Leases::from_value(value, boot, now_ms).ok_or_else(|| text!("not a record of leases"))
+        let leases = Leases::from_value(value, document, boot, now_ms);
+        leases.ok_or_else(|| text!("not a record of leases as it was written"))
     }
 
-    fn from_value(value: Value, boot: &str, now_ms: u64) -> Option<Leases> {
-        if number(value, "version")? != 1 {
+    fn from_value(value: Value, document: &[u8], boot: &str, now_ms: u64) -> Option<Leases> {
+        let (before, end) = document.split_at_checked(value.key("sum")?.at(document))?;
+        if number(value, "version")? != 1 || end != end_of(before) {
             return None;
         }
         let same_boot = string(value, "boot")? == boot && !boot.is_empty();
@@ -365,6 +370,11 @@ impl Put for Json<'_> {
     fn put(&self, out: &mut Vec<u8>) {
         put_json_string(self.0, out);
     }
+}
+
+/// How a record ends: with the sum of what stands before.
+fn end_of(record: &[u8]) -> Vec<u8> {
+    text!("\"sum\":{}}\n", checksum(record))
 }
 
 /// Appends `end` to a list of which each item was written with a comma behind it.

@@ -189,6 +189,14 @@ pub fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
+/// A number that is another one for texts that differ in one byte, and hardly ever the same for others that differ
+/// (FNV-1a).
+#[inline(never)]
+pub fn checksum(text: &[u8]) -> u32 {
+    let mix = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    text.iter().fold(0x811c_9dc5, mix)
+}
+
 /// Appends `template` filled in with `parts`.
 pub fn put_parts(out: &mut Vec<u8>, template: &str, parts: &[Part]) {
     let mut parts = parts.iter();

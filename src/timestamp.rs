@@ -267,7 +267,8 @@ impl Cursor<'_> {
         let hours = self.number(2, 2)?;
         let _ = self.expect(b':');
         let minutes = self.number(2, 2)?;
-        Some(sign * (hours * 60 + minutes))
+        let valid = hours < 24 && minutes < 60;
+        valid.then_some(sign * (hours * 60 + minutes))
     }
 }
 
@@ -311,6 +312,8 @@ mod tests {
             "Foo 22 06:00:00 x",
             "2026-13-01T00:00:00Z",
             "2026-11-22",
+            "2026-11-22T06:00:00+24:00",
+            "2026-11-22T06:00:00-01:60",
             "99999999999999999999",
             "<4",
             "\u{ff}\u{ff}\u{ff}\u{ff}",

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Daemon, TempDir, config, knock, outcome, rule};
+use logknockd::lease::Leases;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -237,6 +238,16 @@ fn after_a_crash_a_lease_goes_on_with_the_time_it_has_left() {
     assert!(opened.elapsed() < Duration::from_millis(5000));
 }
 
+fn of_another_boot(record: &str) -> Vec<u8> {
+    let boot = record.split('"').nth(5).expect("a boot id");
+    let Ok(leases) = Leases::from_json(record.as_bytes(), boot, 0) else {
+        panic!("{record}");
+    };
+    let mut record = Vec::new();
+    leases.put_json("another", &mut record);
+    record
+}
+
 #[test]
 fn after_another_boot_everything_is_closed_at_once_even_if_its_rule_is_gone() {
     let dir = TempDir::new();
@@ -244,10 +255,7 @@ fn after_another_boot_everything_is_closed_at_once_even_if_its_rule_is_gone() {
     dir.append("log", knock("alice"));
     daemon.wait_for("output: opened alice");
     drop(daemon);
-    let record = dir.read("state");
-    let (head, rest) = record.split_once("\"boot\":\"").expect("a boot id");
-    let (_, tail) = rest.split_once('"').expect("its end");
-    dir.write("state", format!("{head}\"boot\":\"another\"{tail}"));
+    dir.write("state", of_another_boot(&dir.read("state")));
     let mut daemon = Daemon::start(
         &dir,
         &with_state(&[rule("other", r#""actions": ["true"]"#)]),

@@ -413,7 +413,7 @@ fn an_offset_for_a_string_that_is_none_stays_inside_the_document() {
 
 #[test]
 fn numbers_are_scaled_exactly_or_not_at_all() {
-    let cases: [(&str, i32, Option<u64>); 29] = [
+    let cases: [(&str, i32, Option<u64>); 31] = [
         ("0", 0, Some(0)),
         ("-0", 0, None),
         ("-1", 3, None),
@@ -433,6 +433,8 @@ fn numbers_are_scaled_exactly_or_not_at_all() {
         ("0.00150", 4, Some(15)),
         ("1.25e1", 3, Some(12_500)),
         ("12.5", 3, Some(12_500)),
+        ("1992547409920.0000000", 0, Some(1_992_547_409_920)),
+        ("60000000000000000000000e-20", 3, Some(600_000)),
         ("18446744073709551.615", 3, Some(u64::MAX)),
         ("18446744073709551.616", 3, None),
         ("18446744073709552", 3, None),

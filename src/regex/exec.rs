@@ -16,6 +16,7 @@ use core::mem::replace;
 use super::compile::{Op, Pc, Program};
 use super::find::{Literal, find_byte};
 use super::set::WORD;
+use super::steps::count;
 use super::tree::Look;
 
 /// Value of a slot that was not set.
@@ -175,6 +176,7 @@ impl Walk<'_> {
     }
 
     fn spend(&mut self, steps: usize) {
+        count(steps);
         self.steps = self.steps.saturating_sub(steps);
     }
 

@@ -8,6 +8,7 @@
 
 use alloc::vec::Vec;
 
+use super::steps::count;
 pub(super) use crate::sys::{find_byte, find_last_byte};
 
 /// A literal to look for; not empty.
@@ -33,6 +34,7 @@ impl Literal {
     }
 
     pub fn is_at(&self, text: &[u8], at: usize) -> bool {
+        count(1 + self.bytes.len() / size_of::<usize>());
         let there = text.get(at..).and_then(|rest| rest.get(..self.bytes.len()));
         // Not `==`: that is a call, and mostly the first byte is wrong.
         there.is_some_and(|there| {

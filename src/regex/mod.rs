@@ -32,6 +32,7 @@ mod literal;
 mod parse;
 mod set;
 mod sieve;
+pub mod steps;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -95,6 +96,12 @@ impl Regex {
         self.quick = false;
         self.mark = 0;
         self
+    }
+
+    /// Number of states of its program.
+    #[cfg(feature = "count-steps")]
+    pub fn size(&self) -> usize {
+        usize::from(self.program.states)
     }
 
     /// The text this was compiled from.

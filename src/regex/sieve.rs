@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use super::Regex;
 use super::find::Literal;
 use super::literal;
+use crate::text::checksum;
 
 /// Bytes that are looked up together.
 const GRAM: usize = 4;
@@ -57,8 +58,7 @@ pub(super) fn mark(literal: &[u8]) -> Marks {
     if literal.len() < MIN_LITERAL {
         return 0;
     }
-    let mix = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-    1 << (literal.iter().fold(0x811c_9dc5, mix) >> 26)
+    1 << (checksum(literal) >> 26)
 }
 
 impl Sieve {

@@ -10,7 +10,7 @@
 mod access;
 mod command;
 mod file;
-mod kmsg;
+pub mod kmsg;
 pub mod lines;
 mod stream;
 mod watch;

@@ -65,6 +65,8 @@ def main():
         log = f"{folder}/firewall.log"
         with open(log, "wb") as file:
             subprocess.run([f"{FOLDER}/generate.py", str(count)], stdout=file, check=True)
+            # Otherwise the first to be timed would share the machine with the writing.
+            os.fsync(file.fileno())
         write(f"{folder}/filters.json", json.dumps(ten_rules(rules, other_filter)))
         write(f"{folder}/steps.json", json.dumps(ten_rules(rules, other_steps)))
         rows = {

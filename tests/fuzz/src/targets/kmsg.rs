@@ -1,0 +1,94 @@
+//! Records of the kernel's log: what the kernel would write for a message gives that message back, and nothing makes
+//! a second line.
+
+use super::{no_remark, texts};
+use crate::hunt::Target;
+use logknockd::source::kmsg::parse;
+
+pub const TARGET: Target = Target {
+    name: "kmsg",
+    seeds,
+    words: &[
+        "4,",
+        ",-;",
+        ";",
+        "\\x0a",
+        "\\x5c",
+        "\\",
+        "\\x",
+        "\n ",
+        "SUBSYSTEM=net\n",
+        "18446744073709551616",
+        "-1",
+        "+1",
+    ],
+    check,
+    verdict: None,
+    remark: no_remark,
+};
+
+fn seeds() -> Vec<Vec<u8>> {
+    texts(&[
+        "4,1234,118522941,-;drop wan in: IN=a;b OUT=\n SUBSYSTEM=net\n DEVICE=n2\n",
+        "12,9,1,-,caller=T1;x\n",
+        "4,1,2,-;a\\x1b[31m\\x0aSRC\\x5cx \\xc3\\xBC \\x4 \\xzz \\\n",
+        "6,0,0,-;",
+        "<4>no record",
+    ])
+}
+
+/// A message as the kernel puts it into a record (`append_char` in kernel/printk/printk.c).
+fn as_kernel(sequence: u64, message: &[u8]) -> Vec<u8> {
+    let mut record = format!("6,{sequence},339,-;").into_bytes();
+    for &byte in message {
+        match byte {
+            b' '..b'\x7f' if byte != b'\\' => record.push(byte),
+            _ => record.extend(format!("\\x{byte:02x}").bytes()),
+        }
+    }
+    record.extend(b"\n SUBSYSTEM=net\n");
+    record
+}
+
+fn check(input: &[u8]) {
+    let mut message = b"left from before".to_vec();
+    let sequence = input.len() as u64 * 0x0101_0101_0101;
+    assert_eq!(
+        parse(&as_kernel(sequence, input), &mut message),
+        Some(sequence)
+    );
+    assert_eq!(message, input);
+
+    let parsed = parse(input, &mut message);
+    // A comma and digits before the first semicolon: otherwise it is no record.
+    let prefix = input.split(|&byte| byte == b';').next().unwrap_or_default();
+    let field = prefix
+        .split(|&byte| byte == b',')
+        .nth(1)
+        .and_then(|field| str::from_utf8(field).ok());
+    let number = field
+        .filter(|_| prefix.len() < input.len())
+        .filter(|field| field.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|field| field.parse().ok());
+    assert_eq!(parsed, number);
+    if parsed.is_none() {
+        return;
+    }
+    let line = input[prefix.len() + 1..]
+        .split(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    assert!(message.len() <= line.len());
+    // Where there is no backslash there is nothing to undo.
+    if !line.contains(&b'\\') {
+        assert_eq!(message, line);
+    }
+    let escaped_newlines = line
+        .windows(4)
+        .filter(|four| four.starts_with(b"\\x0") && four[3] | 32 == b'a')
+        .count();
+    assert_eq!(
+        message.iter().filter(|&&byte| byte == b'\n').count(),
+        escaped_newlines
+    );
+}

@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_millis(50);
 static TIMING: Mutex<()> = Mutex::new(());
 
 /// Families of patterns that keep as many paths alive as their size allows.
-const FAMILIES: [fn(usize) -> String; 18] = [
+const FAMILIES: [fn(usize) -> String; 19] = [
     |n| format!("(?:a?){{{n}}}[^a]c"),
     |n| format!("(?:.?){{{n}}}Z"),
     |n| format!("(?:.??){{{n}}}Z"),
@@ -33,6 +33,8 @@ const FAMILIES: [fn(usize) -> String; 18] = [
     |n| format!("{}Z", "(a+).*?".repeat(n)),
     |n| format!("{}[^ab]", "aaaaaaaaa.*".repeat(n)),
     |n| format!(".*{0}b.*{0}b", "a".repeat(n)),
+    // A long literal that is almost there everywhere, its rarest byte included.
+    |n| format!(".*{} a", "a".repeat(n)),
 ];
 
 fn largest(family: fn(usize) -> String) -> Regex {

@@ -61,6 +61,12 @@ pub struct Lease {
     renewed: bool,
 }
 
+impl Lease {
+    fn has_failed(&self) -> bool {
+        matches!(self.phase, Phase::Failed | Phase::GivenUp)
+    }
+}
+
 /// How a closing came out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
@@ -81,6 +87,8 @@ pub struct Leases {
     spent: Vec<Vec<u8>>,
     /// The record was lost, and with it what is spent: then everything is.
     spent_unknown: bool,
+    /// A lease was opened or could not be closed since [`Leases::drop_superseded`] looked.
+    unsettled: bool,
     last_id: u32,
 }
 
@@ -138,6 +146,7 @@ impl Leases {
 
     /// Adds a lease that `job` will close.
     pub fn open(&mut self, job: Rc<Job>, opened_ms: u64, deadline_ms: u64) -> LeaseId {
+        self.unsettled = true;
         self.last_id = self.last_id.wrapping_add(1);
         let id = LeaseId(self.last_id);
         self.leases.push(Lease {
@@ -207,6 +216,7 @@ impl Leases {
             self.drop_failed(&job);
             return Closed::Done;
         }
+        self.unsettled = true;
         // OK because position found it.
         let lease = &mut self.leases[index];
         let delay_ms = delay_ms(lease.failures);
@@ -224,9 +234,15 @@ impl Leases {
     /// with the same commands; returns how many.
     pub fn drop_superseded(&mut self) -> usize {
         let before = self.leases.len();
-        for lease in self.leases.clone() {
-            if lease.phase == Phase::Open {
-                self.drop_failed(&lease.job);
+        if core::mem::take(&mut self.unsettled) {
+            // Many may be open, and few have failed.
+            for failed in self.leases.clone() {
+                let closes_it = |newer: &Lease| {
+                    newer.phase == Phase::Open && newer.job.does_the_same_as(&failed.job)
+                };
+                if failed.has_failed() && self.leases.iter().any(closes_it) {
+                    self.cancel(failed.id);
+                }
             }
         }
         before - self.leases.len()
@@ -234,10 +250,8 @@ impl Leases {
 
     /// Takes out what `job` failed to close.
     fn drop_failed(&mut self, job: &Job) {
-        self.leases.retain(|lease| {
-            let has_failed = matches!(lease.phase, Phase::Failed | Phase::GivenUp);
-            !(has_failed && lease.job.does_the_same_as(job))
-        });
+        self.leases
+            .retain(|lease| !(lease.has_failed() && lease.job.does_the_same_as(job)));
     }
 
     /// Whether a one-time sequence has been used.

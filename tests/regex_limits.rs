@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_millis(50);
 static TIMING: Mutex<()> = Mutex::new(());
 
 /// Families of patterns that keep as many paths alive as their size allows.
-const FAMILIES: [fn(usize) -> String; 18] = [
+const FAMILIES: [fn(usize) -> String; 19] = [
     |n| format!("(?:a?){{{n}}}[^a]c"),
     |n| format!("(?:.?){{{n}}}Z"),
     |n| format!("(?:.??){{{n}}}Z"),
@@ -33,6 +33,8 @@ const FAMILIES: [fn(usize) -> String; 18] = [
     |n| format!("{}Z", "(a+).*?".repeat(n)),
     |n| format!("{}[^ab]", "aaaaaaaaa.*".repeat(n)),
     |n| format!(".*{0}b.*{0}b", "a".repeat(n)),
+    // A long literal that is almost there everywhere, its rarest byte included.
+    |n| format!(".*{} a", "a".repeat(n)),
 ];
 
 fn largest(family: fn(usize) -> String) -> Regex {
@@ -132,6 +134,8 @@ fn a_pattern_that_would_grow_without_end_is_refused_at_once() {
         ("x{0,4000000000}", 1),
         ("(?:(?:(?:(?:a*)*)*){50}){50}", 24),
         (r"(?:\b{0}|(?:^|$)*){4000000000}", 0),
+        // One state more than 16 bits can count.
+        (&"a".repeat(65_535), 0),
     ] {
         let Err(Error { at: found, .. }) = Regex::new(pattern) else {
             panic!("{pattern} is not refused");

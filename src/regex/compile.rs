@@ -147,7 +147,7 @@ impl Compiler {
     }
 
     fn claim(&mut self, states: u16) -> Option<()> {
-        self.program.states += states;
+        self.program.states = self.program.states.saturating_add(states);
         (self.program.states <= MAX_STATES).then_some(())
     }
 

@@ -26,8 +26,11 @@ pub(super) const UNSET: usize = usize::MAX;
 const STEPS_PER_BYTE: usize = 32;
 const STEPS_AT_LEAST: usize = 512;
 
-/// Memory for matching, to be shared by all patterns: it grows to what the largest needs, and then no
-/// line allocates.
+/// Choices that there is room for between two searches.
+const CHOICES_KEPT: usize = 2048;
+
+/// Memory for matching, to be shared by all patterns: it grows to what they usually need, and then no line
+/// allocates. What hostile lines need beyond that is given back after each.
 #[derive(Default)]
 pub struct Scratch {
     /// Slots of the match.
@@ -80,10 +83,19 @@ impl Scratch {
         quick: bool,
     ) -> bool {
         let steps = text.len().saturating_mul(STEPS_PER_BYTE) + STEPS_AT_LEAST;
-        if quick && let Some(found) = self.attempt(program, text, slot_count, Some(steps)) {
-            return found;
+        let mut found = None;
+        if quick {
+            found = self.attempt(program, text, slot_count, Some(steps));
         }
-        self.attempt(program, text, slot_count, None) == Some(true)
+        let found = found.or_else(|| {
+            let found = self.attempt(program, text, slot_count, None);
+            self.visited = Vec::new();
+            found
+        });
+        if self.choices.capacity() > CHOICES_KEPT {
+            self.choices = Vec::new();
+        }
+        found == Some(true)
     }
 
     /// One search, with an allowance of steps the quick way; no answer if that was not enough.

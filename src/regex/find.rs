@@ -36,13 +36,8 @@ impl Literal {
     pub fn is_at(&self, text: &[u8], at: usize) -> bool {
         count(1 + self.bytes.len() / size_of::<usize>());
         let there = text.get(at..).and_then(|rest| rest.get(..self.bytes.len()));
-        // Not `==`: that is a call, and mostly the first byte is wrong.
-        there.is_some_and(|there| {
-            there
-                .iter()
-                .zip(&self.bytes)
-                .all(|(one, other)| one == other)
-        })
+        // The first byte first: the rest is a call, and mostly the first is wrong.
+        there.is_some_and(|there| there.first() == self.bytes.first() && there == self.bytes)
     }
 
     /// The first place not before `from` where it stands.

@@ -13,7 +13,6 @@
 use crate::backoff::{NEVER, delay_ms};
 use crate::job::{Job, words};
 use crate::json::{self, Items, Value, put_json_string};
-use crate::sys::find_byte;
 use crate::text::{Put, checksum};
 use alloc::rc::Rc;
 use alloc::vec::Vec;

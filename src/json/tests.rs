@@ -535,3 +535,20 @@ fn no_random_bytes_make_the_reader_panic() {
         string_offset(&document, random() % 24, random() % 24);
     }
 }
+
+#[test]
+fn an_object_of_more_keys_than_anybody_needs_is_refused_at_once() {
+    let object = |count: u32| {
+        let mut text = text!("{\"k0\":0");
+        for number in 1..count {
+            put!(&mut text, ",\"k{}\":0", number);
+        }
+        text.push(b'}');
+        text
+    };
+    assert!(parse(&object(1000)).is_ok());
+    let Err(error) = parse(&object(50_000)) else {
+        panic!("not refused");
+    };
+    assert_eq!(error.message, b"more than 1000 keys in one object");
+}

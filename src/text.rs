@@ -15,6 +15,7 @@
 //! Nothing is escaped here except in quotes: whoever shows a message to a terminal or a log escapes all of
 //! it at once (see `log`).
 
+use crate::sys::Errno;
 use alloc::string::String;
 #[doc(hidden)]
 pub use alloc::vec::Vec;
@@ -40,6 +41,8 @@ pub enum Part<'a> {
     Text(&'a [u8]),
     /// A decimal number.
     Number(u64),
+    /// Why the system refused.
+    Refusal(Errno),
     /// Whatever else can be put.
     Other(&'a dyn Put),
 }
@@ -49,6 +52,7 @@ impl Part<'_> {
         match self {
             Part::Text(text) => out.extend_from_slice(text),
             Part::Number(number) => put_number(number, out),
+            Part::Refusal(errno) => errno.describe(out),
             Part::Other(part) => part.put(out),
         }
     }
@@ -84,6 +88,7 @@ parts! {
     () Vec<u8>, text => Part::Text(text);
     () String, text => Part::Text(text.as_bytes());
     (const N: usize) [u8; N], text => Part::Text(text);
+    () Errno, errno => Part::Refusal(*errno);
     () &dyn Put, part => Part::Other(*part);
     (T: Put) &T, part => (**part).part();
     () u64, number => Part::Number(*number);

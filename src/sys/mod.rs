@@ -13,7 +13,6 @@ pub mod inotify;
 pub mod process;
 pub mod signal;
 
-use crate::text::Put;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_int, c_long};
 
@@ -53,17 +52,16 @@ impl Errno {
         matches!(self.0, ffi::ENOMEM | ffi::ENFILE | ffi::EMFILE)
     }
 
-    fn last() -> Errno {
-        // SAFETY: the C library keeps errno at this address for as long as the thread lives.
-        Errno(unsafe { *ffi::__errno_location() })
-    }
-}
-
-impl Put for Errno {
-    fn put(&self, out: &mut Vec<u8>) {
+    /// Appends the C library's words for it and its number.
+    pub fn describe(self, out: &mut Vec<u8>) {
         // SAFETY: strerror returns a NUL-terminated string that stays as it is until its next call.
         let text = unsafe { CStr::from_ptr(ffi::strerror(self.0)) };
         put!(out, "{} (errno {})", text.to_bytes(), self.0);
+    }
+
+    fn last() -> Errno {
+        // SAFETY: the C library keeps errno at this address for as long as the thread lives.
+        Errno(unsafe { *ffi::__errno_location() })
     }
 }
 

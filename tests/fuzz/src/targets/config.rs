@@ -5,6 +5,7 @@ use super::no_remark;
 use crate::hunt::Target;
 use logknockd::config::Config;
 use logknockd::diagnostic::Diagnostic;
+use logknockd::job::program;
 use logknockd::rule::Rule;
 use logknockd::template::Values;
 use std::collections::BTreeSet;
@@ -94,7 +95,7 @@ fn check_config(config: &Config) {
         config
             .command
             .as_ref()
-            .is_none_or(|words| !words[0].is_empty())
+            .is_none_or(|command| !program(command).is_empty())
     );
     assert!(
         config
@@ -104,7 +105,7 @@ fn check_config(config: &Config) {
     assert!((1..=65_535).contains(&config.max_keys));
     assert!((1..=256).contains(&config.rules.len()));
     assert!(is_set(config.rules.iter().map(|rule| &rule.name)));
-    config.rules.iter().for_each(check_rule);
+    config.rules.iter().for_each(|rule| check_rule(rule));
 }
 
 fn is_set<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
@@ -139,8 +140,7 @@ fn check_rule(rule: &Rule) {
             let words = command
                 .fill(last, &values)
                 .unwrap_or_else(|_| panic!("cannot be filled"));
-            assert!(!words.is_empty() && !words[0].is_empty());
-            assert!(words.iter().all(|word| !word.contains(&0)));
+            assert!(!program(&words).is_empty() && words.ends_with(&[0]));
         }
     }
     assert!(!rule.actions.is_empty());

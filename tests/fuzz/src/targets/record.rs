@@ -85,7 +85,10 @@ fn build(script: &mut Script) -> Leases {
             4 => leases.expire_all(script.byte() as u64),
             _ => {
                 let command = |script: &mut Script| {
-                    words(script).into_iter().map(String::into_bytes).collect()
+                    let words = words(script).into_iter();
+                    words
+                        .flat_map(|word| (word.replace('\0', "") + "\0").into_bytes())
+                        .collect()
                 };
                 let job = Job {
                     rule: script.text().into_bytes(),

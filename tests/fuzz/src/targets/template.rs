@@ -5,6 +5,7 @@
 
 use super::{hex, no_remark, texts};
 use crate::hunt::Target;
+use logknockd::job::{program, words};
 use logknockd::regex::Regex;
 use logknockd::template::{Command, MAX_VALUE, Values, printable, put_shell_words};
 use std::sync::LazyLock;
@@ -118,9 +119,8 @@ fn check(input: &[u8]) {
         }
     }
     let words = command.into_words();
-    assert!(
-        !words.is_empty() && !words[0].is_empty() && words.iter().all(|word| !word.contains('\0'))
-    );
+    assert!(!program(&words).is_empty() && words.ends_with(&[0]));
+    let words = split_up(&words);
     check_shown(&words);
     check_words(&case, &words);
 }
@@ -129,7 +129,7 @@ fn check_filled(case: &Case, step: &Regex, command: &Command) {
     let Ok(again) = Command::split(case.line) else {
         panic!("split twice, refused once");
     };
-    let written = again.into_words();
+    let written = split_up(&again.into_words());
     let values = case.values(step.group_count());
     let filled = command.fill(step, &values).map_err(|_| ());
     let mut next = 0;
@@ -147,7 +147,13 @@ fn check_filled(case: &Case, step: &Regex, command: &Command) {
         Ok(words) => {
             assert!(!refused, "a value that must not be filled in");
             let texts: Vec<&Vec<u8>> = expected.iter().map(|word| &word.text).collect();
-            assert_eq!(words.iter().collect::<Vec<_>>(), texts);
+            assert_eq!(
+                split_up(&words)
+                    .iter()
+                    .map(String::as_bytes)
+                    .collect::<Vec<_>>(),
+                texts
+            );
         }
     }
     let is_constant = |index: usize| {
@@ -165,6 +171,12 @@ fn check_filled(case: &Case, step: &Regex, command: &Command) {
             "a value in the shell's text"
         );
     }
+}
+
+/// Each word of a command by itself.
+fn split_up(command: &[u8]) -> Vec<String> {
+    let own = |word: &[u8]| String::from_utf8(word.to_vec()).expect("a command is UTF-8");
+    words(command).map(own).collect()
 }
 
 /// A word with its values, and those.
@@ -216,12 +228,16 @@ fn check_shown(words: &[String]) {
         return;
     }
     let mut shown = Vec::new();
-    put_shell_words(words, &mut shown);
+    let joined: Vec<u8> = words
+        .iter()
+        .flat_map(|word| [word.as_bytes(), &[0]].concat())
+        .collect();
+    put_shell_words(&joined, &mut shown);
     let shown = String::from_utf8(shown).expect("printable words");
     let Ok(command) = Command::split(&shown) else {
         panic!("{shown:?} is no command");
     };
-    assert_eq!(command.into_words(), words, "{shown}");
+    assert_eq!(split_up(&command.into_words()), words, "{shown}");
 }
 
 /// Words given one by one are the words.
@@ -241,7 +257,7 @@ fn check_words(case: &Case, words: &[String]) {
             (one, other) => assert_eq!(one.is_ok(), other.is_ok()),
         }
     }
-    assert_eq!(command.into_words(), words);
+    assert_eq!(split_up(&command.into_words()), words);
 }
 
 fn verdict(input: &[u8]) -> String {
@@ -252,7 +268,7 @@ fn verdict(input: &[u8]) -> String {
         return "!".into();
     };
     let step = &STEPS[2];
-    let words = match command.check(Some(step)) {
+    let filled = match command.check(Some(step)) {
         Ok(()) => command.fill(step, &case.values(3)).map_err(drop),
         Err(_) => Err(()),
     };
@@ -263,15 +279,12 @@ fn verdict(input: &[u8]) -> String {
             .collect::<Vec<_>>()
             .join(",")
     };
-    let split: Vec<Vec<u8>> = command
-        .into_words()
-        .into_iter()
-        .map(String::into_bytes)
-        .collect();
+    let own = |flat: &[u8]| words(flat).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let split = own(&command.into_words());
     format!(
         "{};{};{}",
         list(&split),
         list(&case.groups),
-        words.map_or("!".into(), |words| list(&words))
+        filled.map_or("!".into(), |filled| list(&own(&filled)))
     )
 }

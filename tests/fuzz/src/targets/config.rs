@@ -104,7 +104,7 @@ fn check_config(config: &Config) {
     assert!((1..=65_535).contains(&config.max_keys));
     assert!((1..=256).contains(&config.rules.len()));
     assert!(is_set(config.rules.iter().map(|rule| &rule.name)));
-    config.rules.iter().for_each(check_rule);
+    config.rules.iter().for_each(|rule| check_rule(rule));
 }
 
 fn is_set<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
@@ -176,7 +176,7 @@ fn check_errors(document: &[u8], errors: &[Diagnostic]) {
 }
 
 /// A comment put in behind the first brace moves every error and changes none.
-fn check_comment(document: &[u8], read: &Result<Config, Vec<Diagnostic>>) {
+fn check_comment(document: &[u8], read: &Result<Box<Config>, Vec<Diagnostic>>) {
     const COMMENT: &[u8] = br#""_fuzz comment":[{"a":"b"}],"#;
     let is_space = |byte: &&u8| b" \t\r\n".contains(byte);
     let brace = document.iter().take_while(is_space).count();

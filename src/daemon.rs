@@ -94,7 +94,11 @@ struct Daemon {
 
 impl Daemon {
     /// The program ends with its daemon, so nothing of it is ever taken apart.
-    fn start(options: Options, config: Box<Config>, mut log: Log) -> Result<&'static mut Daemon, Errno> {
+    fn start(
+        options: Options,
+        config: Box<Config>,
+        mut log: Log,
+    ) -> Result<&'static mut Daemon, Errno> {
         let signals = Signals::catch()?;
         let runner = Runner::new()?;
         let setup = Setup {

@@ -34,6 +34,7 @@ const FLUSH_AT: usize = 32 << 10;
 const PROGRESS_MS: u64 = 200;
 
 /// Replays `logs`, or standard input if there are none. The error is a message.
+#[allow(clippy::boxed_local)] // To take it out of its box would be to copy it.
 pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> {
     let mut rules = config.rules.iter();
     let limits_time = rules.any(|rule| rule.within_ms.is_some() || rule.lease.is_some());

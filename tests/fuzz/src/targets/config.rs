@@ -176,7 +176,7 @@ fn check_errors(document: &[u8], errors: &[Diagnostic]) {
 }
 
 /// A comment put in behind the first brace moves every error and changes none.
-fn check_comment(document: &[u8], read: &Result<Config, Vec<Diagnostic>>) {
+fn check_comment(document: &[u8], read: &Result<Box<Config>, Vec<Diagnostic>>) {
     const COMMENT: &[u8] = br#""_fuzz comment":[{"a":"b"}],"#;
     let is_space = |byte: &&u8| b" \t\r\n".contains(byte);
     let brace = document.iter().take_while(is_space).count();

@@ -7,9 +7,9 @@
 //!
 //! A [`Command`] is split and has a program. It is checked against the steps it will be filled from when it
 //! is loaded, and its placeholders are read again, by the same code, when it is filled: one reading, one
-//! meaning, and nothing in between to keep. Words are split as a POSIX shell splits them, but nothing is expanded; placeholders follow
-//! Python's `str.format` without its format specifications, conversions and attribute access, which are
-//! errors.
+//! meaning, and nothing in between to keep. Words are split as a POSIX shell splits them, but nothing is
+//! expanded; placeholders follow Python's `str.format` without its format specifications, conversions and
+//! attribute access, which are errors.
 
 use crate::job::words;
 use crate::regex::Regex;

@@ -101,12 +101,13 @@ impl Daemon {
     ) -> Result<&'static mut Daemon, Errno> {
         let signals = Signals::catch()?;
         let runner = Runner::new()?;
+        log.set_level(options.level.max(configured_level(&config)));
         let setup = Setup {
             max_keys: config.max_keys,
             seed: random_seed(),
             own_id: Some(process::own_id()),
+            explain: log.shows(Level::Debug),
         };
-        log.set_level(options.level.max(configured_level(&config)));
         let now_ms = clock::boot_time_ms();
         let ledger = Ledger::open(&config.state, need(&config), now_ms, &mut log)?;
         let sources = Sources::open(&wanted(&config), now_ms, &mut log);
@@ -251,6 +252,7 @@ impl Daemon {
         self.sources.replace(&wanted(&config), now_ms, log);
         self.dispatch.reload(&config.state, config.max_keys);
         self.setup.max_keys = config.max_keys;
+        self.setup.explain = self.dispatch.log.shows(Level::Debug);
         let engine = Engine::new(config.rules, &self.setup);
         let former = core::mem::replace(&mut self.engine, engine);
         self.engine.inherit(former);
@@ -302,10 +304,12 @@ impl Daemon {
             if log.shows(Level::Trace) && !self.engine.is_own(line) {
                 say!(log, Trace: "{:?}: {}", name, line);
             }
-            for (rule, outcome) in self.engine.line(line, now_ms) {
-                self.dispatch.outcome(rule, name, line, outcome, now_ms);
+            if self.engine.concern(line).is_some() {
+                for (rule, outcome) in self.engine.line(line, now_ms) {
+                    self.dispatch.outcome(rule, name, line, outcome, now_ms);
+                }
+                self.dispatch.advance_sequences(&mut self.engine);
             }
-            self.dispatch.advance_sequences(&mut self.engine);
             now_ms = clock::boot_time_ms();
         }
         now_ms

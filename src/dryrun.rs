@@ -7,13 +7,14 @@
 
 use crate::config::Config;
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
+use crate::find::count_byte;
 use crate::job::Job;
 use crate::lease::Leases;
 use crate::log::Level;
 use crate::regex::{Regex, Scratch};
 use crate::request::{Request, first_unspent};
 use crate::rule::Rule;
-use crate::source::lines::LineBuffer;
+use crate::source::lines::{Line, LineBuffer};
 use crate::sys::fd::{Fd, Poll, STDERR, STDIN, STDOUT, poll};
 use crate::sys::{Errno, clock, random_seed};
 use crate::template::put_shell_words;
@@ -22,10 +23,11 @@ use crate::timestamp::LogClock;
 use crate::tracker::{Change, Steps, reached};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::ffi::CStr;
 
 /// Bytes read at a time.
-const CHUNK: usize = 256 << 10;
+const CHUNK: usize = 64 << 10;
 
 /// Output is written when this much has come together.
 const FLUSH_AT: usize = 32 << 10;
@@ -42,6 +44,7 @@ pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<
         max_keys: config.max_keys,
         seed: random_seed(),
         own_id: None,
+        explain: level >= Level::Debug,
     };
     // The program ends with it, so nothing of it is ever taken apart.
     let replay = Box::leak(Box::new(Replay {
@@ -49,14 +52,13 @@ pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<
         play: Play {
             leases: Leases::default(),
             max_leases: config.max_keys,
-            explain: level >= Level::Debug,
             spent: Vec::new(),
             scratch: Scratch::new(),
             out: Vec::new(),
         },
         clock: limits_time.then(|| LogClock::new(clock::unix_time_s())),
         time_ms: None,
-        lines: 0,
+        lines: Lines::default(),
         started_ms: clock::boot_time_ms(),
         progress: Progress::new(),
     }));
@@ -83,7 +85,7 @@ struct Replay {
     /// The time of the last line that carried one.
     time_ms: Option<u64>,
     /// Lines read so far, of all logs.
-    lines: u64,
+    lines: Lines,
     started_ms: u64,
     progress: Progress,
 }
@@ -100,7 +102,7 @@ impl Replay {
             true => text!("{}:", name.to_bytes()),
             false => Vec::new(),
         };
-        let first = self.lines;
+        let first = self.lines.count();
         let mut buffer = LineBuffer::new(CHUNK);
         self.progress.begin(fd.status().map_err(fail)?.size);
         loop {
@@ -112,33 +114,46 @@ impl Replay {
             loop {
                 // Where time limits count, the time of every line does.
                 if self.clock.is_none() {
-                    self.lines += buffer.skip_lines(|text| self.engine.concern(text));
+                    buffer.skip_lines(|text| self.engine.concern(text));
                 }
                 let Some(line) = buffer.next_line() else {
                     break;
                 };
-                self.lines += 1;
-                self.line(&prefix, self.lines - first, line.bytes);
+                self.line(&prefix, first, line);
             }
-            self.progress.add(count, self.lines);
+            self.lines.pass(buffer.passed());
+            self.progress.add(count, self.lines.count());
             if self.play.out.len() >= FLUSH_AT {
                 self.flush().map_err(output_error)?;
             }
             if count == 0 {
+                self.lines.end();
                 return Ok(());
             }
         }
     }
 
-    fn line(&mut self, prefix: &[u8], number: u64, line: &[u8]) {
+    /// Replays a line of a log that begins behind `first` lines.
+    fn line(&mut self, prefix: &[u8], first: u64, line: Line) {
+        let place = Place {
+            prefix,
+            first,
+            lines: &self.lines,
+            before: line.before,
+        };
+        let line = line.bytes;
         if let Some(clock) = &mut self.clock {
             self.time_ms = clock.time_ms(line).or(self.time_ms);
         }
         let now_ms = self.time_ms.unwrap_or(0);
-        let place = Place { prefix, number };
-        self.play.close_due(&place, now_ms);
+        let play = &mut self.play;
+        play.close_due(&place, now_ms);
+        // Without a clock, those that concern nobody have been skipped.
+        if self.clock.is_some() && self.engine.concern(line).is_none() {
+            return;
+        }
         for (rule, outcome) in self.engine.line(line, now_ms) {
-            self.play.outcome(&place, rule, line, &outcome, now_ms);
+            play.outcome(&place, rule, line, outcome, now_ms);
         }
         for index in self.play.spent.drain(..) {
             if let Some(rule) = self.engine.rule(index) {
@@ -158,10 +173,11 @@ impl Replay {
     fn finish(&mut self) -> Result<(), Errno> {
         self.flush()?;
         let elapsed_ms = clock::boot_time_ms().saturating_sub(self.started_ms).max(1);
-        let rate = self.lines.saturating_mul(1000) / elapsed_ms;
+        let lines = self.lines.count();
+        let rate = lines.saturating_mul(1000) / elapsed_ms;
         let mut summary = text!(
             "{} lines in {} s, {} lines/s\n",
-            self.lines,
+            lines,
             Seconds(elapsed_ms),
             rate
         );
@@ -194,16 +210,61 @@ impl Replay {
     }
 }
 
+/// Counts lines, but not before somebody asks: to count many at once takes far less time than to count each.
+#[derive(Default)]
+struct Lines {
+    count: Cell<u64>,
+    /// How much of what the line buffer has handed out or dropped is counted.
+    counted: Cell<usize>,
+    /// The last line that was counted has had no newline yet.
+    unfinished: bool,
+}
+
+impl Lines {
+    fn count(&self) -> u64 {
+        self.count.get()
+    }
+
+    /// The count with all that the buffer has passed.
+    fn count_up_to(&self, passed: &[u8]) -> u64 {
+        let counted = self.counted.replace(passed.len());
+        let more = passed.get(counted..).unwrap_or_default();
+        let newlines = count_byte(more, b'\n') as u64;
+        self.count.set(self.count.get() + newlines);
+        self.count.get()
+    }
+
+    /// Counts all that the buffer has passed, before it makes room.
+    fn pass(&mut self, passed: &[u8]) {
+        self.count_up_to(passed);
+        self.counted.set(0);
+        if let Some(last) = passed.last() {
+            self.unfinished = *last != b'\n';
+        }
+    }
+
+    /// Counts the last line of a log, which may have no newline.
+    fn end(&mut self) {
+        let unfinished = u64::from(core::mem::take(&mut self.unfinished));
+        self.count.set(self.count.get() + unfinished);
+    }
+}
+
 /// Which line an event belongs to.
 struct Place<'l> {
     /// The log's name and a colon, if there are several.
     prefix: &'l [u8],
-    number: u64,
+    /// Lines of the logs before this one.
+    first: u64,
+    lines: &'l Lines,
+    /// What the line buffer had passed before this line.
+    before: &'l [u8],
 }
 
 impl Put for Place<'_> {
     fn put(&self, out: &mut Vec<u8>) {
-        put!(out, "{}{}: ", self.prefix, self.number);
+        let number = self.lines.count_up_to(self.before) + 1 - self.first;
+        put!(out, "{}{}: ", self.prefix, number);
     }
 }
 
@@ -211,8 +272,6 @@ impl Put for Place<'_> {
 struct Play {
     leases: Leases,
     max_leases: usize,
-    /// Whether to show every line that passes a filter.
-    explain: bool,
     /// Rules whose current one-time sequence has just been spent.
     spent: Vec<usize>,
     /// To explain lines with.
@@ -235,12 +294,12 @@ impl Play {
                     &": longer than a key can be, passed over",
                 );
             }
-            Meaning::Progress(change) if self.explain => {
+            Meaning::Progress(change) => {
                 let mut detail = text!(" {}", change);
                 self.put_reason(rule, line, change, &mut detail);
                 self.event(place, "", rule.name.as_bytes(), key, &detail);
             }
-            Meaning::Ignored if self.explain => {
+            Meaning::Ignored => {
                 self.event(
                     place,
                     "",
@@ -249,7 +308,6 @@ impl Play {
                     &": passed over, \"ignore\" matches",
                 );
             }
-            Meaning::Progress(_) | Meaning::Ignored => {}
         }
     }
 

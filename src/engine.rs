@@ -70,8 +70,8 @@ pub struct Counters {
 
 struct Entry {
     rule: Box<Rule>,
-    /// Index of the first rule that has the same filter.
-    same_filter: usize,
+    /// Which of the different filters it has, counted in the order of the rules.
+    filter: usize,
     standing: Standing,
 }
 
@@ -92,6 +92,8 @@ pub struct Setup {
     pub seed: u64,
     /// Our own process id; none when there is no log of ours to pass over.
     pub own_id: Option<u32>,
+    /// Whether to tell of lines that pass a filter and open nothing, which only those want who look into a rule.
+    pub explain: bool,
 }
 
 /// All rules and the progress of their keys.
@@ -100,29 +102,42 @@ pub struct Engine {
     scratch: Scratch,
     own_tag: Option<Vec<u8>>,
     seed: u64,
+    explain: bool,
     /// Literals of the filters: a line without any of them concerns no rule.
     filters: Sieve,
-    /// Literals of all patterns: one pass over a line tells which of them need not be tried.
-    patterns: Sieve,
-    /// What the filters found in the line, as far as they were asked: where the key is, and its hash.
-    keys: Vec<Option<(Range<usize>, u32)>>,
+    /// Literals of all other patterns: one pass over a line that passes a filter tells which of them need not be tried.
+    others: Sieve,
+    /// What the different filters found in the line, as far as they were asked.
+    found: Vec<Option<Found>>,
+    /// What the line meant.
+    outcomes: Vec<Outcome>,
+}
+
+/// Where a filter found the key, and its hash.
+struct Found {
+    key: Range<usize>,
+    hash: u32,
 }
 
 impl Engine {
     /// An engine in which no key has come anywhere.
     pub fn new(rules: Vec<Box<Rule>>, setup: &Setup) -> Engine {
         let filters = Sieve::new(&mut rules.iter().map(|rule| &rule.filter));
-        let mut all = Vec::new();
+        let mut others = Vec::new();
         for rule in &rules {
-            rule.add_patterns(&mut all);
+            rule.add_others(&mut others);
         }
-        let patterns = Sieve::new(&mut all.into_iter());
+        let others = Sieve::new(&mut others.into_iter());
         let mut entries: Vec<Entry> = Vec::new();
+        let mut filter_count = 0;
         for rule in rules {
             let filter = rule.filter.pattern();
-            let same = |entry: &Entry| entry.rule.filter.pattern() == filter;
+            let same = |entry: &&Entry| entry.rule.filter.pattern() == filter;
+            let known = entries.iter().find(same).map(|entry| entry.filter);
+            filter_count += usize::from(known.is_none());
             entries.push(Entry {
-                same_filter: entries.iter().position(same).unwrap_or(entries.len()),
+                // OK because a filter that is not known has just been counted.
+                filter: known.unwrap_or(filter_count - 1),
                 standing: Standing {
                     tracker: Tracker::new(terms(&rule, 0), setup.max_keys),
                     current: Some(0),
@@ -136,9 +151,11 @@ impl Engine {
             scratch: Scratch::new(),
             own_tag: setup.own_id.map(|id| text!("logknockd[{}]:", id)),
             seed: setup.seed,
+            explain: setup.explain,
             filters,
-            patterns,
-            keys: Vec::new(),
+            others,
+            found: Vec::new(),
+            outcomes: Vec::new(),
         }
     }
 
@@ -205,46 +222,52 @@ impl Engine {
         self.filters.next(text)
     }
 
-    /// What `line`, which came at `now_ms`, means to each rule whose filter it passes. It counts for a rule when
-    /// the iterator comes to it: go through all.
-    pub fn line<'e>(
-        &'e mut self,
-        line: &'e [u8],
-        now_ms: u64,
-    ) -> impl Iterator<Item = (&'e Rule, Outcome)> {
-        let seen = self.patterns.marks(line);
-        let (seed, own_tag) = (self.seed, self.own_tag.as_deref());
-        let (keys, scratch) = (&mut self.keys, &mut self.scratch);
-        keys.clear();
-        let entries = self.entries.iter_mut().enumerate();
-        entries.filter_map(move |(index, entry)| {
+    /// What `line`, which came at `now_ms`, means to each rule whose filter it passes, if that is to be told.
+    pub fn line(&mut self, line: &[u8], now_ms: u64) -> impl Iterator<Item = (&Rule, &Outcome)> {
+        self.found.clear();
+        self.outcomes.clear();
+        let of_filters = self.filters.marks(line);
+        let mut of_others = None;
+        for (index, entry) in self.entries.iter_mut().enumerate() {
             // Equal filters are asked once.
-            let known = keys.get(entry.same_filter).cloned();
-            let found = known.unwrap_or_else(|| entry.key(line, seen, seed, scratch));
-            keys.push(found.clone());
-            let (range, hash) = found?;
-            if is_tagged(line, own_tag) {
-                return None;
+            if self.found.len() <= entry.filter {
+                let found = entry.find(line, of_filters, self.seed, &mut self.scratch);
+                self.found.push(found);
             }
-            let meaning = if entry.rule.ignores(line, seen, scratch) {
-                Meaning::Ignored
+            let Some(Some(found)) = self.found.get(entry.filter) else {
+                continue;
+            };
+            if is_tagged(line, self.own_tag.as_deref()) {
+                break;
+            }
+            let seen = *of_others.get_or_insert_with(|| self.others.marks(line));
+            let meaning = if entry.rule.ignores(line, seen, &mut self.scratch) {
+                Some(Meaning::Ignored)
             } else {
-                let bytes = line.get(range.clone()).unwrap_or_default();
                 let passed = Passed {
                     line,
                     seen,
-                    key: Key { bytes, hash },
+                    key: Key {
+                        bytes: line.get(found.key.clone()).unwrap_or_default(),
+                        hash: found.hash,
+                    },
                     now_ms,
                 };
-                entry.meaning(index, &passed, scratch)?
+                entry.meaning(index, &passed, &mut self.scratch)
             };
-            let outcome = Outcome {
-                rule: index,
-                key: range,
-                meaning,
-            };
-            Some((&*entry.rule, outcome))
-        })
+            match meaning {
+                Some(Meaning::Ignored | Meaning::Progress(_)) if !self.explain => {}
+                None => {}
+                Some(meaning) => self.outcomes.push(Outcome {
+                    rule: index,
+                    key: found.key.clone(),
+                    meaning,
+                }),
+            }
+        }
+        let rule = |outcome: &Outcome| self.entries.get(outcome.rule).map(|entry| &*entry.rule);
+        let outcomes = self.outcomes.iter();
+        outcomes.filter_map(move |outcome| Some((rule(outcome)?, outcome)))
     }
 }
 
@@ -258,19 +281,13 @@ struct Passed<'l> {
 
 impl Entry {
     /// What the filter finds in a line in which these literals have been seen.
-    fn key(
-        &self,
-        line: &[u8],
-        seen: Marks,
-        seed: u64,
-        scratch: &mut Scratch,
-    ) -> Option<(Range<usize>, u32)> {
+    fn find(&self, line: &[u8], seen: Marks, seed: u64, scratch: &mut Scratch) -> Option<Found> {
         let filter = &self.rule.filter;
         let key = filter
             .may_match(seen)
             .then(|| self.rule.key(line, scratch))??;
         let hash = hash(line.get(key.clone()).unwrap_or_default(), seed);
-        Some((key, hash))
+        Some(Found { key, hash })
     }
 
     fn meaning(&mut self, index: usize, passed: &Passed, scratch: &mut Scratch) -> Option<Meaning> {
@@ -280,17 +297,11 @@ impl Entry {
         }
         let current = self.standing.current?;
         let sequence = self.rule.sequences.get(current)?;
-        let matched = match sequence.possible(passed.seen) {
-            0 => 0,
-            possible => {
-                let tried = possible & self.standing.tracker.awaited(passed.key);
-                sequence.matched(passed.line, tried, scratch)
-            }
-        };
-        let change = self
-            .standing
-            .tracker
-            .advance(passed.key, matched, passed.now_ms);
+        let possible = sequence.possible(passed.seen);
+        let tracker = &mut self.standing.tracker;
+        let change = tracker.advance(passed.key, passed.now_ms, |awaited| {
+            sequence.matched(passed.line, possible & awaited, scratch)
+        });
         self.standing.counters.evicted += u64::from(change.evicted);
         if !change.complete {
             return Some(Meaning::Progress(change));

@@ -47,6 +47,7 @@ pub mod backoff;
 pub mod config;
 pub mod diagnostic;
 pub mod engine;
+pub mod find;
 pub mod job;
 pub mod json;
 pub mod lease;

@@ -63,10 +63,10 @@ impl Rule {
     }
 
     /// The number of steps of a sequence, 1 to 32.
-    pub fn length(&self, sequence: usize) -> u32 {
+    pub fn length(&self, sequence: usize) -> u8 {
         let steps = self.sequences.get(sequence).map_or(1, |s| s.steps.len());
         // OK because a sequence has at most 32 steps.
-        steps as u32
+        steps as u8
     }
 
     /// The texts of a sequence's steps: what makes it the same sequence.
@@ -104,9 +104,8 @@ impl Rule {
         out
     }
 
-    /// Appends all its patterns: filter, `ignore`, and the steps of each sequence.
-    pub fn add_patterns<'r>(&'r self, patterns: &mut Vec<&'r Regex>) {
-        patterns.push(&self.filter);
+    /// Appends all its patterns but the filter: `ignore`, and the steps of each sequence.
+    pub fn add_others<'r>(&'r self, patterns: &mut Vec<&'r Regex>) {
         if let Some(ignore) = &self.ignore {
             patterns.push(ignore);
         }
@@ -139,6 +138,9 @@ impl Sequence {
     /// Which of the steps `awaited` the line matches. Those not awaited are not tried.
     pub fn matched(&self, line: &[u8], awaited: Steps, scratch: &mut Scratch) -> Steps {
         let (mut matched, mut bit) = (0, 1);
+        if awaited == 0 {
+            return 0;
+        }
         for step in &self.steps {
             if awaited & bit != 0 && step.is_match(line, scratch) {
                 matched |= bit;

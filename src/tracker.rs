@@ -21,7 +21,7 @@ pub type Steps = u32;
 #[cfg_attr(test, derive(Debug))]
 pub struct Terms {
     /// Steps in the sequence, 1 to 32.
-    pub length: u32,
+    pub length: u8,
     /// The whole sequence must arrive within this many milliseconds.
     pub within_ms: Option<u64>,
     /// A line that repeats the step just matched keeps the progress.
@@ -43,7 +43,7 @@ pub struct Change {
     /// The line completed the sequence.
     pub complete: bool,
     /// Steps in the sequence.
-    pub length: u32,
+    pub length: u8,
 }
 
 /// How many steps the furthest of these is.
@@ -55,9 +55,10 @@ pub fn reached(steps: Steps) -> u32 {
 impl Put for Change {
     fn put(&self, out: &mut Vec<u8>) {
         let (before, after) = (reached(self.before), reached(self.after));
-        put!(out, "step {}/{}", after, self.length);
+        let length = u32::from(self.length);
+        put!(out, "step {}/{}", after, length);
         if after <= before && before > 0 {
-            put!(out, ", was {}/{}", before, self.length);
+            put!(out, ", was {}/{}", before, length);
         }
         if self.late != 0 {
             put!(out, ", too late");
@@ -140,26 +141,28 @@ impl Tracker {
         self.max_keys
     }
 
-    /// The steps a line of `key` could match to any effect. All others need not be tried.
-    pub fn awaited(&self, key: Key) -> Steps {
-        let progress = match self.find(key) {
-            Some(index) => self.slots[usize::from(index)].progress,
-            None => 0,
-        };
-        self.candidates(progress)
-    }
-
+    /// The steps that a line of a key with this progress could match to any effect.
     fn candidates(&self, progress: Steps) -> Steps {
         let all = Steps::MAX >> (32 - self.terms.length.clamp(1, 32));
         let kept = if self.terms.repeats { progress } else { 0 };
         ((progress << 1) | 1 | kept) & all
     }
 
-    /// Counts a line of `key` that matches the steps `matched`, at the time `now_ms`.
-    pub fn advance(&mut self, key: Key, matched: Steps, now_ms: u64) -> Change {
+    /// Counts a line of `key` that came at `now_ms`. `matched` is told which steps it could match to any effect, and
+    /// tells which of those it does.
+    pub fn advance(
+        &mut self,
+        key: Key,
+        now_ms: u64,
+        matched: impl FnOnce(Steps) -> Steps,
+    ) -> Change {
         match self.find(key) {
-            Some(index) => self.advance_slot(index, matched, now_ms),
-            None => self.begin(key, matched, now_ms),
+            Some(index) => {
+                // OK because what is found is there.
+                let awaited = self.candidates(self.slots[usize::from(index)].progress);
+                self.advance_slot(index, matched(awaited), now_ms)
+            }
+            None => self.begin(key, matched(self.candidates(0)), now_ms),
         }
     }
 
@@ -263,7 +266,7 @@ impl Tracker {
             self.grow();
         }
         let steps = match self.terms.within_ms {
-            Some(_) => self.terms.length as usize,
+            Some(_) => usize::from(self.terms.length),
             None => 0,
         };
         let slot = Slot {

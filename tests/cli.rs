@@ -351,6 +351,28 @@ fn a_dry_run_of_several_logs_says_which_one_and_goes_on_from_one_to_the_next() {
 }
 
 #[test]
+fn a_dry_run_numbers_lines_as_an_editor_does_however_long_they_are() {
+    let dir = echoing();
+    let long = "y".repeat(100_000);
+    let knock = knock("alice");
+    let lines = knock.lines().count();
+    let log = format!("{long}\n\n{knock}{long}\n{knock}{long}");
+    dir.write("log", &log);
+    dir.write("log.1", format!("{long}{long}"));
+    let (_, stdout, stderr) = dry_run(&dir, &["log.1", "log"]);
+    let first = 2 + lines;
+    let second = first + 1 + lines;
+    let said =
+        |line| format!("log:{line}: knock \"x\" alice\nlog:{line}:   run echo alice 'two words'\n");
+    assert_eq!(stdout, said(first) + &said(second));
+    let total = 1 + second + 1;
+    assert!(
+        facts(&stderr).starts_with(&format!("{total} lines\n")),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn a_dry_run_says_what_would_be_refused_and_shows_nothing_a_terminal_obeys() {
     let dir = echoing();
     dir.write("log", knock("\x1b[2J"));

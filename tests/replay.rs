@@ -54,6 +54,7 @@ fn a_replay_finds_the_knocks_that_python_finds() {
         ("as it is", rules.clone()),
         ("a line at a time", with_time_limits(&rules)),
         ("by the program alone", without_literals(&rules)),
+        ("by runs of four bytes", with_other_beginnings(&rules)),
     ] {
         assert_eq!(knocks(&dir, &rules), expected, "{way}");
     }
@@ -62,6 +63,16 @@ fn a_replay_finds_the_knocks_that_python_finds() {
 /// Where the time of every line counts, none is skipped.
 fn with_time_limits(rules: &str) -> String {
     rules.replace("\"sequence\"", "\"within\": 31536000, \"sequence\"")
+}
+
+/// The same for the second rule, whose literals begin with other bytes than those of the first.
+fn with_other_beginnings(rules: &str) -> String {
+    let (first, second) = rules.split_at(rules.rfind("\"filter\"").expect("a second rule"));
+    let other = second
+        .replace(" DPT=", ".DPT=")
+        .replace(" PROTO=", ".PROTO=");
+    assert_ne!(other, second);
+    [first, &other].concat()
 }
 
 /// The same patterns as one of two alternatives, so that no literal stands in every match.

@@ -100,6 +100,7 @@ impl Rule {
             max_keys,
             seed: 7,
             own_id: None,
+            explain: true,
         };
         Engine::new(rules, &setup)
     }

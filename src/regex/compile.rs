@@ -45,11 +45,8 @@ pub(super) enum Op {
     Literal(u16),
     /// Index into the sets of the program.
     Set(u16),
-    /// Any number of bytes of the set with this index.
-    Run {
-        set: u16,
-        greedy: bool,
-    },
+    /// Index into the runs of the program.
+    Run(u16),
     Look(Look),
     /// Sets a slot to the current place; group n begins at slot 2n and ends at slot 2n + 1.
     Save(u16),
@@ -62,12 +59,37 @@ pub(super) enum Op {
     Match,
 }
 
+/// Any number of bytes of a set.
+pub(super) struct Run {
+    /// Index into the sets of the program.
+    pub set: u16,
+    pub greedy: bool,
+    pub next: Pc,
+    pub ahead: Option<Ahead>,
+    /// The literal ahead does not begin in the set, so that the run ends where the set's bytes end.
+    pub definite: bool,
+}
+
+/// A literal that comes next, if nothing but the ends of groups comes before it.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    /// Index into the literals of the program.
+    pub literal: u16,
+    /// Where to go on when it has been found.
+    pub next: Pc,
+    /// How far behind its beginning that is.
+    pub skip: usize,
+}
+
 pub(super) struct Program {
     pub insts: Vec<Inst>,
     pub literals: Vec<Literal>,
+    pub runs: Vec<Run>,
     /// The first is [`Set::LINE`].
     pub sets: Vec<Set>,
     pub start: Pc,
+    /// What every match begins with.
+    pub ahead: Option<Ahead>,
     pub states: u16,
 }
 
@@ -81,14 +103,35 @@ impl Program {
         set.unwrap_or(&Set::EMPTY)
     }
 
-    /// The literal that comes next, if nothing but the ends of groups comes before it, and its instruction.
-    pub fn literal(&self, pc: Pc) -> Option<(Pc, &Literal)> {
-        let mut pc = pc;
+    pub fn literal(&self, index: u16) -> Option<&Literal> {
+        self.literals.get(usize::from(index))
+    }
+
+    pub fn run(&self, index: u16) -> Option<&Run> {
+        self.runs.get(usize::from(index))
+    }
+
+    fn ahead(&self, pc: Pc) -> Option<Ahead> {
+        let mut at = pc;
         loop {
-            let inst = self.inst(pc)?;
+            let inst = self.inst(at)?;
             match inst.op {
-                Op::Save(_) => pc = inst.next,
-                Op::Literal(index) => return Some((pc, self.literals.get(usize::from(index))?)),
+                Op::Save(_) => at = inst.next,
+                Op::Literal(literal) if at == pc => {
+                    let (next, skip) = (inst.next, self.literal(literal)?.bytes.len());
+                    return Some(Ahead {
+                        literal,
+                        next,
+                        skip,
+                    });
+                }
+                Op::Literal(literal) => {
+                    return Some(Ahead {
+                        literal,
+                        next: pc,
+                        skip: 0,
+                    });
+                }
                 _ => return None,
             }
         }
@@ -101,8 +144,10 @@ pub(super) fn compile(node: &Node) -> Result<Program, Error> {
         program: Program {
             insts: Vec::new(),
             literals: Vec::new(),
+            runs: Vec::new(),
             sets: Vec::from([Set::LINE]),
             start: 0,
+            ahead: None,
             states: 0,
         },
         depth: 0,
@@ -112,6 +157,7 @@ pub(super) fn compile(node: &Node) -> Result<Program, Error> {
     match compiler.whole(node) {
         Some(start) => {
             compiler.program.start = start;
+            compiler.program.ahead = compiler.program.ahead(start);
             Ok(compiler.program)
         }
         None => Err(Error {
@@ -239,8 +285,7 @@ impl Compiler {
             }
             None => {
                 if let Some(set) = repeat.node.as_set() {
-                    let (set, greedy) = (self.set(&set), repeat.greedy);
-                    entry = self.push(Op::Run { set, greedy }, next)?;
+                    entry = self.run(&set, repeat.greedy, next)?;
                 } else {
                     // The body leads back to the choice in front of it, so one of them has to be patched.
                     let head = self.choice(repeat, next, next)?;
@@ -262,6 +307,24 @@ impl Compiler {
             entry = self.node(&repeat.node, entry)?;
         }
         Some(entry)
+    }
+
+    /// Any number of bytes of a set.
+    fn run(&mut self, set: &Set, greedy: bool, next: Pc) -> Option<Pc> {
+        let ahead = self.program.ahead(next);
+        let literal = ahead.and_then(|ahead| self.program.literal(ahead.literal));
+        let first = literal.and_then(|literal| literal.bytes.first());
+        let run = Run {
+            definite: first.is_some_and(|byte| !set.contains(*byte)),
+            set: self.set(set),
+            greedy,
+            next,
+            ahead,
+        };
+        let index = self.program.runs.len();
+        self.program.runs.push(run);
+        // OK because there are no more runs than states.
+        self.push(Op::Run(index as u16), next)
     }
 
     /// One iteration that leads to `again`, or out of the loop if it was empty.

@@ -11,10 +11,10 @@
 //!   That takes memory, `MAX_STATES` / 8 times the text at most, and up to one choice for each bit.
 
 use alloc::vec::Vec;
-use core::mem::replace;
+use core::mem::{replace, swap};
 
-use super::compile::{Op, Pc, Program};
-use super::find::{Literal, find_byte};
+use super::compile::{Op, Pc, Program, Run};
+use super::find::find_byte;
 use super::set::WORD;
 use super::steps::count;
 use super::tree::Look;
@@ -59,13 +59,6 @@ struct Point {
     /// Loops that have not consumed in their current iteration.
     fresh: u16,
     at: usize,
-}
-
-impl Point {
-    /// Past a byte.
-    fn consumed(pc: Pc, at: usize) -> Point {
-        Point { pc, fresh: 0, at }
-    }
 }
 
 impl Scratch {
@@ -117,15 +110,22 @@ impl Scratch {
         let mut walk = Walk {
             program,
             text,
-            scratch: self,
+            slots: &mut self.slots,
+            choices: &mut self.choices,
+            visited: &mut self.visited,
             quick: steps.is_some(),
             steps: steps.unwrap_or(usize::MAX),
             line: (1, 0),
+            here: Point {
+                pc: program.start,
+                fresh: 0,
+                at: 0,
+            },
         };
         let mut from = 0;
-        while let Some((start, point)) = walk.next_start(from) {
-            if let Some(end) = walk.end(point) {
-                if let [first, second, ..] = &mut self.slots[..] {
+        while let Some(start) = walk.next_start(from) {
+            if let Some(end) = walk.end() {
+                if let [first, second, ..] = walk.slots {
                     (*first, *second) = (start, end);
                 }
                 return Some(true);
@@ -142,37 +142,39 @@ impl Scratch {
 struct Walk<'t> {
     program: &'t Program,
     text: &'t [u8],
-    scratch: &'t mut Scratch,
+    slots: &'t mut [usize],
+    choices: &'t mut Vec<Choice>,
+    visited: &'t mut [u32],
     quick: bool,
     /// How many are left; those of the sure way last for ever.
     steps: usize,
     /// From where the end of a line was sought last, and where it is.
     line: (usize, usize),
+    here: Point,
 }
 
 impl Walk<'_> {
-    /// The first place not before `from` where a match could start, and where to go on from there.
-    fn next_start(&mut self, from: usize) -> Option<(usize, Point)> {
-        let pc = self.program.start;
+    /// Goes to the first place not before `from` where a match could start.
+    fn next_start(&mut self, from: usize) -> Option<usize> {
+        self.here.pc = self.program.start;
+        self.consume(from);
         if self.quick {
-            if let Some((of, literal)) = self.program.literal(pc) {
-                let start = literal.first(self.text, from)?;
+            if let Some(ahead) = self.program.ahead {
+                let start = self
+                    .program
+                    .literal(ahead.literal)?
+                    .first(self.text, from)?;
                 self.spend(start - from);
-                return Some((start, self.past(pc, of, literal, start)));
+                self.here.pc = ahead.next;
+                self.consume(start + ahead.skip);
+                return Some(start);
             }
-            if from > 0 && matches!(self.program.inst(pc)?.op, Op::Look(Look::TextStart)) {
+            let op = self.program.inst(self.program.start)?.op;
+            if from > 0 && matches!(op, Op::Look(Look::TextStart)) {
                 return None;
             }
         }
-        (from <= self.text.len()).then_some((from, Point::consumed(pc, from)))
-    }
-
-    /// Goes on at `pc`, where the literal of the instruction `of` is known to stand.
-    fn past(&self, pc: Pc, of: Pc, literal: &Literal, at: usize) -> Point {
-        match self.program.inst(pc) {
-            Some(inst) if pc == of => Point::consumed(inst.next, at + literal.bytes.len()),
-            _ => Point::consumed(pc, at),
-        }
+        (from <= self.text.len()).then_some(from)
     }
 
     fn spend(&mut self, steps: usize) {
@@ -180,90 +182,105 @@ impl Walk<'_> {
         self.steps = self.steps.saturating_sub(steps);
     }
 
-    /// Where the match ends that goes on here.
-    fn end(&mut self, from: Point) -> Option<usize> {
-        let Point {
-            mut pc,
-            mut fresh,
-            mut at,
-        } = from;
+    /// Where the match ends that goes on from where the walk is.
+    fn end(&mut self) -> Option<usize> {
         loop {
+            let Point { pc, fresh, at } = self.here;
             let inst = self.program.inst(pc)?;
-            self.spend(1);
-            if self.steps == 0 {
-                return None;
-            }
+            count(1);
+            self.steps = self.steps.checked_sub(1)?;
             if self.quick || self.is_new(inst.state + fresh, at) {
-                let here = Point { pc, fresh, at };
-                pc = inst.next;
-                let fits = match inst.op {
-                    Op::Literal(index) => {
-                        let literal = self.program.literals.get(usize::from(index))?;
-                        (fresh, at) = (0, at + literal.bytes.len());
-                        literal.is_at(self.text, here.at)
-                    }
-                    Op::Set(set) => {
-                        (fresh, at) = (0, at + 1);
-                        self.is_member(set, here.at)
-                    }
-                    Op::Run { set, .. } if self.quick => {
-                        let end = self.extent(set, at);
-                        let choice = end > at && !self.is_definite(set, inst.next);
-                        if choice {
-                            self.scratch.choices.push(Choice::Run(here, end));
-                        } else if end > at {
-                            (fresh, at) = (0, end);
-                        }
-                        !choice
-                    }
-                    Op::Run { set, greedy } => {
-                        if self.is_member(set, at) {
-                            let more = Point::consumed(here.pc, at + 1);
-                            let mut other = more;
-                            if greedy {
-                                other = Point { pc, ..here };
-                                Point { pc, fresh, at } = more;
-                            }
-                            self.scratch.choices.push(Choice::Try(other));
-                        }
-                        true
-                    }
-                    Op::Look(look) => holds(look, self.text, at),
-                    Op::Save(slot) => {
-                        if let Some(place) = self.scratch.slots.get_mut(usize::from(slot)) {
-                            let value = replace(place, at);
-                            self.scratch.choices.push(Choice::Restore { slot, value });
-                        }
-                        true
-                    }
-                    Op::Split(pc) => {
-                        self.scratch.choices.push(Choice::Try(Point { pc, ..here }));
-                        true
-                    }
-                    Op::Enter => {
-                        fresh += 1;
-                        true
-                    }
-                    Op::Leave(out) => {
-                        if fresh > 0 {
-                            (pc, fresh) = (out, fresh - 1);
-                        }
-                        true
-                    }
-                    Op::Match => return Some(at),
-                };
-                if fits {
+                if let Op::Match = inst.op {
+                    return Some(at);
+                }
+                self.here.pc = inst.next;
+                if self.step(inst.op, Point { pc, fresh, at }) {
                     continue;
                 }
             }
-            Point { pc, fresh, at } = self.go_back()?;
+            self.go_back()?;
         }
+    }
+
+    /// Goes behind an instruction, if it fits; where only `next` follows, the caller has gone there.
+    #[inline(always)]
+    fn step(&mut self, op: Op, from: Point) -> bool {
+        let Point { pc, at, .. } = from;
+        match op {
+            Op::Literal(index) => {
+                let literal = self.program.literal(index);
+                literal.is_some_and(|literal| {
+                    self.consume(at + literal.bytes.len());
+                    literal.is_at(self.text, at)
+                })
+            }
+            Op::Set(set) => {
+                self.consume(at + 1);
+                self.is_member(set, at)
+            }
+            Op::Run(index) => {
+                let Some(run) = self.program.run(index) else {
+                    return false;
+                };
+                if self.quick {
+                    let high = self.extent(run.set, at);
+                    if high > at && !run.definite {
+                        return self.end_run(run, from, high);
+                    }
+                    if high > at {
+                        self.consume(high);
+                    }
+                } else if self.is_member(run.set, at) {
+                    let mut other = self.here;
+                    self.here = Point {
+                        pc,
+                        fresh: 0,
+                        at: at + 1,
+                    };
+                    if !run.greedy {
+                        swap(&mut self.here, &mut other);
+                    }
+                    self.choices.push(Choice::Try(other));
+                }
+                true
+            }
+            Op::Look(look) => holds(look, self.text, at),
+            Op::Save(slot) => {
+                if let Some(place) = self.slots.get_mut(usize::from(slot)) {
+                    let value = replace(place, at);
+                    self.choices.push(Choice::Restore { slot, value });
+                }
+                true
+            }
+            Op::Split(pc) => {
+                self.choices.push(Choice::Try(Point { pc, ..from }));
+                true
+            }
+            Op::Enter => {
+                self.here.fresh += 1;
+                true
+            }
+            Op::Leave(out) => {
+                if from.fresh > 0 {
+                    self.here.pc = out;
+                    self.here.fresh -= 1;
+                }
+                true
+            }
+            Op::Match => false,
+        }
+    }
+
+    /// Goes on behind bytes that were consumed.
+    fn consume(&mut self, at: usize) {
+        self.here.fresh = 0;
+        self.here.at = at;
     }
 
     /// Whether no path has been here before, as far as that is noted.
     fn is_new(&mut self, state: u16, at: usize) -> bool {
         let bit = at * usize::from(self.program.states) + usize::from(state);
-        let Some(word) = self.scratch.visited.get_mut(bit / 32) else {
+        let Some(word) = self.visited.get_mut(bit / 32) else {
             return false;
         };
         let before = *word;
@@ -274,13 +291,6 @@ impl Walk<'_> {
     fn is_member(&self, set: u16, at: usize) -> bool {
         let byte = self.text.get(at);
         byte.is_some_and(|byte| self.program.set(set).contains(*byte))
-    }
-
-    /// Whether a run of a set can only end where it must: what follows cannot begin inside it.
-    fn is_definite(&self, set: u16, next: Pc) -> bool {
-        let literal = self.program.literal(next);
-        let first = literal.and_then(|(_, literal)| literal.bytes.first());
-        first.is_some_and(|byte| !self.program.set(set).contains(*byte))
     }
 
     /// Where a run that begins here ends at the latest.
@@ -301,18 +311,23 @@ impl Walk<'_> {
         self.line.1
     }
 
-    /// Goes back to the latest choice.
-    fn go_back(&mut self) -> Option<Point> {
+    /// Goes back to the latest choice; none if there is none left.
+    fn go_back(&mut self) -> Option<()> {
         loop {
-            match self.scratch.choices.pop()? {
-                Choice::Try(point) => return Some(point),
+            match self.choices.pop()? {
+                Choice::Try(point) => {
+                    self.here = point;
+                    return Some(());
+                }
                 Choice::Run(point, high) => {
-                    if let Some(point) = self.end_run(point, high) {
-                        return Some(point);
+                    if let Op::Run(run) = self.program.inst(point.pc)?.op
+                        && self.end_run(self.program.run(run)?, point, high)
+                    {
+                        return Some(());
                     }
                 }
                 Choice::Restore { slot, value } => {
-                    if let Some(place) = self.scratch.slots.get_mut(usize::from(slot)) {
+                    if let Some(place) = self.slots.get_mut(usize::from(slot)) {
                         *place = value;
                     }
                 }
@@ -320,45 +335,54 @@ impl Walk<'_> {
         }
     }
 
-    /// Ends a run at the best of the places up to `high`, and leaves the others behind.
-    fn end_run(&mut self, point: Point, high: usize) -> Option<Point> {
-        let Point { pc, fresh, at } = point;
-        let inst = self.program.inst(pc)?;
-        let Op::Run { greedy, .. } = inst.op else {
-            return None;
-        };
-        let literal = self.program.literal(inst.next);
-        let end = match literal {
-            None if greedy => Some(high),
+    /// Ends a run that begins at `from` at the best of the places up to `high`, and leaves the others behind.
+    fn end_run(&mut self, run: &Run, from: Point, high: usize) -> bool {
+        let at = from.at;
+        let end = match run
+            .ahead
+            .and_then(|ahead| self.program.literal(ahead.literal))
+        {
+            None if run.greedy => Some(high),
             None => Some(at),
-            Some((_, literal)) if greedy => literal.last(self.text, at, high),
-            Some((_, literal)) => {
+            Some(literal) if run.greedy => literal.last(self.text, at, high),
+            Some(literal) => {
                 let text = self.text.get(..high + literal.bytes.len());
                 literal.first(text.unwrap_or(self.text), at)
             }
         };
         self.spend(match end {
             None => high - at,
-            Some(end) if greedy => high - end,
+            Some(end) if run.greedy => high - end,
             Some(end) => end - at,
         });
-        let end = end?;
-        if greedy && end > at {
-            self.scratch.choices.push(Choice::Run(point, end - 1));
-        } else if !greedy && end < high {
+        let Some(end) = end else {
+            return false;
+        };
+        if run.greedy && end > at {
+            self.choices.push(Choice::Run(from, end - 1));
+        } else if !run.greedy && end < high {
             // Behind the first place something has been consumed.
-            let shortest = Point::consumed(pc, end + 1);
-            self.scratch.choices.push(Choice::Run(shortest, high));
+            let shortest = Point {
+                pc: from.pc,
+                fresh: 0,
+                at: end + 1,
+            };
+            self.choices.push(Choice::Run(shortest, high));
         }
-        Some(match literal {
-            Some((of, literal)) => self.past(inst.next, of, literal, end),
-            None if end > at => Point::consumed(inst.next, end),
-            None => Point {
-                pc: inst.next,
-                fresh,
-                at,
+        self.here = Point {
+            pc: run.next,
+            fresh: if end > at || run.ahead.is_some() {
+                0
+            } else {
+                from.fresh
             },
-        })
+            at: end,
+        };
+        if let Some(ahead) = run.ahead {
+            self.here.pc = ahead.next;
+            self.here.at += ahead.skip;
+        }
+        true
     }
 }
 

@@ -9,23 +9,32 @@
 use alloc::vec::Vec;
 
 use super::steps::count;
-pub(super) use crate::sys::{find_byte, find_last_byte};
+use crate::find::Pair;
+pub(super) use crate::sys::find_byte;
 
 /// A literal to look for; not empty.
 pub(super) struct Literal {
     pub bytes: Vec<u8>,
-    /// The byte to look for, and where in the literal it is.
-    rare: u8,
+    /// The bytes to look for, and where in the literal they are.
+    rare: Pair,
     rare_at: usize,
 }
 
 impl Literal {
     pub fn new(bytes: Vec<u8>) -> Literal {
-        let ranked = bytes
-            .iter()
-            .enumerate()
-            .max_by_key(|(_, byte)| rarity(**byte));
-        let (rare_at, rare) = ranked.map_or((0, 0), |(at, byte)| (at, *byte));
+        let rarest = |but: Option<usize>| {
+            let others = bytes.iter().enumerate().filter(|(at, _)| Some(*at) != but);
+            let ranked = others.max_by_key(|(_, byte)| rarity(**byte));
+            ranked.map(|(at, _)| at)
+        };
+        let first = rarest(None).unwrap_or(0);
+        let second = rarest(Some(first)).unwrap_or(first);
+        let (rare_at, other_at) = (first.min(second), first.max(second));
+        // OK because both are places of the literal, which is not empty.
+        let rare = Pair {
+            bytes: [bytes[rare_at], bytes[other_at]],
+            distance: other_at - rare_at,
+        };
         Literal {
             bytes,
             rare,
@@ -35,33 +44,33 @@ impl Literal {
 
     pub fn is_at(&self, text: &[u8], at: usize) -> bool {
         count(1 + self.bytes.len() / size_of::<usize>());
-        let there = text.get(at..).and_then(|rest| rest.get(..self.bytes.len()));
-        // The first byte first: the rest is a call, and mostly the first is wrong.
-        there.is_some_and(|there| there.first() == self.bytes.first() && there == self.bytes)
+        let rest = text.get(at..);
+        rest.is_some_and(|rest| rest.starts_with(&self.bytes))
     }
 
     /// The first place not before `from` where it stands.
     pub fn first(&self, text: &[u8], from: usize) -> Option<usize> {
-        let mut at = from;
+        let mut from = from + self.rare_at;
         loop {
-            at += find_byte(text.get(at + self.rare_at..)?, self.rare)?;
+            // OK because what is found is not before where the search began.
+            let at = self.rare.first(text, from)? - self.rare_at;
             if self.is_at(text, at) {
                 return Some(at);
             }
-            at += 1;
+            from = at + self.rare_at + 1;
         }
     }
 
     /// The last place in `from..=to` where it stands.
     pub fn last(&self, text: &[u8], from: usize, to: usize) -> Option<usize> {
-        let end = (to + self.rare_at + 1).min(text.len());
-        let mut places = text.get(from + self.rare_at..end)?;
+        let from = from + self.rare_at;
+        let mut to = to + self.rare_at;
         loop {
-            let at = find_last_byte(places, self.rare)?;
-            if self.is_at(text, from + at) {
-                return Some(from + at);
+            let at = self.rare.last(text, from, to)?;
+            if self.is_at(text, at - self.rare_at) {
+                return Some(at - self.rare_at);
             }
-            places = places.get(..at)?;
+            to = at.checked_sub(1).filter(|to| *to >= from)?;
         }
     }
 }

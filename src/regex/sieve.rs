@@ -3,7 +3,10 @@
 //! Guarantees only a necessary condition, like `literal`: what is sieved out has no match. Of every pattern the literal
 //! is taken that tells most among those it cannot match without.
 //!
-//! The one idea: in the last nine bytes of a literal stand six runs of four, so one of them begins at a place that
+//! Where all literals begin alike, as the steps of a knock do (` DPT=1234`), what they have in common is sought, and
+//! where it stands the literals are compared.
+//!
+//! Otherwise: in the last nine bytes of a literal stand six runs of four, so one of them begins at a place that
 //! six divides. It is enough to look up the four bytes at every sixth place in a table; the literals are compared
 //! where the table knows them. So most of the text is never looked at, and the number of patterns hardly matters. How
 //! many places are left out is up to the shortest literal.
@@ -34,10 +37,14 @@ pub type Marks = u64;
 /// The telling literals of many patterns.
 pub struct Sieve {
     literals: Vec<Sought>,
+    /// What all of them begin with, if it is worth seeking: then there is no table.
+    common: Option<Literal>,
     /// For each gram, how far behind the place where a tail begins it stands, one bit for each distance; zero for most.
     distances: Vec<u8>,
     /// Every how many bytes a gram is looked up.
     stride: usize,
+    /// How far behind the beginning of a tail its `end` stands.
+    end: usize,
     /// Marks of the literals that are not sought.
     unsought: Marks,
     /// Any line might match: a pattern has no literal, or one that is not sought.
@@ -46,9 +53,9 @@ pub struct Sieve {
 
 struct Sought {
     literal: Literal,
-    /// Where the part begins whose grams are in the table.
+    /// Where the part begins that is known by its place: by what is common, or by grams that are in the table.
     tail: usize,
-    /// The last gram, which tells literals apart that begin alike.
+    /// A gram that tells literals apart that begin alike.
     end: [u8; GRAM],
     mark: Marks,
 }
@@ -66,30 +73,58 @@ impl Sieve {
     pub fn new(patterns: &mut dyn Iterator<Item = &Regex>) -> Sieve {
         let mut sieve = Sieve {
             literals: Vec::new(),
-            distances: vec![0; SLOTS],
+            common: None,
+            distances: Vec::new(),
             stride: *STRIDES.end(),
+            end: 0,
             unsought: 0,
             blind: false,
         };
         for pattern in patterns {
             sieve.add(literal::telling(&pattern.literals), pattern.mark);
         }
-        for sought in &mut sieve.literals {
+        sieve.prepare();
+        sieve
+    }
+
+    fn prepare(&mut self) {
+        let Some((first, others)) = self.literals.split_first() else {
+            return;
+        };
+        let (mut common, mut shortest) = (&first.literal.bytes[..], first.literal.bytes.len());
+        for other in others {
+            let bytes = &other.literal.bytes;
+            let alike = common
+                .iter()
+                .zip(bytes)
+                .take_while(|(one, other)| one == other);
+            common = &common[..alike.count()];
+            shortest = shortest.min(bytes.len());
+        }
+        if common.len() >= GRAM {
+            self.end = common.len().min(shortest - GRAM);
+            self.common = Some(Literal::new(common.to_vec()));
+        } else {
+            self.end = self.stride - 1;
+            self.distances = vec![0; SLOTS];
+        }
+        for sought in &mut self.literals {
             let bytes = &sought.literal.bytes;
-            // OK because no literal is so short that a stride would leave one out.
-            sought.tail = bytes.len() - (sieve.stride + GRAM - 1);
-            let grams = bytes.windows(GRAM).skip(sought.tail);
+            if self.common.is_none() {
+                // OK because no literal is so short that a stride would leave one out.
+                sought.tail = bytes.len() - (self.stride + GRAM - 1);
+            }
+            let grams = bytes.windows(GRAM).skip(sought.tail).take(self.end + 1);
             for (distance, gram) in grams.enumerate() {
                 let Some(gram) = gram.first_chunk() else {
                     break;
                 };
                 sought.end = *gram;
-                if let Some(distances) = sieve.distances.get_mut(slot(*gram)) {
+                if let Some(distances) = self.distances.get_mut(slot(*gram)) {
                     *distances |= 1 << distance;
                 }
             }
         }
-        sieve
     }
 
     fn add(&mut self, bytes: &[u8], mark: Marks) {
@@ -119,36 +154,54 @@ impl Sieve {
         match &self.literals[..] {
             _ if self.blind => Some(0),
             [only] => only.literal.first(text, 0),
-            _ => self.scan(text, false).map(|(place, _)| place),
+            _ => self.scan(text, 0).map(|(tail, _, _)| tail),
         }
     }
 
-    /// The marks of all literals in a line. A pattern whose mark is not among them has no match in it.
+    /// The marks of all literals in a line in which [`Sieve::next`] has found one; the only one there is is taken for
+    /// that. A pattern whose mark is not among them has no match.
     pub fn marks(&self, line: &[u8]) -> Marks {
-        let found = self.scan(line, true);
-        self.unsought | found.map_or(0, |(_, marks)| marks)
+        let mut marks = self.unsought;
+        match &self.literals[..] {
+            [only] => marks |= only.mark,
+            _ => {
+                let mut from = 0;
+                while let Some((_, more, next)) = self.scan(line, from) {
+                    marks |= more;
+                    from = next;
+                }
+            }
+        }
+        marks
     }
 
-    /// A place where the tail of a literal begins, and the marks of those found: all, or those of the first place.
-    fn scan(&self, text: &[u8], all: bool) -> Option<(usize, Marks)> {
+    /// The first place not before `from` where literals are known: where the tail of one begins, the marks of all, and
+    /// from where to go on.
+    fn scan(&self, text: &[u8], from: usize) -> Option<(usize, Marks, usize)> {
+        if let Some(common) = &self.common {
+            let mut from = from;
+            loop {
+                let at = common.first(text, from)?;
+                let marks = self.marks_at(text, at);
+                if marks != 0 {
+                    return Some((at, marks, at + 1));
+                }
+                from = at + 1;
+            }
+        }
         let table = self.distances.first_chunk::<SLOTS>()?;
-        let mut at = self.stride - 1;
-        let mut found = None;
+        let mut at = from.max(self.stride - 1);
         // Lines that concern nobody spend their time here.
-        while let Some(gram) = text.get(at..at + GRAM).and_then(<[u8]>::first_chunk) {
+        while let Some(gram) = text.get(at..).and_then(<[u8]>::first_chunk) {
             let distances = table[slot(*gram)];
             if distances != 0
-                && let Some((place, marks)) = self.known(text, at, distances)
+                && let Some((tail, marks)) = self.known(text, at, distances)
             {
-                let before = found.map_or(0, |(_, before)| before);
-                found = Some((place, before | marks));
-                if !all {
-                    break;
-                }
+                return Some((tail, marks, at + self.stride));
             }
             at += self.stride;
         }
-        found
+        None
     }
 
     /// The first of the places that lie at these distances before `at` where tails of literals begin, and the marks
@@ -170,13 +223,13 @@ impl Sieve {
 
     /// The marks of the literals whose tails begin here.
     fn marks_at(&self, text: &[u8], tail: usize) -> Marks {
-        let end = text.get(tail + self.stride - 1..);
+        let end = text.get(tail + self.end..);
         let Some(end) = end.and_then(<[u8]>::first_chunk) else {
             return 0;
         };
         // Mostly it was a beginning that many have: comparing with all of them can be saved.
         let known = self.distances.get(slot(*end));
-        if known.is_none_or(|distances| distances >> (self.stride - 1) & 1 == 0) {
+        if known.is_some_and(|distances| distances >> self.end & 1 == 0) {
             return 0;
         }
         let stands = |sought: &&Sought| {

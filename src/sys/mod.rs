@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod block;
 pub mod clock;
 pub mod fd;
 mod ffi;

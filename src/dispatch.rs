@@ -207,14 +207,14 @@ impl Dispatch {
         rule: &Rule,
         source: &[u8],
         line: &[u8],
-        outcome: &Outcome,
+        outcome: Outcome,
         now_ms: u64,
     ) {
         let name = &rule.name;
-        match &outcome.meaning {
-            Meaning::Knock(knock) => self.knock(rule, knock, now_ms),
+        match outcome.meaning {
+            Meaning::Knock(knock) => self.knock(rule, *knock, now_ms),
             Meaning::Progress(change) => {
-                let key = line.get(outcome.key.clone()).unwrap_or_default();
+                let key = line.get(outcome.key).unwrap_or_default();
                 say!(self.log, Debug: "rule {:?}: {} {}, from {:?}", name, key, change, source);
             }
             Meaning::Ignored => {}
@@ -227,9 +227,9 @@ impl Dispatch {
         }
     }
 
-    fn knock(&mut self, rule: &Rule, knock: &Knock, now_ms: u64) {
+    fn knock(&mut self, rule: &Rule, knock: Knock, now_ms: u64) {
         let name = &rule.name;
-        let request = match Request::new(rule, knock) {
+        let request = match Request::new(rule, &knock) {
             Ok(request) => request,
             Err(reason) => {
                 if self.unfit.pass(now_ms) {
@@ -242,7 +242,7 @@ impl Dispatch {
             say!(self.log, Debug: "rule {:?}: knock by {}", name, knock.key);
             return;
         }
-        match self.admit(rule, knock, request, now_ms) {
+        match self.admit(rule, &knock, request, now_ms) {
             Ok(None) => {}
             Ok(Some(order)) => self.runner.submit(order),
             Err(reason) => {

@@ -7,14 +7,13 @@
 
 use crate::config::Config;
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
-use crate::find::count_byte;
 use crate::job::Job;
 use crate::lease::Leases;
 use crate::log::Level;
 use crate::regex::{Regex, Scratch};
 use crate::request::{Request, first_unspent};
 use crate::rule::Rule;
-use crate::source::lines::{Line, LineBuffer};
+use crate::source::lines::LineBuffer;
 use crate::sys::fd::{Fd, Poll, STDERR, STDIN, STDOUT, poll};
 use crate::sys::{Errno, clock, random_seed};
 use crate::template::put_shell_words;
@@ -23,7 +22,6 @@ use crate::timestamp::LogClock;
 use crate::tracker::{Change, Steps, reached};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::cell::Cell;
 use core::ffi::CStr;
 
 /// Bytes read at a time.
@@ -58,7 +56,7 @@ pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<
         },
         clock: limits_time.then(|| LogClock::new(clock::unix_time_s())),
         time_ms: None,
-        lines: Lines::default(),
+        lines: 0,
         started_ms: clock::boot_time_ms(),
         progress: Progress::new(),
     }));
@@ -85,7 +83,7 @@ struct Replay {
     /// The time of the last line that carried one.
     time_ms: Option<u64>,
     /// Lines read so far, of all logs.
-    lines: Lines,
+    lines: u64,
     started_ms: u64,
     progress: Progress,
 }
@@ -102,7 +100,7 @@ impl Replay {
             true => text!("{}:", name.to_bytes()),
             false => Vec::new(),
         };
-        let first = self.lines.count();
+        let first = self.lines;
         let mut buffer = LineBuffer::new(CHUNK);
         self.progress.begin(fd.status().map_err(fail)?.size);
         loop {
@@ -114,47 +112,38 @@ impl Replay {
             loop {
                 // Where time limits count, the time of every line does.
                 if self.clock.is_none() {
-                    buffer.skip_lines(|text| self.engine.concern(text));
+                    self.lines += buffer.skip_lines(|text| self.engine.concern(text));
                 }
                 let Some(line) = buffer.next_line() else {
                     break;
                 };
-                self.line(&prefix, first, line);
+                self.lines += 1;
+                self.line(&prefix, self.lines - first, line.bytes);
             }
-            self.lines.pass(buffer.passed());
-            self.progress.add(count, self.lines.count());
+            self.progress.add(count, self.lines);
             if self.play.out.len() >= FLUSH_AT {
                 self.flush().map_err(output_error)?;
             }
             if count == 0 {
-                self.lines.end();
                 return Ok(());
             }
         }
     }
 
-    /// Replays a line of a log that begins behind `first` lines.
-    fn line(&mut self, prefix: &[u8], first: u64, line: Line) {
-        let place = Place {
-            prefix,
-            first,
-            lines: &self.lines,
-            before: line.before,
-        };
-        let line = line.bytes;
+    fn line(&mut self, prefix: &[u8], number: u64, line: &[u8]) {
         if let Some(clock) = &mut self.clock {
             self.time_ms = clock.time_ms(line).or(self.time_ms);
         }
         let now_ms = self.time_ms.unwrap_or(0);
+        let place = Place { prefix, number };
         let play = &mut self.play;
         play.close_due(&place, now_ms);
-        // Without a clock, those that concern nobody have been skipped.
+        // Time limits want the time of every line, so none has been skipped.
         if self.clock.is_some() && self.engine.concern(line).is_none() {
             return;
         }
-        for (rule, outcome) in self.engine.line(line, now_ms) {
-            play.outcome(&place, rule, line, outcome, now_ms);
-        }
+        let outcomes = self.engine.line(line, now_ms);
+        outcomes.for_each(|(rule, outcome)| play.outcome(&place, rule, line, &outcome, now_ms));
         for index in self.play.spent.drain(..) {
             if let Some(rule) = self.engine.rule(index) {
                 let next = first_unspent(rule, &self.play.leases);
@@ -173,11 +162,10 @@ impl Replay {
     fn finish(&mut self) -> Result<(), Errno> {
         self.flush()?;
         let elapsed_ms = clock::boot_time_ms().saturating_sub(self.started_ms).max(1);
-        let lines = self.lines.count();
-        let rate = lines.saturating_mul(1000) / elapsed_ms;
+        let rate = self.lines.saturating_mul(1000) / elapsed_ms;
         let mut summary = text!(
             "{} lines in {} s, {} lines/s\n",
-            lines,
+            self.lines,
             Seconds(elapsed_ms),
             rate
         );
@@ -210,61 +198,16 @@ impl Replay {
     }
 }
 
-/// Counts lines, but not before somebody asks: to count many at once takes far less time than to count each.
-#[derive(Default)]
-struct Lines {
-    count: Cell<u64>,
-    /// How much of what the line buffer has handed out or dropped is counted.
-    counted: Cell<usize>,
-    /// The last line that was counted has had no newline yet.
-    unfinished: bool,
-}
-
-impl Lines {
-    fn count(&self) -> u64 {
-        self.count.get()
-    }
-
-    /// The count with all that the buffer has passed.
-    fn count_up_to(&self, passed: &[u8]) -> u64 {
-        let counted = self.counted.replace(passed.len());
-        let more = passed.get(counted..).unwrap_or_default();
-        let newlines = count_byte(more, b'\n') as u64;
-        self.count.set(self.count.get() + newlines);
-        self.count.get()
-    }
-
-    /// Counts all that the buffer has passed, before it makes room.
-    fn pass(&mut self, passed: &[u8]) {
-        self.count_up_to(passed);
-        self.counted.set(0);
-        if let Some(last) = passed.last() {
-            self.unfinished = *last != b'\n';
-        }
-    }
-
-    /// Counts the last line of a log, which may have no newline.
-    fn end(&mut self) {
-        let unfinished = u64::from(core::mem::take(&mut self.unfinished));
-        self.count.set(self.count.get() + unfinished);
-    }
-}
-
 /// Which line an event belongs to.
 struct Place<'l> {
     /// The log's name and a colon, if there are several.
     prefix: &'l [u8],
-    /// Lines of the logs before this one.
-    first: u64,
-    lines: &'l Lines,
-    /// What the line buffer had passed before this line.
-    before: &'l [u8],
+    number: u64,
 }
 
 impl Put for Place<'_> {
     fn put(&self, out: &mut Vec<u8>) {
-        let number = self.lines.count_up_to(self.before) + 1 - self.first;
-        put!(out, "{}{}: ", self.prefix, number);
+        put!(out, "{}{}: ", self.prefix, self.number);
     }
 }
 

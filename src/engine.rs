@@ -92,7 +92,7 @@ pub struct Setup {
     pub seed: u64,
     /// Our own process id; none when there is no log of ours to pass over.
     pub own_id: Option<u32>,
-    /// Whether to tell of lines that pass a filter and open nothing, which only those want who look into a rule.
+    /// Whether to tell also of lines that only moved progress or were ignored: those want it who look into a rule.
     pub explain: bool,
 }
 
@@ -109,11 +109,10 @@ pub struct Engine {
     others: Sieve,
     /// What the different filters found in the line, as far as they were asked.
     found: Vec<Option<Found>>,
-    /// What the line meant.
-    outcomes: Vec<Outcome>,
 }
 
 /// Where a filter found the key, and its hash.
+#[derive(Clone)]
 struct Found {
     key: Range<usize>,
     hash: u32,
@@ -155,7 +154,6 @@ impl Engine {
             filters,
             others,
             found: Vec::new(),
-            outcomes: Vec::new(),
         }
     }
 
@@ -222,52 +220,51 @@ impl Engine {
         self.filters.next(text)
     }
 
-    /// What `line`, which came at `now_ms`, means to each rule whose filter it passes, if that is to be told.
-    pub fn line(&mut self, line: &[u8], now_ms: u64) -> impl Iterator<Item = (&Rule, &Outcome)> {
-        self.found.clear();
-        self.outcomes.clear();
-        let of_filters = self.filters.marks(line);
-        let mut of_others = None;
-        for (index, entry) in self.entries.iter_mut().enumerate() {
+    /// What `line`, which came at `now_ms`, means to each rule whose filter it passes, if that is to be told. It counts
+    /// for a rule when the iterator comes to it: go through all. [`Engine::concern`] is quicker where it says no.
+    pub fn line<'e>(
+        &'e mut self,
+        line: &'e [u8],
+        now_ms: u64,
+    ) -> impl Iterator<Item = (&'e Rule, Outcome)> {
+        let only = self.filters.only();
+        let of_filters = only.unwrap_or_else(|| self.filters.marks(line));
+        let (others, mut of_others) = (&self.others, None);
+        let (seed, explain, own_tag) = (self.seed, self.explain, self.own_tag.as_deref());
+        let (found, scratch) = (&mut self.found, &mut self.scratch);
+        found.clear();
+        let entries = self.entries.iter_mut().enumerate();
+        entries.filter_map(move |(index, entry)| {
             // Equal filters are asked once.
-            if self.found.len() <= entry.filter {
-                let found = entry.find(line, of_filters, self.seed, &mut self.scratch);
-                self.found.push(found);
+            if found.len() <= entry.filter {
+                found.push(entry.find(line, of_filters, seed, scratch));
             }
-            let Some(Some(found)) = self.found.get(entry.filter) else {
-                continue;
+            let Found { key, hash } = found.get(entry.filter)?.clone()?;
+            let seen = match of_others {
+                Some(seen) => seen,
+                None if is_tagged(line, own_tag) => return None,
+                None => *of_others.insert(others.marks(line)),
             };
-            if is_tagged(line, self.own_tag.as_deref()) {
-                break;
-            }
-            let seen = *of_others.get_or_insert_with(|| self.others.marks(line));
-            let meaning = if entry.rule.ignores(line, seen, &mut self.scratch) {
-                Some(Meaning::Ignored)
+            let meaning = if entry.rule.ignores(line, seen, scratch) {
+                explain.then_some(Meaning::Ignored)?
             } else {
+                let bytes = line.get(key.clone()).unwrap_or_default();
                 let passed = Passed {
                     line,
                     seen,
-                    key: Key {
-                        bytes: line.get(found.key.clone()).unwrap_or_default(),
-                        hash: found.hash,
-                    },
+                    key: Key { bytes, hash },
                     now_ms,
+                    explain,
                 };
-                entry.meaning(index, &passed, &mut self.scratch)
+                entry.meaning(index, &passed, scratch)?
             };
-            match meaning {
-                Some(Meaning::Ignored | Meaning::Progress(_)) if !self.explain => {}
-                None => {}
-                Some(meaning) => self.outcomes.push(Outcome {
-                    rule: index,
-                    key: found.key.clone(),
-                    meaning,
-                }),
-            }
-        }
-        let rule = |outcome: &Outcome| self.entries.get(outcome.rule).map(|entry| &*entry.rule);
-        let outcomes = self.outcomes.iter();
-        outcomes.filter_map(move |outcome| Some((rule(outcome)?, outcome)))
+            let outcome = Outcome {
+                rule: index,
+                key,
+                meaning,
+            };
+            Some((&*entry.rule, outcome))
+        })
     }
 }
 
@@ -277,6 +274,7 @@ struct Passed<'l> {
     seen: Marks,
     key: Key<'l>,
     now_ms: u64,
+    explain: bool,
 }
 
 impl Entry {
@@ -304,7 +302,7 @@ impl Entry {
         });
         self.standing.counters.evicted += u64::from(change.evicted);
         if !change.complete {
-            return Some(Meaning::Progress(change));
+            return passed.explain.then_some(Meaning::Progress(change));
         }
         self.standing.counters.knocks += 1;
         Some(Meaning::Knock(Box::new(Knock {

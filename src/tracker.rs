@@ -148,26 +148,26 @@ impl Tracker {
         ((progress << 1) | 1 | kept) & all
     }
 
-    /// Counts a line of `key` that came at `now_ms`. `matched` is told which steps it could match to any effect, and
-    /// tells which of those it does.
+    /// Counts a line of `key` that came at `now_ms`. `matches` is told which steps it could match to any effect, and
+    /// tells which of those it does match.
     pub fn advance(
         &mut self,
         key: Key,
         now_ms: u64,
-        matched: impl FnOnce(Steps) -> Steps,
+        matches: impl FnOnce(Steps) -> Steps,
     ) -> Change {
-        match self.find(key) {
-            Some(index) => {
-                // OK because what is found is there.
-                let awaited = self.candidates(self.slots[usize::from(index)].progress);
-                self.advance_slot(index, matched(awaited), now_ms)
-            }
-            None => self.begin(key, matched(self.candidates(0)), now_ms),
+        let found = self.find(key);
+        // OK because what is found is there.
+        let progress = found.map_or(0, |index| self.slots[usize::from(index)].progress);
+        let awaited = self.candidates(progress);
+        let matched = awaited & matches(awaited);
+        match found {
+            Some(index) => self.advance_slot(index, matched, now_ms),
+            None => self.begin(key, matched, now_ms),
         }
     }
 
-    fn begin(&mut self, key: Key, matched: Steps, now_ms: u64) -> Change {
-        let after = self.candidates(0) & matched;
+    fn begin(&mut self, key: Key, after: Steps, now_ms: u64) -> Change {
         let complete = self.is_complete(after);
         let kept = self.kept(after);
         let evicted = kept != 0 && self.insert(key, kept, now_ms);
@@ -189,9 +189,7 @@ impl Tracker {
         } else {
             0
         };
-        let mut after = ((before << 1) | 1 | stayed) & matched;
-        after &= Steps::MAX >> (32 - self.terms.length.clamp(1, 32));
-        let mut late = 0;
+        let (mut after, mut late) = (matched, 0);
         if let Some(within_ms) = self.terms.within_ms {
             shift_starts(&mut slot.started_ms, before, stayed, now_ms);
             for (step, started_ms) in slot.started_ms.iter().enumerate() {

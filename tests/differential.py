@@ -120,7 +120,7 @@ def chain(rng):
 
 def chain_texts(rng):
     for _ in range(TEXTS_PER_PATTERN):
-        yield "".join(rng.choice(WORDS) for _ in range(rng.choice([1, 3, 5, 8, 12, 16])))
+        yield "".join(rng.choice(WORDS) for _ in range(rng.choice([1, 3, 5, 8, 12, 16, 40])))
 
 
 def texts(rng):

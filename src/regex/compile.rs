@@ -64,18 +64,17 @@ pub(super) struct Run {
     /// Index into the sets of the program.
     pub set: u16,
     pub greedy: bool,
-    pub next: Pc,
-    pub ahead: Option<Ahead>,
+    pub ahead: Ahead,
     /// The literal ahead does not begin in the set, so that the run ends where the set's bytes end.
     pub definite: bool,
 }
 
-/// A literal that comes next, if nothing but the ends of groups comes before it.
+/// What comes next.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
-    /// Index into the literals of the program.
-    pub literal: u16,
-    /// Where to go on when it has been found.
+    /// Index into the literals of the program, if nothing but the ends of groups comes before the literal.
+    pub literal: Option<u16>,
+    /// Where to go on when it has been found, or at once.
     pub next: Pc,
     /// How far behind its beginning that is.
     pub skip: usize,
@@ -89,7 +88,7 @@ pub(super) struct Program {
     pub sets: Vec<Set>,
     pub start: Pc,
     /// What every match begins with.
-    pub ahead: Option<Ahead>,
+    pub ahead: Ahead,
     pub states: u16,
 }
 
@@ -111,30 +110,29 @@ impl Program {
         self.runs.get(usize::from(index))
     }
 
-    fn ahead(&self, pc: Pc) -> Option<Ahead> {
+    /// What comes next where the program goes on at `pc`.
+    fn ahead(&self, pc: Pc) -> Ahead {
+        let mut ahead = Ahead {
+            literal: None,
+            next: pc,
+            skip: 0,
+        };
         let mut at = pc;
-        loop {
-            let inst = self.inst(at)?;
+        while let Some(inst) = self.inst(at) {
             match inst.op {
                 Op::Save(_) => at = inst.next,
-                Op::Literal(literal) if at == pc => {
-                    let (next, skip) = (inst.next, self.literal(literal)?.bytes.len());
-                    return Some(Ahead {
-                        literal,
-                        next,
-                        skip,
-                    });
+                Op::Literal(index) => {
+                    ahead.literal = Some(index);
+                    if at == pc {
+                        ahead.next = inst.next;
+                        ahead.skip = self.literal(index).map_or(0, |literal| literal.bytes.len());
+                    }
+                    break;
                 }
-                Op::Literal(literal) => {
-                    return Some(Ahead {
-                        literal,
-                        next: pc,
-                        skip: 0,
-                    });
-                }
-                _ => return None,
+                _ => break,
             }
         }
+        ahead
     }
 }
 
@@ -147,7 +145,11 @@ pub(super) fn compile(node: &Node) -> Result<Program, Error> {
             runs: Vec::new(),
             sets: Vec::from([Set::LINE]),
             start: 0,
-            ahead: None,
+            ahead: Ahead {
+                literal: None,
+                next: 0,
+                skip: 0,
+            },
             states: 0,
         },
         depth: 0,
@@ -312,13 +314,12 @@ impl Compiler {
     /// Any number of bytes of a set.
     fn run(&mut self, set: &Set, greedy: bool, next: Pc) -> Option<Pc> {
         let ahead = self.program.ahead(next);
-        let literal = ahead.and_then(|ahead| self.program.literal(ahead.literal));
+        let literal = ahead.literal.and_then(|index| self.program.literal(index));
         let first = literal.and_then(|literal| literal.bytes.first());
         let run = Run {
             definite: first.is_some_and(|byte| !set.contains(*byte)),
             set: self.set(set),
             greedy,
-            next,
             ahead,
         };
         let index = self.program.runs.len();

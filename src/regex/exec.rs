@@ -159,11 +159,10 @@ impl Walk<'_> {
         self.here.pc = self.program.start;
         self.consume(from);
         if self.quick {
-            if let Some(ahead) = self.program.ahead {
-                let start = self
-                    .program
-                    .literal(ahead.literal)?
-                    .first(self.text, from)?;
+            let ahead = self.program.ahead;
+            if let Some(literal) = ahead.literal {
+                let literal = self.program.literal(literal)?;
+                let start = literal.first(self.text, from)?;
                 self.spend(start - from);
                 self.here.pc = ahead.next;
                 self.consume(start + ahead.skip);
@@ -338,10 +337,8 @@ impl Walk<'_> {
     /// Ends a run that begins at `from` at the best of the places up to `high`, and leaves the others behind.
     fn end_run(&mut self, run: &Run, from: Point, high: usize) -> bool {
         let at = from.at;
-        let end = match run
-            .ahead
-            .and_then(|ahead| self.program.literal(ahead.literal))
-        {
+        let literal = run.ahead.literal;
+        let end = match literal.and_then(|index| self.program.literal(index)) {
             None if run.greedy => Some(high),
             None => Some(at),
             Some(literal) if run.greedy => literal.last(self.text, at, high),
@@ -370,18 +367,13 @@ impl Walk<'_> {
             self.choices.push(Choice::Run(shortest, high));
         }
         self.here = Point {
-            pc: run.next,
-            fresh: if end > at || run.ahead.is_some() {
-                0
-            } else {
-                from.fresh
+            pc: run.ahead.next,
+            fresh: match literal {
+                None if end == at => from.fresh,
+                _ => 0,
             },
-            at: end,
+            at: end + run.ahead.skip,
         };
-        if let Some(ahead) = run.ahead {
-            self.here.pc = ahead.next;
-            self.here.at += ahead.skip;
-        }
         true
     }
 }

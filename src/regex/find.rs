@@ -34,6 +34,7 @@ impl Literal {
         let rare = Pair {
             bytes: [bytes[rare_at], bytes[other_at]],
             distance: other_at - rare_at,
+            second_is_rarer: first == other_at,
         };
         Literal {
             bytes,

@@ -101,7 +101,8 @@ impl Sieve {
             common = &common[..alike.count()];
             shortest = shortest.min(bytes.len());
         }
-        if common.len() >= GRAM {
+        // Unless something of each is left to tell it from the others, places would be compared with all of them.
+        if others.is_empty() || common.len() >= GRAM && shortest > common.len() + 1 {
             self.end = common.len().min(shortest - GRAM);
             self.common = Some(Literal::new(common.to_vec()));
         } else {
@@ -158,19 +159,21 @@ impl Sieve {
         }
     }
 
-    /// The marks of all literals in a line in which [`Sieve::next`] has found one; the only one there is is taken for
-    /// that. A pattern whose mark is not among them has no match.
-    pub fn marks(&self, line: &[u8]) -> Marks {
-        let mut marks = self.unsought;
+    /// The mark of all patterns, if they have the same literal. Where [`Sieve::next`] finds a place, it is the mark of
+    /// that line.
+    pub fn only(&self) -> Option<Marks> {
         match &self.literals[..] {
-            [only] => marks |= only.mark,
-            _ => {
-                let mut from = 0;
-                while let Some((_, more, next)) = self.scan(line, from) {
-                    marks |= more;
-                    from = next;
-                }
-            }
+            [only] if !self.blind => Some(only.mark),
+            _ => None,
+        }
+    }
+
+    /// The marks of all literals in a line. A pattern whose mark is not among them has no match in it.
+    pub fn marks(&self, line: &[u8]) -> Marks {
+        let (mut marks, mut from) = (self.unsought, 0);
+        while let Some((_, more, next)) = self.scan(line, from) {
+            marks |= more;
+            from = next;
         }
         marks
     }

@@ -9,7 +9,7 @@
 //! Bytes are read straight into the buffer and lines are handed out as parts of it: nothing is copied
 //! but the unfinished tail.
 
-use crate::find::{find_byte, find_last_byte};
+use crate::find::{count_lines, find_byte};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -24,8 +24,6 @@ pub struct Line<'b> {
     pub bytes: &'b [u8],
     /// It was longer than [`LINE_LIMIT`]: this is its beginning, the rest is skipped.
     pub cut: bool,
-    /// What [`LineBuffer::passed`] was when it was handed out: so lines can be counted without counting each.
-    pub before: &'b [u8],
 }
 
 /// Bytes that have been read and not yet handed out as lines.
@@ -71,24 +69,19 @@ impl LineBuffer {
         self.filled.end = self.filled.end.saturating_add(count).min(self.bytes.len());
     }
 
-    /// Drops the complete lines that end before the place `find` gives, or all if it gives none.
-    pub fn skip_lines(&mut self, find: impl FnOnce(&[u8]) -> Option<usize>) {
+    /// Drops the complete lines that end before the place `find` gives, or all if it gives none, and returns how
+    /// many they were.
+    pub fn skip_lines(&mut self, find: impl FnOnce(&[u8]) -> Option<usize>) -> u64 {
         let rest = self.bytes.get(self.filled.clone()).unwrap_or_default();
         if self.skipping {
-            return;
+            return 0;
         }
         let end = find(rest).unwrap_or(rest.len());
+        let (count, length) = count_lines(rest.get(..end).unwrap_or_default());
         // What comes before the place and behind its last newline has none.
         self.searched = self.searched.max(self.filled.start + end);
-        let skipped = rest.get(..end).unwrap_or_default();
-        if let Some(last) = find_last_byte(skipped, b'\n') {
-            self.filled.start += last + 1;
-        }
-    }
-
-    /// What has been handed out or dropped since there was last made room.
-    pub fn passed(&self) -> &[u8] {
-        self.bytes.get(..self.filled.start).unwrap_or_default()
+        self.filled.start += length;
+        count as u64
     }
 
     /// The next complete or cut line.
@@ -133,11 +126,7 @@ impl LineBuffer {
     }
 
     fn line(&self, range: Range<usize>) -> Option<Line<'_>> {
-        let before = self.bytes.get(..range.start)?;
-        Some(Line {
-            before,
-            ..one_line(self.bytes.get(range)?)
-        })
+        self.bytes.get(range).map(one_line)
     }
 }
 
@@ -148,7 +137,6 @@ pub fn one_line(bytes: &[u8]) -> Line<'_> {
     Line {
         bytes: trim(bytes),
         cut,
-        before: &[],
     }
 }
 
@@ -229,27 +217,22 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_skipped_up_to_the_place_found() {
+    fn lines_are_skipped_up_to_the_place_found_and_counted() {
         let mut buffer = LineBuffer::new(0);
         let text = b"one\ntwo\nthree\nfour";
         buffer.room()[..text.len()].copy_from_slice(text);
         buffer.add(text.len());
-        buffer.skip_lines(|_| Some(5));
-        assert_eq!(buffer.passed(), b"one\n");
-        buffer.skip_lines(|_| Some(0));
-        let two = buffer.next_line().map(|line| (line.before, line.bytes));
-        assert_eq!(two, Some((&b"one\n"[..], &b"two"[..])));
-        assert_eq!(buffer.passed(), b"one\ntwo\n");
-        buffer.skip_lines(|_| None);
-        assert_eq!(buffer.passed(), b"one\ntwo\nthree\n");
+        assert_eq!(buffer.skip_lines(|_| Some(5)), 1);
+        assert_eq!(buffer.skip_lines(|_| Some(0)), 0);
+        assert_eq!(buffer.next_line().map(|line| line.bytes), Some(&b"two"[..]));
+        assert_eq!(buffer.skip_lines(|_| None), 1);
         assert_eq!(buffer.next_line(), None);
         buffer.finish();
-        let four = buffer.next_line().map(|line| (line.before, line.bytes));
-        assert_eq!(four, Some((&b"one\ntwo\nthree\n"[..], &b"four"[..])));
-        buffer.skip_lines(|_| None);
-        assert_eq!(buffer.passed(), text);
-        buffer.room();
-        assert_eq!(buffer.passed(), b"");
+        assert_eq!(
+            buffer.next_line().map(|line| line.bytes),
+            Some(&b"four"[..])
+        );
+        assert_eq!(buffer.skip_lines(|_| None), 0);
     }
 
     #[test]
@@ -262,8 +245,7 @@ mod tests {
         assert!(buffer.next_line().is_some_and(|line| line.cut));
         buffer.room()[..6].copy_from_slice(b"x\nend\n");
         buffer.add(6);
-        buffer.skip_lines(|_| None);
-        assert_eq!(buffer.passed(), b"");
+        assert_eq!(buffer.skip_lines(|_| None), 0);
         assert_eq!(buffer.next_line().map(|line| line.bytes), Some(&b"end"[..]));
     }
 }

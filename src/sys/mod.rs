@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
 pub mod block;
 pub mod clock;
 pub mod fd;
@@ -89,7 +90,8 @@ pub fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
     find_by(ffi::memchr, text, byte)
 }
 
-/// Index of the last `byte` in `text`.
+/// Index of the last `byte` in `text`. glibc's search is fast; musl's goes byte by byte.
+#[cfg(target_arch = "x86_64")]
 pub fn find_last_byte(text: &[u8], byte: u8) -> Option<usize> {
     find_by(ffi::memrchr, text, byte)
 }

@@ -11,11 +11,13 @@ filters match no line, and nine with the same filter whose sequences never begin
 import json
 import os
 import shlex
+import statistics
 import subprocess
 import sys
 import tempfile
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
+ROUNDS = 5
 PROTOCOLS = "SCTP DCCP UDPLITE IGMP OSPF L2TP GRE ESP AH".split()
 
 
@@ -43,14 +45,18 @@ def write(path, text):
 
 
 def measure(commands, folder):
-    """The median seconds of each command."""
+    """The median seconds of each command. They take turns, for a machine is not the same all the time."""
     report = f"{folder}/report.json"
     # Into a pipe: GNU grep stops at the first match when its output is /dev/null.
-    options = ["--warmup=1", "--runs=5", "--shell=none", "--style=none", "--output=pipe"]
-    hyperfine = ["hyperfine", *options, f"--export-json={report}"]
-    subprocess.run([*hyperfine, *map(shlex.join, commands)], check=True, stderr=subprocess.DEVNULL)
-    with open(report, encoding="utf-8") as file:
-        return [result["median"] for result in json.load(file)["results"]]
+    options = ["--runs=1", "--shell=none", "--style=none", "--output=pipe"]
+    hyperfine = ["hyperfine", *options, f"--export-json={report}", *map(shlex.join, commands)]
+    rounds = []
+    for _ in range(1 + ROUNDS):
+        subprocess.run(hyperfine, check=True, stderr=subprocess.DEVNULL)
+        with open(report, encoding="utf-8") as file:
+            rounds.append([result["mean"] for result in json.load(file)["results"]])
+    warm = rounds[1:]
+    return [statistics.median(seconds) for seconds in zip(*warm)]
 
 
 def main():

@@ -185,10 +185,7 @@ fn take(buffer: &mut LineBuffer, wanted: Option<u8>, lines: &mut Vec<(Vec<u8>, b
     let mut skipped = 0;
     loop {
         if let Some(wanted) = wanted {
-            let before = buffer.passed().len();
-            buffer.skip_lines(|text| text.iter().position(|&byte| byte == wanted));
-            let dropped = &buffer.passed()[before..];
-            skipped += dropped.iter().filter(|&&byte| byte == b'\n').count() as u64;
+            skipped += buffer.skip_lines(|text| text.iter().position(|&byte| byte == wanted));
         }
         match buffer.next_line() {
             Some(line) => lines.push((line.bytes.to_vec(), line.cut)),

@@ -107,7 +107,8 @@ fn seeds() -> Vec<Vec<u8>> {
 struct Ways {
     /// With all that saves time, and without.
     regexes: [Regex; 2],
-    sieve: Sieve,
+    /// For it alone, together with a literal that begins otherwise, and with one that begins like one of its own.
+    sieves: [Sieve; 3],
 }
 
 thread_local! {
@@ -129,11 +130,22 @@ fn compile(pattern: &str) -> Option<Ways> {
     };
     assert_eq!(fast.pattern(), pattern);
     let plain = Regex::new(pattern).ok()?.without_shortcuts();
-    let sieve = Sieve::new(&mut [&fast].into_iter());
+    let other = Regex::new("Z marks the spot").ok()?;
+    let alike = Regex::new(&alike(&fast)).ok()?;
+    let sieves = [&[&fast][..], &[&other, &fast], &[&fast, &alike]];
     Some(Ways {
-        sieve,
+        sieves: sieves.map(|patterns| Sieve::new(&mut patterns.iter().copied())),
         regexes: [fast, plain],
     })
+}
+
+/// A literal that goes on where the longest of a pattern's ends.
+fn alike(regex: &Regex) -> String {
+    let longest = regex.literals().max_by_key(|literal| literal.len());
+    let bytes = longest.unwrap_or_default().iter();
+    let ascii = bytes.take_while(|byte| byte.is_ascii());
+    let escaped = ascii.map(|byte| format!("\\x{byte:02x}"));
+    escaped.chain(["and so on".into()]).collect()
 }
 
 fn check(input: &[u8]) {
@@ -163,10 +175,12 @@ fn check_text(ways: &Ways, text: &[u8]) {
             expected,
             "the quick way and the sure one"
         );
-        let seen = ways.sieve.marks(text);
         if expected.is_some() {
-            assert!(fast.may_match(seen), "sieved out as a line");
-            assert!(ways.sieve.next(text).is_some(), "sieved out of a buffer");
+            for sieve in &ways.sieves {
+                assert!(fast.may_match(sieve.marks(text)), "sieved out as a line");
+                assert!(sieve.only().is_none_or(|mark| fast.may_match(mark)));
+                assert!(sieve.next(text).is_some(), "sieved out of a buffer");
+            }
         }
     });
 }

@@ -11,7 +11,10 @@
 //!
 //! This is the one thing that the pure half of the program takes from the other.
 
+#[cfg(target_arch = "x86_64")]
 pub use crate::sys::find_byte;
+#[cfg(not(target_arch = "x86_64"))]
+pub use bytes::find_byte;
 
 /// Two bytes at a distance, which may be 0 if they are the same.
 #[derive(Clone, Copy)]
@@ -137,7 +140,8 @@ mod blocks {
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod bytes {
-    use super::{Pair, find_byte};
+    use super::Pair;
+    use core::hint::black_box;
 
     const WORD: usize = size_of::<usize>();
 
@@ -180,27 +184,70 @@ mod bytes {
         text.get(at) == Some(&one) && text.get(at + pair.distance) == Some(&other)
     }
 
-    /// The last place where a byte stands.
-    pub fn find_last_byte(text: &[u8], byte: u8) -> Option<usize> {
-        let (rest, words) = text.as_rchunks();
-        let mut end = text.len();
-        for word in words.iter().rev() {
-            if has(*word, byte) {
+    /// The first place where a byte stands.
+    pub fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
+        let sought = Sought::new(byte);
+        let mut at = 0;
+        for words in text.as_chunks().0.as_chunks().0 {
+            if sought.is_in(words) {
                 break;
             }
-            end -= WORD;
+            at += size_of_val(words);
         }
-        let left = text.get(..end).unwrap_or(rest);
-        left.iter().rposition(|there| *there == byte)
+        while *text.get(at)? != byte {
+            at += 1;
+        }
+        Some(at)
     }
 
-    /// Whether a word has the byte.
-    fn has(word: [u8; WORD], byte: u8) -> bool {
-        const LOWER: usize = usize::from_ne_bytes([0x7f; WORD]);
-        let differences = usize::from_ne_bytes(word) ^ usize::from_ne_bytes([byte; WORD]);
-        // Every bit is set, but the highest of each byte that does not differ.
-        let bits = ((differences & LOWER) + LOWER) | differences | LOWER;
-        bits != usize::MAX
+    /// The last place where a byte stands.
+    pub fn find_last_byte(text: &[u8], byte: u8) -> Option<usize> {
+        let sought = Sought::new(byte);
+        let mut end = text.len();
+        for words in text.as_rchunks().1.as_rchunks().1.iter().rev() {
+            if sought.is_in(words) {
+                break;
+            }
+            end -= size_of_val(words);
+        }
+        loop {
+            end = end.checked_sub(1)?;
+            if text.get(end) == Some(&byte) {
+                return Some(end);
+            }
+        }
+    }
+
+    /// A byte in each place of a word, and what arithmetic wants. Those two are hidden from the compiler, which would
+    /// make them anew wherever they are used.
+    struct Sought {
+        bytes: usize,
+        lowest: usize,
+        highest: usize,
+    }
+
+    impl Sought {
+        #[inline(always)]
+        fn new(byte: u8) -> Sought {
+            Sought {
+                bytes: usize::from_ne_bytes([byte; WORD]),
+                lowest: black_box(usize::from_ne_bytes([1; WORD]) - 1),
+                highest: black_box(usize::from_ne_bytes([0x80; WORD])),
+            }
+        }
+
+        #[inline(always)]
+        fn is_in(&self, [one, other]: &[[u8; WORD]; 2]) -> bool {
+            (self.others(one) & self.others(other) & self.highest) != self.highest
+        }
+
+        /// The highest bit of each byte is set but in the first that is sought, and perhaps in some behind it.
+        #[inline(always)]
+        fn others(&self, word: &[u8; WORD]) -> usize {
+            let differences = usize::from_ne_bytes(*word) ^ self.bytes;
+            // That is !(differences - 1 in each byte): the first to borrow is the first without a difference.
+            differences | self.lowest.wrapping_sub(differences)
+        }
     }
 
     pub fn count_lines(text: &[u8]) -> (usize, usize) {
@@ -269,9 +316,12 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_is_found_from_the_end() {
+    fn a_byte_is_found_from_either_end() {
         for text in texts() {
             for byte in *b"a\x80c\0" {
+                let first = text.iter().position(|there| *there == byte);
+                assert_eq!(find_byte(&text, byte), first);
+                assert_eq!(bytes::find_byte(&text, byte), first);
                 let last = text.iter().rposition(|there| *there == byte);
                 assert_eq!(bytes::find_last_byte(&text, byte), last);
             }
@@ -280,8 +330,9 @@ mod tests {
         let values = [0, 1, 2, 0x7f, 0x80, 0x81, 0xfe, 0xff];
         for byte in values {
             for other in values.into_iter().filter(|other| *other != byte) {
-                let text = [[byte; 3], [other; 3], [other; 3]].concat();
-                assert_eq!(bytes::find_last_byte(&text, byte), Some(2));
+                let text = [[other; 17], [byte; 17], [other; 17]].concat();
+                assert_eq!(bytes::find_byte(&text, byte), Some(17));
+                assert_eq!(bytes::find_last_byte(&text, byte), Some(33));
             }
         }
     }

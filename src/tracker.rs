@@ -373,17 +373,16 @@ impl Tracker {
 pub fn hash(key: &[u8], seed: u64) -> u32 {
     let (low, high) = (seed as u32, (seed >> 32) as u32);
     let mut state = [low, high, 0x6c79_6765 ^ low, 0x7465_6462 ^ high];
-    let mut chunks = key.chunks_exact(4);
-    for chunk in &mut chunks {
-        let mut word = [0; 4];
-        word.copy_from_slice(chunk);
-        sip_word(&mut state, u32::from_le_bytes(word));
+    let (words, rest) = key.as_chunks();
+    for word in words {
+        sip_word(&mut state, u32::from_le_bytes(*word));
     }
-    let mut last = [0, 0, 0, key.len() as u8];
-    for (to, from) in last.iter_mut().zip(chunks.remainder()) {
-        *to = *from;
+    // The bytes that are left come first, and the length last.
+    let mut last = 0;
+    for byte in rest.iter().rev() {
+        last = last << 8 | u32::from(*byte);
     }
-    sip_word(&mut state, u32::from_le_bytes(last));
+    sip_word(&mut state, last | (key.len() as u32) << 24);
     state[2] ^= 0xff;
     (0..3).for_each(|_| sip_round(&mut state));
     state[1] ^ state[3]

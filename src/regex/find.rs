@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::steps::count;
 use crate::find::Pair;
-pub(super) use crate::sys::find_byte;
+pub(super) use crate::find::find_byte;
 
 /// A literal to look for; not empty.
 pub(super) struct Literal {
@@ -45,8 +45,8 @@ impl Literal {
 
     pub fn is_at(&self, text: &[u8], at: usize) -> bool {
         count(1 + self.bytes.len() / size_of::<usize>());
-        let rest = text.get(at..);
-        rest.is_some_and(|rest| rest.starts_with(&self.bytes))
+        let there = text.get(at..).and_then(|rest| rest.get(..self.bytes.len()));
+        there.is_some_and(|there| same(there, &self.bytes))
     }
 
     /// The first place not before `from` where it stands.
@@ -74,6 +74,23 @@ impl Literal {
             to = at.checked_sub(1).filter(|to| *to >= from)?;
         }
     }
+}
+
+/// Whether two texts of the same length are the same: by words, where the C library compares bytes.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let (words, rest) = one.as_chunks();
+    let (other_words, other_rest) = other.as_chunks();
+    for (word, other_word) in words.iter().zip(other_words) {
+        if u32::from_ne_bytes(*word) != u32::from_ne_bytes(*other_word) {
+            return false;
+        }
+    }
+    for (byte, other_byte) in rest.iter().zip(other_rest) {
+        if byte != other_byte {
+            return false;
+        }
+    }
+    true
 }
 
 /// Bytes of which logs of firewalls and servers are full, the worst first.

@@ -358,7 +358,7 @@ fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<Status> {
 
 /// `path` with the NUL that C wants; `EINVAL` if it has one inside.
 pub fn c_path(path: &[u8]) -> Result<Path> {
-    match super::find_byte(path, 0) {
+    match crate::find::find_byte(path, 0) {
         Some(_) => Err(Errno::EINVAL),
         None => Ok(Path(text!("{}\0", path))),
     }

@@ -22,19 +22,21 @@ pub(super) struct Literal {
 
 impl Literal {
     pub fn new(bytes: Vec<u8>) -> Literal {
-        let rarest = |but: Option<usize>| {
-            let others = bytes.iter().enumerate().filter(|(at, _)| Some(*at) != but);
-            let ranked = others.max_by_key(|(_, byte)| rarity(**byte));
-            ranked.map(|(at, _)| at)
-        };
-        let first = rarest(None).unwrap_or(0);
-        let second = rarest(Some(first)).unwrap_or(first);
-        let (rare_at, other_at) = (first.min(second), first.max(second));
+        let (mut rarest, mut second) = (0, 0);
+        for (at, byte) in bytes.iter().enumerate() {
+            let is_rarer = |than: usize| rarity(*byte) >= rarity(bytes[than]);
+            if is_rarer(rarest) {
+                (rarest, second) = (at, rarest);
+            } else if second == rarest || is_rarer(second) {
+                second = at;
+            }
+        }
+        let (rare_at, other_at) = (rarest.min(second), rarest.max(second));
         // OK because both are places of the literal, which is not empty.
         let rare = Pair {
             bytes: [bytes[rare_at], bytes[other_at]],
             distance: other_at - rare_at,
-            second_is_rarer: first == other_at,
+            second_is_rarer: rarest == other_at,
         };
         Literal {
             bytes,

@@ -20,7 +20,7 @@ use super::literal;
 use crate::text::checksum;
 
 /// Bytes that are looked up together.
-const GRAM: usize = 4;
+const GRAM: usize = size_of::<u32>();
 /// Every how many bytes a gram is looked up, at the least and at the most.
 const STRIDES: core::ops::RangeInclusive<usize> = GRAM..=8;
 /// Shorter literals are not sought.
@@ -32,7 +32,7 @@ const SLOT_BITS: u32 = 12;
 const SLOTS: usize = 1 << SLOT_BITS;
 
 /// Which literals have been seen, one bit for each. Two may share a bit, which makes the sieve coarser, not wrong.
-pub type Marks = u64;
+pub type Marks = u32;
 
 /// The telling literals of many patterns.
 pub struct Sieve {
@@ -56,8 +56,18 @@ struct Sought {
     /// Where the part begins that is known by its place: by what is common, or by grams that are in the table.
     tail: usize,
     /// A gram that tells literals apart that begin alike.
-    end: [u8; GRAM],
+    end: u32,
     mark: Marks,
+}
+
+/// Where literals were found by what is common or by one gram.
+struct Found {
+    /// Where the tail of the first of them begins.
+    at: usize,
+    /// The marks of all.
+    marks: Marks,
+    /// Where the search goes on.
+    next: usize,
 }
 
 /// The mark of a literal; none if it is not worth seeking.
@@ -65,7 +75,7 @@ pub(super) fn mark(literal: &[u8]) -> Marks {
     if literal.len() < MIN_LITERAL {
         return 0;
     }
-    1 << (checksum(literal) >> 26)
+    1 << (checksum(literal) >> 27)
 }
 
 impl Sieve {
@@ -87,22 +97,41 @@ impl Sieve {
         sieve
     }
 
+    fn add(&mut self, bytes: &[u8], mark: Marks) {
+        let mut literals = self.literals.iter();
+        if literals.any(|sought| sought.literal.bytes == bytes) {
+            return;
+        }
+        if mark == 0 || self.literals.len() >= MAX_LITERALS {
+            self.unsought |= mark;
+            self.blind = true;
+            return;
+        }
+        self.stride = self.stride.min(bytes.len() + 1 - GRAM);
+        self.literals.push(Sought {
+            literal: Literal::new(bytes.to_vec()),
+            tail: 0,
+            end: 0,
+            mark,
+        });
+    }
+
     fn prepare(&mut self) {
-        let Some((first, others)) = self.literals.split_first() else {
+        let Some(first) = self.literals.first() else {
             return;
         };
-        let (mut common, mut shortest) = (&first.literal.bytes[..], first.literal.bytes.len());
-        for other in others {
-            let bytes = &other.literal.bytes;
-            let alike = common
-                .iter()
-                .zip(bytes)
-                .take_while(|(one, other)| one == other);
-            common = &common[..alike.count()];
+        let (mut common, mut shortest) = (&first.literal.bytes[..], usize::MAX);
+        for sought in &self.literals {
+            let bytes = &sought.literal.bytes;
+            while !bytes.starts_with(common) {
+                // OK because everything begins with nothing.
+                common = &common[..common.len() - 1];
+            }
             shortest = shortest.min(bytes.len());
         }
-        // Unless something of each is left to tell it from the others, places would be compared with all of them.
-        if others.is_empty() || common.len() >= GRAM && shortest > common.len() + 1 {
+        // Unless each has something more to tell it from the others, all would be compared wherever it stands.
+        let tells = self.literals.len() == 1 || shortest > common.len() + 1;
+        if common.len() >= GRAM && tells {
             self.end = common.len().min(shortest - GRAM);
             self.common = Some(Literal::new(common.to_vec()));
         } else {
@@ -115,39 +144,13 @@ impl Sieve {
                 // OK because no literal is so short that a stride would leave one out.
                 sought.tail = bytes.len() - (self.stride + GRAM - 1);
             }
-            let grams = bytes.windows(GRAM).skip(sought.tail).take(self.end + 1);
-            for (distance, gram) in grams.enumerate() {
-                let Some(gram) = gram.first_chunk() else {
-                    break;
-                };
-                sought.end = *gram;
-                if let Some(distances) = self.distances.get_mut(slot(*gram)) {
+            for distance in 0..=self.end {
+                sought.end = gram(bytes, sought.tail + distance).unwrap_or(0);
+                if let Some(distances) = self.distances.get_mut(slot(sought.end)) {
                     *distances |= 1 << distance;
                 }
             }
         }
-    }
-
-    fn add(&mut self, bytes: &[u8], mark: Marks) {
-        if self
-            .literals
-            .iter()
-            .any(|known| known.literal.bytes == bytes)
-        {
-            return;
-        }
-        if mark == 0 || self.literals.len() >= MAX_LITERALS {
-            self.unsought |= mark;
-            self.blind = true;
-            return;
-        }
-        self.stride = self.stride.min(bytes.len() + 1 - GRAM);
-        self.literals.push(Sought {
-            literal: Literal::new(bytes.to_vec()),
-            tail: 0,
-            end: [0; GRAM],
-            mark,
-        });
     }
 
     /// A place in the first literal there is; a line that ends before it matches none of the patterns.
@@ -155,7 +158,7 @@ impl Sieve {
         match &self.literals[..] {
             _ if self.blind => Some(0),
             [only] => only.literal.first(text, 0),
-            _ => self.scan(text, 0).map(|(tail, _, _)| tail),
+            _ => Some(self.scan(text, 0)?.at),
         }
     }
 
@@ -171,81 +174,88 @@ impl Sieve {
     /// The marks of all literals in a line. A pattern whose mark is not among them has no match in it.
     pub fn marks(&self, line: &[u8]) -> Marks {
         let (mut marks, mut from) = (self.unsought, 0);
-        while let Some((_, more, next)) = self.scan(line, from) {
-            marks |= more;
-            from = next;
+        while let Some(found) = self.scan(line, from) {
+            marks |= found.marks;
+            from = found.next;
         }
         marks
     }
 
-    /// The first place not before `from` where literals are known: where the tail of one begins, the marks of all, and
-    /// from where to go on.
-    fn scan(&self, text: &[u8], from: usize) -> Option<(usize, Marks, usize)> {
+    fn scan(&self, text: &[u8], from: usize) -> Option<Found> {
         if let Some(common) = &self.common {
-            let mut from = from;
+            let mut next = from;
             loop {
-                let at = common.first(text, from)?;
+                let at = common.first(text, next)?;
                 let marks = self.marks_at(text, at);
+                next = at + 1;
                 if marks != 0 {
-                    return Some((at, marks, at + 1));
+                    return Some(Found { at, marks, next });
                 }
-                from = at + 1;
             }
         }
         let table = self.distances.first_chunk::<SLOTS>()?;
         let mut at = from.max(self.stride - 1);
         // Lines that concern nobody spend their time here.
-        while let Some(gram) = text.get(at..).and_then(<[u8]>::first_chunk) {
-            let distances = table[slot(*gram)];
+        while let Some(gram) = gram(text, at) {
+            let distances = table[slot(gram)];
             if distances != 0
-                && let Some((tail, marks)) = self.known(text, at, distances)
+                && let Some(found) = self.known(text, at, distances)
             {
-                return Some((tail, marks, at + self.stride));
+                return Some(found);
             }
             at += self.stride;
         }
         None
     }
 
-    /// The first of the places that lie at these distances before `at` where tails of literals begin, and the marks
-    /// of all.
+    /// What begins at one of these distances before `at`.
     #[inline(never)]
-    fn known(&self, text: &[u8], at: usize, distances: u8) -> Option<(usize, Marks)> {
-        let (mut found, mut distances) = (None, distances);
-        while distances != 0 {
-            // OK because the distance is less than the stride, and the first place is a stride less one.
-            let tail = at - distances.trailing_zeros() as usize;
-            let marks = self.marks_at(text, tail);
-            if marks != 0 {
-                found = Some((tail, marks | found.map_or(0, |(_, before)| before)));
+    fn known(&self, text: &[u8], at: usize, distances: u8) -> Option<Found> {
+        let (mut found, mut marks) = (None, 0);
+        for distance in 0..self.stride {
+            if distances >> distance & 1 != 0 {
+                // OK because the first place that is looked up is a stride less one.
+                let tail = at - distance;
+                let more = self.marks_at(text, tail);
+                marks |= more;
+                if more != 0 {
+                    found = Some(tail);
+                }
             }
-            distances &= distances - 1;
         }
-        found
+        Some(Found {
+            at: found?,
+            marks,
+            next: at + self.stride,
+        })
     }
 
     /// The marks of the literals whose tails begin here.
     fn marks_at(&self, text: &[u8], tail: usize) -> Marks {
-        let end = text.get(tail + self.end..);
-        let Some(end) = end.and_then(<[u8]>::first_chunk) else {
-            return 0;
-        };
-        // Mostly it was a beginning that many have: comparing with all of them can be saved.
-        let known = self.distances.get(slot(*end));
-        if known.is_some_and(|distances| distances >> self.end & 1 == 0) {
-            return 0;
+        let mut marks = 0;
+        if let Some(end) = gram(text, tail + self.end) {
+            for sought in &self.literals {
+                if sought.end == end
+                    && let Some(begin) = tail.checked_sub(sought.tail)
+                    && sought.literal.is_at(text, begin)
+                {
+                    marks |= sought.mark;
+                }
+            }
         }
-        let stands = |sought: &&Sought| {
-            let begin = tail.checked_sub(sought.tail);
-            sought.end == *end && begin.is_some_and(|begin| sought.literal.is_at(text, begin))
-        };
-        let here = self.literals.iter().filter(stands);
-        here.fold(0, |marks, sought| marks | sought.mark)
+        marks
     }
+}
+
+/// The gram at a place.
+#[inline(always)]
+fn gram(text: &[u8], at: usize) -> Option<u32> {
+    let bytes = text.get(at..)?.first_chunk()?;
+    Some(u32::from_le_bytes(*bytes))
 }
 
 /// The entry of a gram in the table; grams share entries.
 #[inline(always)]
-fn slot(gram: [u8; GRAM]) -> usize {
-    (u32::from_le_bytes(gram).wrapping_mul(0x9e37_79b1) >> (u32::BITS - SLOT_BITS)) as usize
+fn slot(gram: u32) -> usize {
+    (gram.wrapping_mul(0x9e37_79b1) >> (u32::BITS - SLOT_BITS)) as usize
 }

@@ -105,9 +105,11 @@ bench: build ## the dry run beside Python, rg, grep and busybox, and with ten ru
 	@tests/setup bench
 	@tests/bench/compare.py target/release/logknockd
 
-bench-instructions: build ## instructions per line of a dry run; fails when they grow
+bench-instructions: build mipsel ## instructions per line of a dry run, here and on MIPS; fails when they grow
 	@tests/setup bench
+	@cross/setup test
 	@tests/bench/instructions target/release/logknockd
+	@tests/bench/instructions target/mipsel/logknockd
 
 clean: ## remove everything that was built
 	cargo clean

@@ -121,12 +121,13 @@ struct Found {
 impl Engine {
     /// An engine in which no key has come anywhere.
     pub fn new(rules: Vec<Box<Rule>>, setup: &Setup) -> Engine {
-        let filters = Sieve::new(&mut rules.iter().map(|rule| &rule.filter));
-        let mut others = Vec::new();
+        let (mut filters, mut others) = (Sieve::default(), Sieve::default());
         for rule in &rules {
+            filters.add(&rule.filter);
             rule.add_others(&mut others);
         }
-        let others = Sieve::new(&mut others.into_iter());
+        filters.prepare();
+        others.prepare();
         let mut entries: Vec<Entry> = Vec::new();
         let mut filter_count = 0;
         for rule in rules {

@@ -1,137 +1,140 @@
-//! Where a byte stands in a text, where two bytes stand at a distance, and how often one does.
+//! Where a byte stands in a text, where a word might, and how many lines there are.
 //!
-//! A single byte is sought by the C library's `memchr`, behind the safe function that borrows it: no code of ours is as
-//! fast and as small. Backwards musl's goes byte by byte, and ours by words.
+//! Logs are made of few different bytes, small letters and blanks most of all; one capital or digit tells more than the
+//! beginning of a word does. So a word is sought by its [`Telltale`]. On x86-64 those are its two rarest bytes: at
+//! their distance they hardly ever stand anywhere else. A block of places is compared at once; what remains in the end
+//! is less than a block, and is searched with a block that reaches into places that have been searched already or were
+//! not to be. A single byte is sought by the C library, behind the safe functions that borrow it.
 //!
-//! But logs are made of few different bytes, and any one of them is everywhere. Two bytes of a word at their distance
-//! hardly ever stand anywhere else, so a search for both stops where the word is. On x86-64 it compares a block of
-//! places at once; what remains in the end is less than a block, and is searched with a block that reaches into places
-//! that have been searched already or were not to be. Elsewhere the rarer of the two is sought, for a comparison of
-//! words takes MIPS more instructions than `memchr` does, a few strangers included.
+//! Elsewhere, on routers, the rarest byte is sought alone: to compare words with two takes MIPS more instructions than
+//! a few strangers do. The byte is sought by code of ours, two words at a time, for musl's searches are slower.
 //!
-//! This is the one thing that the pure half of the program takes from the other.
+//! This is where the pure half of the program borrows speed from the other ([`crate::sys`]).
 
 #[cfg(target_arch = "x86_64")]
 pub use crate::sys::find_byte;
+#[cfg(target_arch = "x86_64")]
+pub use blocks::{Telltale, count_lines};
 #[cfg(not(target_arch = "x86_64"))]
-pub use bytes::find_byte;
+pub use bytes::{Telltale, count_lines, find_byte};
 
-/// Two bytes at a distance, which may be 0 if they are the same.
-#[derive(Clone, Copy)]
-#[cfg_attr(test, derive(Debug))]
-pub struct Pair {
-    pub bytes: [u8; 2],
-    pub distance: usize,
-    /// The second of them is the rarer one.
-    pub second_is_rarer: bool,
-}
+/// Bytes of which logs of firewalls and servers are full, the worst first.
+const COMMON: &[u8] = b" 0123456789.:=-eatnoirsdlc/[]TPSDORmhuCEpNILbAfgwyvkMFx";
 
-impl Pair {
-    /// The first place not before `from` where the one byte stands and, at the distance behind it, the other.
-    #[inline]
-    pub fn first(self, text: &[u8], from: usize) -> Option<usize> {
-        #[cfg(target_arch = "x86_64")]
-        return blocks::first(self, text, from);
-        #[cfg(not(target_arch = "x86_64"))]
-        bytes::first(self, text, from)
-    }
-
-    /// The last such place in `from..=to`.
-    #[inline]
-    pub fn last(self, text: &[u8], from: usize, to: usize) -> Option<usize> {
-        #[cfg(target_arch = "x86_64")]
-        return blocks::last(self, text, from, to);
-        #[cfg(not(target_arch = "x86_64"))]
-        bytes::last(self, text, from, to)
-    }
-}
-
-/// How many complete lines a text begins with, and how long they are together.
-pub fn count_lines(text: &[u8]) -> (usize, usize) {
-    #[cfg(target_arch = "x86_64")]
-    return blocks::count_lines(text);
-    #[cfg(not(target_arch = "x86_64"))]
-    bytes::count_lines(text)
+/// How rare a byte is, the rarest ranking highest.
+fn rarity(byte: u8) -> usize {
+    let rank = COMMON.iter().position(|&common| common == byte);
+    rank.unwrap_or(COMMON.len())
 }
 
 #[cfg(target_arch = "x86_64")]
 mod blocks {
-    use super::Pair;
+    use super::rarity;
     use crate::sys::block::{self, SIZE};
     use crate::sys::find_last_byte;
 
-    #[inline]
-    pub fn first(pair: Pair, text: &[u8], from: usize) -> Option<usize> {
-        let [one, other] = pair.bytes;
-        let (ones, others) = places(pair, text)?;
-        let blocks = ones.get(from..)?.as_chunks::<SIZE>().0.iter();
-        let other_blocks = others.get(from..)?.as_chunks::<SIZE>().0;
-        let mut at = from;
-        for (block, other_block) in blocks.zip(other_blocks) {
-            let hits = block::both((block, one), (other_block, other));
-            if let Some(place) = hits.first() {
-                return Some(at + place);
-            }
-            at += SIZE;
-        }
-        if at == ones.len() {
-            return None;
-        }
-        let (Some(end), Some(other_end)) = (ones.last_chunk(), others.last_chunk()) else {
-            return (at..ones.len()).find(|&at| ones[at] == one && others[at] == other);
-        };
-        let start = ones.len() - SIZE;
-        let hits = block::both((end, one), (other_end, other));
-        Some(start + hits.from(at - start).first()?)
+    /// The two rarest bytes of a word, and where in it they are.
+    #[derive(Clone, Copy)]
+    #[cfg_attr(test, derive(Debug))]
+    pub struct Telltale {
+        bytes: [u8; 2],
+        /// Where the first of them is.
+        at: usize,
+        /// How far behind it the other is; a word of one byte has that twice, at distance 0.
+        distance: usize,
     }
 
-    #[inline]
-    pub fn last(pair: Pair, text: &[u8], from: usize, to: usize) -> Option<usize> {
-        let [one, other] = pair.bytes;
-        let end = text.len().min(to.saturating_add(pair.distance + 1));
-        let (ones, others) = places(pair, text.get(..end)?)?;
-        let blocks = ones.get(from..)?.as_rchunks::<SIZE>().1.iter();
-        let other_blocks = others.get(from..)?.as_rchunks::<SIZE>().1;
-        let mut at = ones.len();
-        for (block, other_block) in blocks.zip(other_blocks).rev() {
-            at -= SIZE;
-            let hits = block::both((block, one), (other_block, other));
-            if let Some(place) = hits.last() {
-                return Some(at + place);
+    impl Telltale {
+        /// What a word that is not empty is sought by.
+        pub fn of(word: &[u8]) -> Telltale {
+            let rarest = |but: Option<usize>| {
+                let others = (0..word.len()).filter(|at| Some(*at) != but);
+                others.max_by_key(|&at| rarity(word[at]))
+            };
+            let rare = rarest(None).unwrap_or(0);
+            let second = rarest(Some(rare)).unwrap_or(rare);
+            let (one, other) = (rare.min(second), rare.max(second));
+            let byte = |at| word.get(at).copied().unwrap_or(0);
+            Telltale {
+                bytes: [byte(one), byte(other)],
+                at: one,
+                distance: other - one,
             }
         }
-        if at == from {
-            return None;
+
+        /// The first place not before `from` where the word might begin: its telltale stands as it would there.
+        pub fn first(&self, text: &[u8], from: usize) -> Option<usize> {
+            let [one, other] = self.bytes;
+            let (ones, others) = self.places(text)?;
+            let blocks = ones.get(from..)?.as_chunks::<SIZE>().0.iter();
+            let other_blocks = others.get(from..)?.as_chunks::<SIZE>().0;
+            let mut at = from;
+            for (block, other_block) in blocks.zip(other_blocks) {
+                let hits = block::both((block, one), (other_block, other));
+                if let Some(place) = hits.first() {
+                    return Some(at + place);
+                }
+                at += SIZE;
+            }
+            if at == ones.len() {
+                return None;
+            }
+            let (Some(end), Some(other_end)) = (ones.last_chunk(), others.last_chunk()) else {
+                return (at..ones.len()).find(|&at| ones[at] == one && others[at] == other);
+            };
+            let start = ones.len() - SIZE;
+            let hits = block::both((end, one), (other_end, other));
+            Some(start + hits.from(at - start).first()?)
         }
-        let start = from.min(ones.len().saturating_sub(SIZE));
-        let block = ones.get(start..)?.first_chunk();
-        let other_block = others.get(start..)?.first_chunk();
-        let (Some(block), Some(other_block)) = (block, other_block) else {
-            return (from..at).rfind(|&at| ones[at] == one && others[at] == other);
-        };
-        let hits = block::both((block, one), (other_block, other));
-        Some(start + hits.from(from - start).last()?)
+
+        /// The last such place in `from..=to`.
+        pub fn last(&self, text: &[u8], from: usize, to: usize) -> Option<usize> {
+            let [one, other] = self.bytes;
+            let end = to.saturating_add(self.at + self.distance + 1);
+            let (ones, others) = self.places(text.get(..end).unwrap_or(text))?;
+            let blocks = ones.get(from..)?.as_rchunks::<SIZE>().1.iter();
+            let other_blocks = others.get(from..)?.as_rchunks::<SIZE>().1;
+            let mut at = ones.len();
+            for (block, other_block) in blocks.zip(other_blocks).rev() {
+                at -= SIZE;
+                let hits = block::both((block, one), (other_block, other));
+                if let Some(place) = hits.last() {
+                    return Some(at + place);
+                }
+            }
+            if at == from {
+                return None;
+            }
+            let start = from.min(ones.len().saturating_sub(SIZE));
+            let block = ones.get(start..)?.first_chunk();
+            let other_block = others.get(start..)?.first_chunk();
+            let (Some(block), Some(other_block)) = (block, other_block) else {
+                return (from..at).rfind(|&at| ones[at] == one && others[at] == other);
+            };
+            let hits = block::both((block, one), (other_block, other));
+            Some(start + hits.from(from - start).last()?)
+        }
+
+        /// For each place where the word might begin: its one byte, and its other.
+        fn places<'t>(&self, text: &'t [u8]) -> Option<(&'t [u8], &'t [u8])> {
+            let ones = text.get(self.at..)?;
+            let others = ones.get(self.distance..)?;
+            Some((ones.get(..others.len())?, others))
+        }
     }
 
-    /// Where the one byte may stand, and where the other does then, place by place.
-    #[inline]
-    fn places(pair: Pair, text: &[u8]) -> Option<(&[u8], &[u8])> {
-        let others = text.get(pair.distance..)?;
-        Some((text.get(..others.len())?, others))
-    }
-
+    /// How many complete lines a text begins with, and how long they are together.
     pub fn count_lines(text: &[u8]) -> (usize, usize) {
         let length = find_last_byte(text, b'\n').map_or(0, |last| last + 1);
         let lines = text.get(..length).unwrap_or(text);
         let (blocks, rest) = lines.as_chunks();
         let parts = blocks.chunks(block::COUNTED_TOGETHER);
-        let count = parts
-            .map(|blocks| block::count(blocks, b'\n'))
-            .sum::<usize>();
+        let count: usize = parts.map(|blocks| block::count(blocks, b'\n')).sum();
         let more = match lines.last_chunk() {
-            Some(end) => block::both((end, b'\n'), (end, b'\n'))
-                .from(SIZE - rest.len())
-                .count(),
+            Some(end) => {
+                let hits = block::both((end, b'\n'), (end, b'\n'));
+                hits.from(SIZE - rest.len()).count()
+            }
             None => rest.iter().filter(|byte| **byte == b'\n').count(),
         };
         (count + more, length)
@@ -140,48 +143,43 @@ mod blocks {
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod bytes {
-    use super::Pair;
+    use super::rarity;
     use core::hint::black_box;
 
     const WORD: usize = size_of::<usize>();
 
-    pub fn first(pair: Pair, text: &[u8], from: usize) -> Option<usize> {
-        let (ahead, rarer) = rarer(pair);
-        let mut at = from;
-        loop {
-            at += find_byte(text.get(at + ahead..)?, rarer)?;
-            if stands(pair, text, at) {
-                return Some(at);
+    /// The rarest byte of a word, and where in it that is.
+    #[derive(Clone, Copy)]
+    pub struct Telltale {
+        byte: u8,
+        at: usize,
+    }
+
+    impl Telltale {
+        /// What a word that is not empty is sought by.
+        pub fn of(word: &[u8]) -> Telltale {
+            let (mut telltale, mut most) = (Telltale { byte: 0, at: 0 }, 0);
+            for (at, &byte) in word.iter().enumerate() {
+                let rarity = rarity(byte);
+                if rarity >= most {
+                    (telltale, most) = (Telltale { byte, at }, rarity);
+                }
             }
-            at += 1;
+            telltale
         }
-    }
 
-    pub fn last(pair: Pair, text: &[u8], from: usize, to: usize) -> Option<usize> {
-        let (ahead, rarer) = rarer(pair);
-        let end = text.len().min(to.saturating_add(ahead + 1));
-        let mut places = text.get(from + ahead..end)?;
-        loop {
-            let place = find_last_byte(places, rarer)?;
-            if stands(pair, text, from + place) {
-                return Some(from + place);
-            }
-            places = places.get(..place)?;
+        /// The first place not before `from` where the word might begin: its telltale stands as it would there.
+        pub fn first(&self, text: &[u8], from: usize) -> Option<usize> {
+            let places = text.get(from + self.at..)?;
+            Some(from + find_byte(places, self.byte)?)
         }
-    }
 
-    /// How far ahead the rarer byte is, and which.
-    fn rarer(pair: Pair) -> (usize, u8) {
-        let [one, other] = pair.bytes;
-        match pair.second_is_rarer {
-            true => (pair.distance, other),
-            false => (0, one),
+        /// The last such place in `from..=to`.
+        pub fn last(&self, text: &[u8], from: usize, to: usize) -> Option<usize> {
+            let end = to.saturating_add(self.at + 1).min(text.len());
+            let places = text.get(from + self.at..end)?;
+            Some(from + find_last_byte(places, self.byte)?)
         }
-    }
-
-    fn stands(pair: Pair, text: &[u8], at: usize) -> bool {
-        let [one, other] = pair.bytes;
-        text.get(at) == Some(&one) && text.get(at + pair.distance) == Some(&other)
     }
 
     /// The first place where a byte stands.
@@ -250,6 +248,7 @@ mod bytes {
         }
     }
 
+    /// How many complete lines a text begins with, and how long they are together.
     pub fn count_lines(text: &[u8]) -> (usize, usize) {
         let (mut count, mut rest) = (0, text);
         while let Some(at) = find_byte(rest, b'\n') {
@@ -281,33 +280,39 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_found_from_either_end_and_nowhere_else() {
+    fn a_telltale_is_found_from_either_end_and_nowhere_else() {
         let mut found = 0;
         for text in texts() {
-            for distance in [0, 1, 2, 5, 15, 16, 17, 40] {
-                let pair = Pair {
-                    bytes: if distance == 0 { *b"aa" } else { *b"ab" },
-                    distance,
-                    second_is_rarer: text.len() % 2 == 0,
+            for (word, rare) in [
+                (&b"a"[..], &[(0, b'a')][..]),
+                (b"\x80", &[(0, 0x80)]),
+                (b"ba", &[(0, b'b'), (1, b'a')]),
+                (b"ab  ", &[(0, b'a'), (1, b'b')]),
+                (b"  a a", &[(2, b'a'), (4, b'a')]),
+                (b"     b          a    ", &[(5, b'b'), (16, b'a')]),
+                (
+                    b"\xff                              b",
+                    &[(0, 0xff), (31, b'b')],
+                ),
+            ] {
+                let telltale = Telltale::of(word);
+                let by_byte = bytes::Telltale::of(word);
+                let stands = |rare: &[(usize, u8)], place: usize| {
+                    let byte = |&(at, byte): &(usize, u8)| text.get(place + at) == Some(&byte);
+                    rare.iter().all(byte)
                 };
-                let stands = |&at: &usize| {
-                    let two = (text.get(at), text.get(at + distance));
-                    two == (Some(&pair.bytes[0]), Some(&pair.bytes[1]))
-                };
-                let last_in = |from: usize, to: usize| (from..=to.min(100)).rfind(stands);
+                let rarest = rare.iter().max_by_key(|(_, byte)| rarity(*byte));
+                let rarest = &[*rarest.expect("one of them")];
                 for from in 0..=text.len() + 1 {
-                    let first = (from..text.len()).find(stands);
-                    found += usize::from(first.is_some());
-                    assert_eq!(pair.first(&text, from), first, "{pair:?} {text:?} {from}");
-                    assert_eq!(bytes::first(pair, &text, from), first);
+                    let first = |rare: &[_]| (from..text.len()).find(|at| stands(rare, *at));
+                    found += usize::from(first(rare).is_some());
+                    let case = (word, &text, from);
+                    assert_eq!(telltale.first(&text, from), first(rare), "{case:?}");
+                    assert_eq!(by_byte.first(&text, from), first(rarest), "{case:?}");
                     for to in [from, from + 1, from + 14, from + 16, from + 33, usize::MAX] {
-                        let last = last_in(from, to);
-                        assert_eq!(
-                            pair.last(&text, from, to),
-                            last,
-                            "{pair:?} {text:?} {from}..={to}"
-                        );
-                        assert_eq!(bytes::last(pair, &text, from, to), last);
+                        let last = |rare: &[_]| (from..=to.min(100)).rfind(|at| stands(rare, *at));
+                        assert_eq!(telltale.last(&text, from, to), last(rare), "{case:?} {to}");
+                        assert_eq!(by_byte.last(&text, from, to), last(rarest), "{case:?} {to}");
                     }
                 }
             }

@@ -5,7 +5,7 @@
 //! (a timeout and the commands that close again) is one value. Only `config` builds rules.
 
 use crate::backoff::NEVER;
-use crate::regex::{Marks, Regex, Scratch};
+use crate::regex::{Marks, Regex, Scratch, Sieve};
 use crate::template::Command;
 use crate::tracker::Steps;
 use alloc::string::String;
@@ -104,14 +104,14 @@ impl Rule {
         out
     }
 
-    /// Appends all its patterns but the filter: `ignore`, and the steps of each sequence.
-    pub fn add_others<'r>(&'r self, patterns: &mut Vec<&'r Regex>) {
+    /// Adds all its patterns but the filter: `ignore`, and the steps of each sequence.
+    pub fn add_others(&self, sieve: &mut Sieve) {
         if let Some(ignore) = &self.ignore {
-            patterns.push(ignore);
+            sieve.add(ignore);
         }
         for sequence in &self.sequences {
             for step in &sequence.steps {
-                patterns.push(step);
+                sieve.add(step);
             }
         }
     }

@@ -45,7 +45,7 @@ fn fault(row: &Row, scratch: &mut Scratch) -> Option<String> {
     };
     let expected: Spans = spans(row.python);
     let plain = Regex::new(pattern).ok()?.without_shortcuts();
-    let seen = Sieve::new(&mut [&regex].into_iter()).marks(&row.text);
+    let seen = Sieve::from_iter([&regex]).marks(&row.text);
     if expected.is_some() && !regex.may_match(seen) {
         return Some(format!("{pattern:?}: sieved out"));
     }

@@ -101,7 +101,7 @@ fn all_ways(pattern: &str) -> Option<Ways> {
     let other = Regex::new("Z marks the spot").ok()?;
     let sieves = [&[&fast][..], &[&other, &fast]];
     Some(Ways {
-        sieves: sieves.map(|patterns| Sieve::new(&mut patterns.iter().copied())),
+        sieves: sieves.map(|patterns| patterns.iter().copied().collect()),
         regexes: [fast, plain],
     })
 }

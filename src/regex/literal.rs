@@ -18,8 +18,17 @@ pub(super) fn required(node: &Node) -> Vec<Vec<u8>> {
 /// The literal that tells most; of equals the last, for patterns go from the general to the particular. Empty if there
 /// is none.
 pub(super) fn telling(literals: &[Vec<u8>]) -> &[u8] {
-    let told = |literal: &&Vec<u8>| literal.iter().map(|byte| weight(*byte)).sum::<u32>();
-    literals.iter().max_by_key(told).map_or(&[], Vec::as_slice)
+    let (mut telling, mut most) = (&[][..], 0);
+    for literal in literals {
+        let mut told = 0;
+        for byte in literal {
+            told += weight(*byte);
+        }
+        if told >= most {
+            (telling, most) = (literal, told);
+        }
+    }
+    telling
 }
 
 #[derive(Default)]

@@ -9,16 +9,17 @@
 //! text to match); `set` is the classes. The rest saves work:
 //!
 //! 1. `sieve`: which patterns might match, or where in a buffer a line is that one might match, by the literals that
-//!    `literal` finds in a pattern. One pass over the text that looks up every sixth byte or so; a single literal is
-//!    left to the C library's search for its rarest byte (`find`).
+//!    `literal` finds in a pattern. A single literal, or what all begin with, is sought by its rarest bytes
+//!    ([`crate::find`]); for others one pass over the text looks up every sixth byte or so.
 //! 2. `exec` walks quickly first: a run of bytes is one step, and ends only where the literal behind it stands. When
 //!    that takes too many steps, it begins again and notes where it has been, which bounds the time.
 //!
-//! Where the time goes in a dry run of `tests/bench` (some 940 instructions per line, and a sixth of the time is the
-//! kernel's, copying the log): a quarter of the instructions find the lines that might concern a rule and count the
-//! others. One line in four or five is left, and takes the rest, some 3,000 instructions each: half of it to match
-//! the filter, a fifth to sieve the steps, the rest for the keys' progress and what is made of
-//! it. `make bench` shows the seconds, `make bench-instructions` counts.
+//! Where the time goes in a dry run of `tests/bench`: a quarter is the kernel's, copying the log. The rest are some 800
+//! instructions per line; more than a quarter of them find the lines that might concern a rule and count the
+//! others. One line in four or five is left, and takes the rest, some 2,500 instructions each: three fifths of it to
+//! match the filter, an eighth to sieve the steps, a quarter for the keys' progress. What is left to gain is hard to
+//! get at: the processor makes more than three instructions at a time, none of them stands out, and the log has to be
+//! copied. `make bench` shows the seconds, `make bench-instructions` counts, on MIPS, too.
 //!
 //! Text is bytes: a non-ASCII character of a pattern is its UTF-8 bytes, and `.`, `\W` or a negated class match
 //! one byte, so a character of a UTF-8 text may take several of them. Everything else is refused with the

@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use super::Regex;
 use super::find::Literal;
 use super::literal;
+use crate::find::Telltale;
 use crate::text::checksum;
 
 /// Bytes that are looked up together.
@@ -38,7 +39,7 @@ pub type Marks = u32;
 pub struct Sieve {
     literals: Vec<Sought>,
     /// What all of them begin with, if it is worth seeking: then there is no table.
-    common: Option<Literal>,
+    common: Option<Telltale>,
     /// For each gram, how far behind the place where a tail begins it stands, one bit for each distance; zero for most.
     distances: Vec<u8>,
     /// Every how many bytes a gram is looked up.
@@ -78,10 +79,10 @@ pub(super) fn mark(literal: &[u8]) -> Marks {
     1 << (checksum(literal) >> 27)
 }
 
-impl Sieve {
-    /// A sieve for these patterns.
-    pub fn new(patterns: &mut dyn Iterator<Item = &Regex>) -> Sieve {
-        let mut sieve = Sieve {
+/// A sieve for no pattern yet.
+impl Default for Sieve {
+    fn default() -> Sieve {
+        Sieve {
             literals: Vec::new(),
             common: None,
             distances: Vec::new(),
@@ -89,15 +90,23 @@ impl Sieve {
             end: 0,
             unsought: 0,
             blind: false,
-        };
-        for pattern in patterns {
-            sieve.add(literal::telling(&pattern.literals), pattern.mark);
         }
+    }
+}
+
+impl<'p> FromIterator<&'p Regex> for Sieve {
+    fn from_iter<I: IntoIterator<Item = &'p Regex>>(patterns: I) -> Sieve {
+        let mut sieve = Sieve::default();
+        patterns.into_iter().for_each(|pattern| sieve.add(pattern));
         sieve.prepare();
         sieve
     }
+}
 
-    fn add(&mut self, bytes: &[u8], mark: Marks) {
+impl Sieve {
+    /// Adds a pattern. [`Sieve::prepare`] makes the sieve ready when all have been added.
+    pub fn add(&mut self, pattern: &Regex) {
+        let (bytes, mark) = (literal::telling(&pattern.literals), pattern.mark);
         let mut literals = self.literals.iter();
         if literals.any(|sought| sought.literal.bytes == bytes) {
             return;
@@ -116,7 +125,8 @@ impl Sieve {
         });
     }
 
-    fn prepare(&mut self) {
+    /// Makes ready what the search needs.
+    pub fn prepare(&mut self) {
         let Some(first) = self.literals.first() else {
             return;
         };
@@ -133,7 +143,7 @@ impl Sieve {
         let tells = self.literals.len() == 1 || shortest > common.len() + 1;
         if common.len() >= GRAM && tells {
             self.end = common.len().min(shortest - GRAM);
-            self.common = Some(Literal::new(common.to_vec()));
+            self.common = Some(Telltale::of(common));
         } else {
             self.end = self.stride - 1;
             self.distances = vec![0; SLOTS];
@@ -196,8 +206,8 @@ impl Sieve {
         let table = self.distances.first_chunk::<SLOTS>()?;
         let mut at = from.max(self.stride - 1);
         // Lines that concern nobody spend their time here.
-        while let Some(gram) = gram(text, at) {
-            let distances = table[slot(gram)];
+        loop {
+            let distances = table[slot(gram(text, at)?)];
             if distances != 0
                 && let Some(found) = self.known(text, at, distances)
             {
@@ -205,23 +215,24 @@ impl Sieve {
             }
             at += self.stride;
         }
-        None
     }
 
     /// What begins at one of these distances before `at`.
     #[inline(never)]
     fn known(&self, text: &[u8], at: usize, distances: u8) -> Option<Found> {
         let (mut found, mut marks) = (None, 0);
-        for distance in 0..self.stride {
-            if distances >> distance & 1 != 0 {
-                // OK because the first place that is looked up is a stride less one.
-                let tail = at - distance;
+        let (mut tail, mut distances) = (at, distances);
+        while distances != 0 {
+            if distances & 1 != 0 {
                 let more = self.marks_at(text, tail);
                 marks |= more;
                 if more != 0 {
                     found = Some(tail);
                 }
             }
+            // OK because the first place that is looked up is a stride less one; behind the last distance it may wrap.
+            tail = tail.wrapping_sub(1);
+            distances >>= 1;
         }
         Some(Found {
             at: found?,

@@ -228,7 +228,7 @@ fn a_sieve_lets_every_match_through_and_little_else() {
         &alike[..2],
     ] {
         let regexes: Vec<Regex> = patterns.iter().map(|pattern| compiled(pattern)).collect();
-        let sieve = Sieve::new(&mut regexes.iter());
+        let sieve = regexes.iter().collect::<Sieve>();
         for literal in [
             " PROTO=UDP",
             "Bad password ",
@@ -243,7 +243,7 @@ fn a_sieve_lets_every_match_through_and_little_else() {
             for before in 0..30 {
                 let text = ["-".repeat(before), literal.into(), "-".repeat(40 - before)].concat();
                 let place = sieve.next(text.as_bytes());
-                let seen = place.map_or(0, |_| sieve.marks(text.as_bytes()));
+                let seen = sieve.marks(text.as_bytes());
                 let within = |regex: &&Regex| {
                     let telling = literal::telling(&regex.literals);
                     literal.as_bytes().starts_with(telling)
@@ -268,10 +268,19 @@ fn a_sieve_lets_every_match_through_and_little_else() {
 }
 
 #[test]
+fn a_literal_is_sought_in_lines_where_other_patterns_might_match() {
+    let patterns = [compiled(r"(\S+) x"), compiled("drop wan in: .* PROTO=UDP")];
+    let sieve = patterns.iter().collect::<Sieve>();
+    assert_eq!(sieve.only(), None);
+    assert!(!patterns[1].may_match(sieve.marks(b"drop wan in: PROTO=TCP x")));
+    assert!(patterns[1].may_match(sieve.marks(b"drop wan in: PROTO=UDP x")));
+}
+
+#[test]
 fn a_sieve_that_cannot_know_stops_everywhere() {
     let many = |count: u32| (0..count).map(|number| compiled(&format!("literal {number}:")));
     for patterns in [vec![compiled(r"(\S+) x")], many(100).collect()] {
-        let sieve = Sieve::new(&mut patterns.iter());
+        let sieve = patterns.iter().collect::<Sieve>();
         assert_eq!(sieve.next(b"nothing"), Some(0));
         let line = b"here is literal 99: and literal 3:";
         let seen = sieve.marks(line);

@@ -134,7 +134,7 @@ fn compile(pattern: &str) -> Option<Ways> {
     let alike = Regex::new(&alike(&fast)).ok()?;
     let sieves = [&[&fast][..], &[&other, &fast], &[&fast, &alike]];
     Some(Ways {
-        sieves: sieves.map(|patterns| Sieve::new(&mut patterns.iter().copied())),
+        sieves: sieves.map(|patterns| patterns.iter().copied().collect()),
         regexes: [fast, plain],
     })
 }

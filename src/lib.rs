@@ -16,7 +16,8 @@
 //!    concerns it and whose it is (the *key*), and its steps which of them the line matches; a
 //!    [`tracker`] keeps each key's progress in bounded memory. A completed sequence is a *knock*.
 //!    Patterns are matched by [`regex`], whose time is linear in the line, always; most lines concern no
-//!    rule and are sieved out before a pattern is tried ([`regex::Sieve`]).
+//!    rule and are sieved out before a pattern is tried ([`regex::Sieve`]), by the rarest bytes of a word
+//!    ([`find`]).
 //! 3. [`request`] fills the captured values into the rule's commands ([`template`]: a value can never
 //!    add a word or choose what is run), which makes a [`job`]. For a rule with a timeout it opens or renews a
 //!    [`lease`].

@@ -3,11 +3,11 @@
 //! Guarantees only a necessary condition, like `literal`: what is sieved out has no match. Of every pattern the literal
 //! is taken that tells most among those it cannot match without.
 //!
-//! Where all literals begin alike, as the steps of a knock do (` DPT=1234`), what they have in common is sought, and
-//! where it stands the literals are compared.
+//! Where all literals begin alike, as the steps of a knock do (` DPT=1234`), the telltale of what they have in common is
+//! sought ([`crate::find`]), and where that stands the literals are compared.
 //!
-//! Otherwise: in the last nine bytes of a literal stand six runs of four, so one of them begins at a place that
-//! six divides. It is enough to look up the four bytes at every sixth place in a table; the literals are compared
+//! Otherwise: in the last nine bytes of a literal stand six runs of four, so one of them begins at one of every six
+//! places. It is enough to look up the four bytes at every sixth place in a table; the literals are compared
 //! where the table knows them. So most of the text is never looked at, and the number of patterns hardly matters. How
 //! many places are left out is up to the shortest literal.
 
@@ -38,7 +38,7 @@ pub type Marks = u32;
 /// The telling literals of many patterns.
 pub struct Sieve {
     literals: Vec<Sought>,
-    /// What all of them begin with, if it is worth seeking: then there is no table.
+    /// The telltale of what all of them begin with, if that is worth seeking: then there is no table.
     common: Option<Telltale>,
     /// For each gram, how far behind the place where a tail begins it stands, one bit for each distance; zero for most.
     distances: Vec<u8>,
@@ -104,7 +104,7 @@ impl<'p> FromIterator<&'p Regex> for Sieve {
 }
 
 impl Sieve {
-    /// Adds a pattern. [`Sieve::prepare`] makes the sieve ready when all have been added.
+    /// Adds a pattern. Before all have been added and [`Sieve::prepare`] was called, nothing may be asked.
     pub fn add(&mut self, pattern: &Regex) {
         let (bytes, mark) = (literal::telling(&pattern.literals), pattern.mark);
         let mut literals = self.literals.iter();

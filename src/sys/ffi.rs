@@ -283,6 +283,7 @@ unsafe extern "C" {
     /// The arguments are as wide as a register: `usize` or pointers.
     pub fn syscall(number: c_long, ...) -> c_long;
     pub fn memchr(text: *const c_void, byte: c_int, length: usize) -> *const c_void;
+    #[cfg(target_arch = "x86_64")]
     pub fn memrchr(text: *const c_void, byte: c_int, length: usize) -> *const c_void;
     pub fn _exit(status: c_int) -> !;
 

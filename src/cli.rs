@@ -3,10 +3,10 @@
 //! Options follow POSIX (`-nd` is `-n -d`, `-cFILE` is `-c FILE`, `--` ends them) with long names as
 //! GNU has them. What is asked for comes on standard output, what is wrong on standard error.
 
+use crate::config::load::{Purpose, load};
 use crate::daemon::{self, End, Options};
 use crate::dryrun;
 use crate::listing;
-use crate::load::{Purpose, load};
 use crate::log::{Level, Target};
 use crate::sys::fd::{STDERR, STDOUT};
 use crate::sys::tail;

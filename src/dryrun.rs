@@ -5,21 +5,21 @@
 //! applied. What would run goes to standard output, one event a line with the line number first; the
 //! summary, and on a terminal the progress, go to standard error.
 
+use crate::commands::job::Job;
+use crate::commands::template::put_shell_words;
 use crate::config::Config;
+use crate::engine::rule::Rule;
+use crate::engine::tracker::{Change, Steps, reached};
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
-use crate::job::Job;
-use crate::lease::Leases;
+use crate::leases::lease::Leases;
+use crate::leases::request::{Request, first_unspent};
 use crate::log::Level;
 use crate::regex::{Regex, Scratch};
-use crate::request::{Request, first_unspent};
-use crate::rule::Rule;
 use crate::source::lines::LineBuffer;
 use crate::sys::fd::{Fd, Poll, STDERR, STDIN, STDOUT, poll};
 use crate::sys::{Errno, clock, random_seed};
-use crate::template::put_shell_words;
 use crate::text::{Put, put_escaped};
 use crate::timestamp::LogClock;
-use crate::tracker::{Change, Steps, reached};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;

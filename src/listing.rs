@@ -1,14 +1,14 @@
 //! What `-t` and `-l` show: the rules as they were understood, and the open leases.
 
+use crate::commands::template::{Command, Values, put_shell_words};
 use crate::config::Config;
-use crate::diagnostic::count_characters;
-use crate::lease::{Lease, Leases};
-use crate::record::{Found, Record};
+use crate::config::diagnostic::count_characters;
+use crate::engine::rule::{Rule, Sequence};
+use crate::leases::lease::{Lease, Leases};
+use crate::leases::record::{Found, Record};
+use crate::leases::request::{count_unspent, first_unspent};
 use crate::regex::Regex;
-use crate::request::{count_unspent, first_unspent};
-use crate::rule::{Rule, Sequence};
 use crate::sys::clock;
-use crate::template::{Command, Values, put_shell_words};
 use crate::text::{Put, put_escaped};
 use crate::timestamp::Utc;
 use alloc::vec::Vec;
@@ -194,7 +194,7 @@ fn table(cells: &[Vec<u8>], columns: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::Job;
+    use crate::commands::job::Job;
 
     #[test]
     fn columns_line_up_under_the_widest_cell_and_no_line_ends_in_blanks() {

@@ -14,9 +14,11 @@ use logknockd::sys::{Arguments, fd, heap::Heap};
 static HEAP: Heap = Heap::new();
 
 #[cfg(not(debug_assertions))]
+/// Says so, and leaves the rest to whoever supervises us.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
-    logknockd::sys::panic_exit()
+    let _ = fd::STDERR.write_all(b"[ERROR] logknockd: internal error, please report it\n");
+    logknockd::sys::exit(101)
 }
 
 /// # Safety

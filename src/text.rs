@@ -15,7 +15,6 @@
 //! Nothing is escaped here except in quotes: whoever shows a message to a terminal or a log escapes all of
 //! it at once (see `log`).
 
-use crate::sys::Errno;
 use alloc::string::String;
 #[doc(hidden)]
 pub use alloc::vec::Vec;
@@ -41,8 +40,6 @@ pub enum Part<'a> {
     Text(&'a [u8]),
     /// A decimal number.
     Number(u64),
-    /// Why the system refused.
-    Refusal(Errno),
     /// Whatever else can be put.
     Other(&'a dyn Put),
 }
@@ -52,7 +49,6 @@ impl Part<'_> {
         match self {
             Part::Text(text) => out.extend_from_slice(text),
             Part::Number(number) => put_number(number, out),
-            Part::Refusal(errno) => errno.describe(out),
             Part::Other(part) => part.put(out),
         }
     }
@@ -88,7 +84,6 @@ parts! {
     () Vec<u8>, text => Part::Text(text);
     () String, text => Part::Text(text.as_bytes());
     (const N: usize) [u8; N], text => Part::Text(text);
-    () Errno, errno => Part::Refusal(*errno);
     () &dyn Put, part => Part::Other(*part);
     (T: Put) &T, part => (**part).part();
     () u64, number => Part::Number(*number);
@@ -142,6 +137,17 @@ pub fn put_hex_escape(byte: u8, out: &mut Vec<u8>) {
     // OK because both halves of a byte are below 16.
     let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
     out.extend([b'\\', b'x', high, low]);
+}
+
+/// The words of a command, each of which has a NUL byte behind it.
+pub fn words(command: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let words = command.split_inclusive(|&byte| byte == 0);
+    words.map(|word| word.strip_suffix(&[0]).unwrap_or(word))
+}
+
+/// The first word of a command; of one without words, nothing.
+pub fn program(command: &[u8]) -> &[u8] {
+    words(command).next().unwrap_or_default()
 }
 
 /// Whether a character does something instead of showing something: controls (C0, C1 and DEL), line and

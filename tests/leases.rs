@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Daemon, TempDir, config, knock, outcome, rule};
-use logknockd::lease::Leases;
+use logknockd::leases::lease::Leases;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 

@@ -7,17 +7,19 @@
 //! What a message begins with, `"debug": ` or `rule "ssh": filter: `, is worked out from the byte it is
 //! about when something is reported: readers need not know where they are.
 
-use super::name_of;
-use crate::diagnostic::Diagnostic;
-use crate::json::{self, Value};
+use crate::commands::template::{self, Command, printable};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::json::{self, Value};
 use crate::regex::Regex;
-use crate::template::{self, Command};
 use crate::text::{Put, holds};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 /// As the system has it, less the NUL at the end.
 const MAX_PATH: usize = 4095;
+
+/// The longest name of a rule, in bytes.
+const MAX_NAME: usize = 255;
 
 /// What numbers may be; `what` says it in words.
 pub(super) struct Limits {
@@ -319,4 +321,11 @@ fn within_edits(one: &[u8], other: &[u8], edits: u32) -> bool {
 
 fn behind(text: &[u8], start: usize) -> &[u8] {
     text.get(start..).unwrap_or_default()
+}
+
+/// The name of a rule, if it has a valid one.
+pub(super) fn name_of(rule: Value) -> Option<String> {
+    let name = rule.member("name")?.string()?;
+    let valid = (1..=MAX_NAME).contains(&name.len()) && printable(name.as_bytes());
+    valid.then_some(name)
 }

@@ -1,7 +1,7 @@
 //! What a file may say, and what is said about one that is wrong.
 
 use super::*;
-use crate::template::Values;
+use crate::commands::template::Values;
 use std::format;
 
 /// Every key there is, each with a value that is not its default.
@@ -58,7 +58,7 @@ fn fill(command: &Command, step: &Regex) -> Vec<String> {
         groups: &groups,
     };
     let words = command.fill(step, &values).expect("printable values");
-    crate::job::words(&words)
+    crate::text::words(&words)
         .map(|word| String::from_utf8(word.into()).unwrap())
         .collect()
 }

@@ -13,10 +13,9 @@
 
 use alloc::vec::Vec;
 
-use super::Error;
-use super::find::Literal;
+use super::seek::Literal;
 use super::set::Set;
-use super::tree::{Look, Node, Repeat};
+use super::tree::{Error, Look, Node, Repeat};
 
 const ERR_TOO_LARGE: &str = "pattern is too large (repetitions count as often as they repeat)";
 

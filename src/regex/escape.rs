@@ -1,10 +1,10 @@
-//! The part of the parser that reads classes and escapes.
+//! Reads classes and escapes.
 //!
 //! Guarantees Python's reading of the odd ones: a `]` that comes first in a class is a member of it, `\b` is a
 //! backspace there, `\012` is octal and so is `\112`, but `\12` refers to a group. Members of a class are bytes,
 //! so they must be ASCII.
 
-use super::parse::{ASCII, ASCII_MAX, Char, IGNORE_CASE, Parse, Parser};
+use super::cursor::{ASCII, ASCII_MAX, Char, Cursor, IGNORE_CASE, Parse};
 use super::set::{DIGIT, SPACE_ASCII, SPACE_UNICODE, Set, WORD};
 use super::tree::Look;
 
@@ -46,11 +46,10 @@ static LETTERS: [(u8, Escape); 10] = [
     (b'v', Escape::Char(0x0b)),
 ];
 
-impl Parser<'_> {
-    /// Reads a class whose `[` is at `start`.
-    pub fn class(&mut self, start: usize) -> Parse<()> {
+impl Cursor<'_> {
+    /// Reads a class whose `[` is at `start` into `set`, which is empty.
+    pub fn class(&mut self, start: usize, set: &mut Set) -> Parse<()> {
         let negated = self.eat(b'^');
-        let mut set = Set::EMPTY;
         let mut first = true;
         loop {
             let at = self.at;
@@ -67,7 +66,7 @@ impl Parser<'_> {
             if !self.is_range() {
                 match low {
                     Escape::Char(char) => set.insert(self.member_byte(char, at)?),
-                    Escape::Class(letter) => self.add_class(letter, &mut set),
+                    Escape::Class(letter) => self.add_class(letter, set),
                     Escape::Look(_) => return self.fail_at(at, ERR_CLASS_ASSERTION),
                 }
                 continue;
@@ -93,7 +92,6 @@ impl Parser<'_> {
         if negated {
             set.negate();
         }
-        self.push_set(&set);
         Some(())
     }
 

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::mem::{replace, swap};
 
 use super::compile::{Op, Pc, Program, Run};
-use super::find::find_byte;
+use super::seek::find_byte;
 use super::set::WORD;
 use super::steps::count;
 use super::tree::Look;

@@ -5,12 +5,12 @@
 //! keeps the worst pattern on a line of 8 KiB below 50 ms. (About 30 ms for the worst families of
 //! `tests/regex_limits.rs`, on a busy 2020s x86-64 core.)
 //!
-//! One stage per file: `parse` and `escape` (pattern to `tree`), `compile` (tree to program), `exec` (program and
+//! One stage per file: `cursor`, `escape` and `parse` (pattern to `tree`), `compile` (tree to program), `exec` (program and
 //! text to match); `set` is the classes. The rest saves work:
 //!
 //! 1. `sieve`: which patterns might match, or where in a buffer a line is that one might match, by the literals that
 //!    `literal` finds in a pattern. A single literal, or what all begin with, is sought by its rarest bytes
-//!    ([`crate::find`]); for others one pass over the text looks up every sixth byte or so.
+//!    ([`crate::regex::seek`]); for others one pass over the text looks up every sixth byte or so.
 //! 2. `exec` walks quickly first: a run of bytes is one step, and ends only where the literal behind it stands. When
 //!    that takes too many steps, it begins again and notes where it has been, which bounds the time.
 //!
@@ -26,11 +26,12 @@
 //! offset of the fault: see [`Error`].
 
 mod compile;
+mod cursor;
 mod escape;
 mod exec;
-mod find;
 mod literal;
 mod parse;
+pub mod seek;
 mod set;
 mod sieve;
 pub mod steps;
@@ -46,6 +47,7 @@ use compile::Program;
 pub use exec::Scratch;
 use exec::UNSET;
 pub use sieve::{Marks, Sieve};
+pub use tree::Error;
 
 /// A pattern ready to match. One that exists has bounded cost.
 pub struct Regex {
@@ -60,14 +62,6 @@ pub struct Regex {
     mark: Marks,
     group_count: usize,
     names: Vec<(Vec<u8>, usize)>,
-}
-
-/// Why a pattern is refused.
-#[cfg_attr(test, derive(Debug, PartialEq))]
-pub struct Error {
-    /// Offset in the pattern, in bytes, of what is at fault; at most its length.
-    pub at: usize,
-    pub message: &'static str,
 }
 
 impl Regex {

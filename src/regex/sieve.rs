@@ -4,7 +4,7 @@
 //! is taken that tells most among those it cannot match without.
 //!
 //! Where all literals begin alike, as the steps of a knock do (` DPT=1234`), the telltale of what they have in common is
-//! sought ([`crate::find`]), and where that stands the literals are compared.
+//! sought ([`crate::regex::seek`]), and where that stands the literals are compared.
 //!
 //! Otherwise: in the last nine bytes of a literal stand six runs of four, so one of them begins at one of every six
 //! places. It is enough to look up the four bytes at every sixth place in a table; the literals are compared
@@ -15,9 +15,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Regex;
-use super::find::Literal;
 use super::literal;
-use crate::find::Telltale;
+use super::seek::{Literal, Telltale};
 use crate::text::checksum;
 
 /// Bytes that are looked up together.

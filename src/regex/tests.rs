@@ -170,7 +170,7 @@ fn a_literal_is_found_wherever_it_stands() {
 
 #[test]
 fn a_literal_is_found_from_either_end_and_only_between_the_bounds() {
-    let needle = find::Literal::new(b"aba".to_vec());
+    let needle = seek::Literal::new(b"aba".to_vec());
     for length in 0..28 {
         for pattern in 0..16u64 {
             let bit = |index: usize| pattern.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> index & 1;

@@ -9,6 +9,14 @@ use alloc::vec::Vec;
 
 use super::set::Set;
 
+/// Why a pattern is refused.
+#[cfg_attr(test, derive(Debug, PartialEq))]
+pub struct Error {
+    /// Offset in the pattern, in bytes, of what is at fault; at most its length.
+    pub at: usize,
+    pub message: &'static str,
+}
+
 /// A pattern, understood.
 pub(super) enum Node {
     Empty,

@@ -9,11 +9,11 @@
 
 use super::lines::{Line, LineBuffer};
 use crate::backoff::{Backoff, NEVER};
-use crate::job::program;
 use crate::log::{Log, Throttle};
 use crate::sys::fd::{Fd, Poll};
 use crate::sys::process::{Child, Streams, spawn};
 use crate::sys::{Errno, Result};
+use crate::text::program;
 use alloc::vec::Vec;
 
 /// A command that has lived this long is not failing.

@@ -9,7 +9,7 @@
 //! Bytes are read straight into the buffer and lines are handed out as parts of it: nothing is copied
 //! but the unfinished tail.
 
-use crate::find::{count_lines, find_byte};
+use crate::regex::seek::{count_lines, find_byte};
 use alloc::vec::Vec;
 use core::ops::Range;
 

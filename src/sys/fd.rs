@@ -2,7 +2,8 @@
 //!
 //! Every descriptor is opened close-on-exec: a child gets only what [`super::process::spawn`] hands it.
 
-use super::{Errno, Result, check, ffi, repeat};
+use super::errno::{Errno, Result, check, repeat};
+use super::ffi;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_int, c_long};
 use core::num::NonZero;
@@ -358,9 +359,9 @@ fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<Status> {
 
 /// `path` with the NUL that C wants; `EINVAL` if it has one inside.
 pub fn c_path(path: &[u8]) -> Result<Path> {
-    match crate::find::find_byte(path, 0) {
-        Some(_) => Err(Errno::EINVAL),
-        None => Ok(Path(text!("{}\0", path))),
+    match path.contains(&0) {
+        true => Err(Errno::EINVAL),
+        false => Ok(Path(text!("{}\0", path))),
     }
 }
 

@@ -67,11 +67,11 @@ pub mod arch {
     pub const MAP_ANONYMOUS: usize = 0x20;
 
     #[cfg(target_arch = "aarch64")]
-    pub use super::aarch64::*;
+    pub use crate::sys::ffi::aarch64::*;
     #[cfg(target_arch = "arm")]
-    pub use super::arm::*;
+    pub use crate::sys::ffi::arm::*;
     #[cfg(target_arch = "x86_64")]
-    pub use super::x86_64::*;
+    pub use crate::sys::ffi::x86_64::*;
 
     /// The kernel's `struct sigaction` begins with the handler, and signal sets have 64 bits.
     pub const HANDLER: usize = 0;

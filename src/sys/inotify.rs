@@ -1,7 +1,8 @@
 //! inotify: the kernel tells when files and directories change, so nobody has to look.
 
+use super::errno::{Result, check};
 use super::fd::{Fd, own};
-use super::{Result, check, ffi};
+use super::ffi;
 use core::ffi::{CStr, c_int, c_long};
 
 /// The name of an inotify watch. The kernel gives the same one for the same file or directory.
@@ -66,7 +67,7 @@ impl Inotify {
     pub fn read<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8]> {
         match self.0.read(buffer) {
             Ok(length) => Ok(buffer.get(..length).unwrap_or_default()),
-            Err(super::Errno::EAGAIN) => Ok(&[]),
+            Err(super::errno::Errno::EAGAIN) => Ok(&[]),
             Err(errno) => Err(errno),
         }
     }

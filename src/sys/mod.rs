@@ -8,6 +8,7 @@
 #[cfg(target_arch = "x86_64")]
 pub mod block;
 pub mod clock;
+mod errno;
 pub mod fd;
 mod ffi;
 pub mod heap;
@@ -15,75 +16,9 @@ pub mod inotify;
 pub mod process;
 pub mod signal;
 
-use alloc::vec::Vec;
-use core::ffi::{CStr, c_int, c_long};
+pub use errno::{Errno, Result};
 
-/// What a system call answered when it failed: its `errno`. Shown as `No such file or directory
-/// (errno 2)`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(test, derive(Debug))]
-pub struct Errno(c_int);
-
-/// What every system call in here returns.
-pub type Result<T> = core::result::Result<T, Errno>;
-
-impl Errno {
-    /// No such file or directory.
-    pub const ENOENT: Errno = Errno(ffi::ENOENT);
-    /// A part of the path is not a directory.
-    pub const ENOTDIR: Errno = Errno(ffi::ENOTDIR);
-    /// Is a directory.
-    pub const EISDIR: Errno = Errno(ffi::EISDIR);
-    /// Nothing to read or no room to write just now.
-    pub const EAGAIN: Errno = Errno(ffi::EAGAIN);
-    /// Permission denied.
-    pub const EACCES: Errno = Errno(ffi::EACCES);
-    /// The kernel does not take these arguments.
-    pub const EINVAL: Errno = Errno(ffi::EINVAL);
-    /// Nobody is left to read; for `/dev/kmsg`: records were overwritten before they were read.
-    pub const EPIPE: Errno = Errno(ffi::EPIPE);
-    /// The path, or a part of it, is longer than the system allows.
-    pub const ENAMETOOLONG: Errno = Errno(ffi::arch::ENAMETOOLONG);
-    /// The file would be larger than is allowed.
-    pub const EFBIG: Errno = Errno(ffi::EFBIG);
-    /// Too many symbolic links.
-    pub const ELOOP: Errno = Errno(ffi::arch::ELOOP);
-
-    /// Whether the system lacks memory or descriptors now: that says nothing about what was asked for.
-    pub fn is_shortage(self) -> bool {
-        matches!(self.0, ffi::ENOMEM | ffi::ENFILE | ffi::EMFILE)
-    }
-
-    /// Appends the C library's words for it and its number.
-    pub fn describe(self, out: &mut Vec<u8>) {
-        // SAFETY: strerror returns a NUL-terminated string that stays as it is until its next call.
-        let text = unsafe { CStr::from_ptr(ffi::strerror(self.0)) };
-        put!(out, "{} (errno {})", text.to_bytes(), self.0);
-    }
-
-    fn last() -> Errno {
-        // SAFETY: the C library keeps errno at this address for as long as the thread lives.
-        Errno(unsafe { *ffi::__errno_location() })
-    }
-}
-
-/// Turns the C convention (negative: look at errno) into a `Result`.
-fn check(answer: c_long) -> Result<usize> {
-    match usize::try_from(answer) {
-        Ok(answer) => Ok(answer),
-        Err(_) => Err(Errno::last()),
-    }
-}
-
-/// A call that may sleep, repeated as long as a signal interrupts it.
-fn repeat(mut call: impl FnMut() -> c_long) -> Result<usize> {
-    loop {
-        match check(call()) {
-            Err(Errno(ffi::EINTR)) => {}
-            answer => return answer,
-        }
-    }
-}
+use core::ffi::{CStr, c_int};
 
 /// Index of the first `byte` in `text`, by the C library's fast search.
 pub fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
@@ -159,10 +94,4 @@ pub fn tail(text: &CStr, start: usize) -> Option<&CStr> {
     let rest = text.to_bytes_with_nul().get(start..)?;
     // SAFETY: what is left of a NUL-terminated string ends with the NUL that ended it, if that is in it.
     (!rest.is_empty()).then(|| unsafe { CStr::from_ptr(rest.as_ptr().cast()) })
-}
-
-/// Ends the program after a panic: says so, and leaves the rest to whoever supervises us.
-pub fn panic_exit() -> ! {
-    let _ = fd::STDERR.write_all(b"[ERROR] logknockd: internal error, please report it\n");
-    exit(101)
 }

@@ -6,10 +6,11 @@
 //! reports through a pipe why the program cannot be run. The C library's own `posix_spawn` would be
 //! four kilobytes and a second heap.
 
+use super::errno::{Errno, Result, repeat};
 use super::fd::{Fd, Poll, poll};
-use super::{Errno, Result, ffi, repeat, signal};
-use crate::job::{program, words};
+use super::{ffi, signal};
 use crate::text::{Put, holds};
+use crate::text::{program, words};
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
 use core::mem::MaybeUninit;

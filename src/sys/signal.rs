@@ -1,7 +1,8 @@
 //! Signals as something to read: a `signalfd` in the poll set instead of handlers that interrupt.
 
+use super::errno::{Errno, Result};
 use super::fd::{Fd, own};
-use super::{Errno, Result, ffi};
+use super::ffi;
 use core::ffi::{c_int, c_ulong};
 
 /// The signals the daemon acts on.

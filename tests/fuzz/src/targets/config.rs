@@ -4,10 +4,10 @@
 use super::no_remark;
 use crate::hunt::Target;
 use logknockd::config::Config;
-use logknockd::diagnostic::Diagnostic;
-use logknockd::job::program;
-use logknockd::rule::Rule;
-use logknockd::template::Values;
+use logknockd::config::diagnostic::Diagnostic;
+use logknockd::text::program;
+use logknockd::engine::rule::Rule;
+use logknockd::commands::template::Values;
 use std::collections::BTreeSet;
 
 pub const TARGET: Target = Target {

@@ -3,7 +3,7 @@
 
 use super::{hex, no_remark, texts};
 use crate::hunt::Target;
-use logknockd::json::{self, Value};
+use logknockd::config::json::{self, Value};
 
 pub const TARGET: Target = Target {
     name: "json",

@@ -6,8 +6,8 @@
 
 use super::{Script, no_remark};
 use crate::hunt::Target;
-use logknockd::job::Job;
-use logknockd::lease::Leases;
+use logknockd::commands::job::Job;
+use logknockd::leases::lease::Leases;
 use std::rc::Rc;
 
 pub const TARGET: Target = Target {

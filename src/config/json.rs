@@ -12,7 +12,7 @@
 //! which the RFC allows: a byte order mark at the start is skipped. Reading stops at the first error. Time is
 //! linear in the document.
 
-use crate::diagnostic::Diagnostic;
+use crate::config::diagnostic::Diagnostic;
 use crate::text::{first_character, holds};
 use alloc::string::String;
 use alloc::vec::Vec;

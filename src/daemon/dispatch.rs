@@ -7,14 +7,14 @@
 //!   same.
 
 use crate::backoff::NEVER;
+use crate::commands::job::{Job, LeaseId};
+use crate::commands::runner::{Event, Finished, Order, QUEUE_LIMIT, Runner};
+use crate::engine::rule::Rule;
 use crate::engine::{Engine, KEY_LIMIT, Knock, Meaning, Outcome};
-use crate::job::Job;
-use crate::lease::{Closed, LeaseId, Phase};
-use crate::ledger::Ledger;
+use crate::leases::lease::{Closed, Phase};
+use crate::leases::ledger::Ledger;
+use crate::leases::request::{Request, count_unspent, first_unspent};
 use crate::log::{Log, Throttle};
-use crate::request::{Request, count_unspent, first_unspent};
-use crate::rule::Rule;
-use crate::runner::{Event, Finished, Order, QUEUE_LIMIT, Runner};
 use crate::sys::fd::Poll;
 use alloc::vec::Vec;
 

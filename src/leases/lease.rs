@@ -11,19 +11,14 @@
 //!   later. To run them sooner would close what the newer one has opened.
 
 use crate::backoff::{NEVER, delay_ms};
-use crate::job::{Job, words};
-use crate::json::{self, Items, Value, put_json_string};
-use crate::text::{Put, checksum};
+use crate::commands::job::{Job, LeaseId};
+use crate::config::json::{self, Items, Value, put_json_string};
+use crate::text::{Put, checksum, words};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 /// How often a revert that failed is tried again before it is given up.
 pub const RETRIES: u32 = 10;
-
-/// Names a lease while the program runs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(test, derive(Debug))]
-pub struct LeaseId(u32);
 
 /// Where a lease stands.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -10,17 +10,20 @@
 //! port open for ever) and everything that could not do what it seems to ask for. Keys that begin with
 //! `_` are comments.
 
-use crate::diagnostic::Diagnostic;
-use crate::json::{self, Value};
+use crate::commands::template::{self, Command};
+use crate::config::diagnostic::Diagnostic;
+use crate::engine::rule::{LeaseTerms, Rule, Sequence};
 use crate::regex::Regex;
-use crate::rule::{LeaseTerms, Rule, Sequence};
-use crate::template::{self, Command, printable};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use read::{Items, Limits, Loader};
+use json::Value;
+use read::{Items, Limits, Loader, name_of};
 
+pub mod diagnostic;
+pub mod json;
+pub mod load;
 mod read;
 
 const TOP_KEYS: &[&str] = &[
@@ -76,8 +79,6 @@ const RULES: Items = Items::up_to(256, "rules");
 const STEPS: Items = Items::up_to(32, "regexes");
 const SEQUENCES: Items = Items::up_to(256, "sequences");
 const COMMANDS: Items = Items::up_to(64, "commands");
-
-const MAX_NAME: usize = 255;
 
 const NAME: &str = "printable text of 1 to 255 bytes";
 const BOTH_SEQUENCES: &str = "cannot stand beside \"sequence\"";
@@ -326,13 +327,6 @@ impl Fit<'_> {
         }
         Ok(())
     }
-}
-
-/// The name of a rule, if it has a valid one.
-fn name_of(rule: Value) -> Option<String> {
-    let name = rule.member("name")?.string()?;
-    let valid = (1..=MAX_NAME).contains(&name.len()) && printable(name.as_bytes());
-    valid.then_some(name)
 }
 
 #[cfg(test)]

@@ -5,6 +5,11 @@
 
 use alloc::vec::Vec;
 
+/// Names the lease that a job opens or closes, while the program runs: whoever runs the job only hands it back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub struct LeaseId(pub u32);
+
 /// All commands of one event.
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub struct Job {
@@ -16,17 +21,6 @@ pub struct Job {
     pub commands: Vec<Vec<u8>>,
     /// How long each command may take, in milliseconds.
     pub timeout_ms: u64,
-}
-
-/// The words of a command, each of which has a NUL byte behind it.
-pub fn words(command: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let words = command.split_inclusive(|&byte| byte == 0);
-    words.map(|word| word.strip_suffix(&[0]).unwrap_or(word))
-}
-
-/// The first word of a command; of one without words, nothing.
-pub fn program(command: &[u8]) -> &[u8] {
-    words(command).next().unwrap_or_default()
 }
 
 impl Job {

@@ -10,7 +10,7 @@
 //! * A record that cannot be read is renamed, not overwritten: it may be the only thing that still knows
 //!   what is open. If only the system has nothing left to read it with, it stays where it is.
 
-use crate::lease::Leases;
+use crate::leases::lease::Leases;
 use crate::sys::fd::{Fd, FileKind, Path, c_path, rename, unlink};
 use crate::sys::{Errno, Result, clock, process};
 use alloc::string::String;

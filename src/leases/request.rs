@@ -4,11 +4,11 @@
 //! cannot be made if a captured value is nothing a command should see. A request for a rule with a
 //! timeout then either renews the lease its key has, or opens one.
 
+use crate::commands::job::{Job, LeaseId};
+use crate::commands::template::{Command, Values};
 use crate::engine::Knock;
-use crate::job::Job;
-use crate::lease::{LeaseId, Leases};
-use crate::rule::Rule;
-use crate::template::{Command, Values};
+use crate::engine::rule::Rule;
+use crate::leases::lease::Leases;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 

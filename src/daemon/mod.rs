@@ -10,14 +10,16 @@
 //! * `SIGTERM` and `SIGINT` let the running job finish and close every lease, each command within its
 //!   deadline. A second one exits at once; the record keeps what is open for the next start.
 
+pub mod dispatch;
+
 use crate::backoff::NEVER;
+use crate::commands::runner::Runner;
 use crate::config::Config;
-use crate::dispatch::{Dispatch, Life};
+use crate::config::load::{Purpose, load};
+use crate::daemon::dispatch::{Dispatch, Life};
 use crate::engine::{Engine, Setup};
-use crate::ledger::{Ledger, Need};
-use crate::load::{Purpose, load};
+use crate::leases::ledger::{Ledger, Need};
 use crate::log::{Level, Log, Target};
-use crate::runner::Runner;
 use crate::source::{Sources, Wanted};
 use crate::sys::fd::{self, Poll};
 use crate::sys::signal::{Signal, Signals};

@@ -12,15 +12,15 @@
 //!   queue, and its further output is not read.
 
 use crate::backoff::NEVER;
-use crate::job::{Job, program};
-use crate::lease::LeaseId;
+use crate::commands::job::{Job, LeaseId};
+use crate::commands::template::put_shell_words;
 use crate::log::Log;
 use crate::source::lines::LineBuffer;
 use crate::sys::Errno;
 use crate::sys::fd::{Fd, Poll};
 use crate::sys::process::{Child, Exit, Streams, spawn};
-use crate::template::put_shell_words;
 use crate::text::Put;
+use crate::text::program;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 

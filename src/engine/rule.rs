@@ -5,9 +5,9 @@
 //! (a timeout and the commands that close again) is one value. Only `config` builds rules.
 
 use crate::backoff::NEVER;
+use crate::commands::template::Command;
+use crate::engine::tracker::Steps;
 use crate::regex::{Marks, Regex, Scratch, Sieve};
-use crate::template::Command;
-use crate::tracker::Steps;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;

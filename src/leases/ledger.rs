@@ -9,9 +9,9 @@
 //!   all of them count as spent until somebody decides.
 
 use crate::backoff::Backoff;
-use crate::lease::Leases;
+use crate::leases::lease::Leases;
+use crate::leases::record::{Found, Record};
 use crate::log::Log;
-use crate::record::{Found, Record};
 use crate::sys::fd::poll;
 use crate::sys::{Errno, Result};
 use alloc::vec::Vec;

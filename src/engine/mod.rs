@@ -8,9 +8,12 @@
 //! `--trace` feed itself. Only the syslog tag of this very process counts as ours, and only in the place
 //! of a tag: text that a stranger put further back in a line cannot hide that line.
 
+pub mod rule;
+pub mod tracker;
+
+use crate::engine::rule::Rule;
+use crate::engine::tracker::{Change, Key, Terms, Tracker, hash};
 use crate::regex::{Marks, Scratch, Sieve};
-use crate::rule::Rule;
-use crate::tracker::{Change, Key, Terms, Tracker, hash};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::swap;

@@ -11,8 +11,8 @@
 //! expanded; placeholders follow Python's `str.format` without its format specifications, conversions and
 //! attribute access, which are errors.
 
-use crate::job::words;
 use crate::regex::Regex;
+use crate::text::words;
 use crate::text::{Characters, holds, put_hex_escape};
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -40,6 +40,8 @@ pub enum Part<'a> {
     Text(&'a [u8]),
     /// A decimal number.
     Number(u64),
+    /// A code that its function describes.
+    Code(i32, fn(i32, &mut Vec<u8>)),
     /// Whatever else can be put.
     Other(&'a dyn Put),
 }
@@ -49,6 +51,7 @@ impl Part<'_> {
         match self {
             Part::Text(text) => out.extend_from_slice(text),
             Part::Number(number) => put_number(number, out),
+            Part::Code(code, describe) => describe(code, out),
             Part::Other(part) => part.put(out),
         }
     }
@@ -210,6 +213,7 @@ pub fn put_escaped(text: &[u8], out: &mut Vec<u8>) {
 /// Whether `byte` is one of `bytes`. The library's search for a byte is made for long texts, and large.
 #[inline(never)]
 #[expect(clippy::manual_contains, reason = "that is the library's search")]
+#[inline(never)]
 pub fn holds(bytes: &[u8], byte: u8) -> bool {
     bytes.iter().any(|&other| other == byte)
 }

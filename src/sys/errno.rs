@@ -1,7 +1,7 @@
 //! How a system call fails: errors as values.
 
 use super::ffi;
-use crate::text::Put;
+use crate::text::{Part, Put};
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_int, c_long};
 
@@ -48,12 +48,21 @@ impl Errno {
 }
 
 impl Put for Errno {
-    /// Appends the C library's words for it and its number.
     fn put(&self, out: &mut Vec<u8>) {
-        // SAFETY: strerror returns a NUL-terminated string that stays as it is until its next call.
-        let text = unsafe { CStr::from_ptr(ffi::strerror(self.0)) };
-        put!(out, "{} (errno {})", text.to_bytes(), self.0);
+        describe(self.0, out);
     }
+
+    #[inline(always)]
+    fn part(&self) -> Part<'_> {
+        Part::Code(self.0, describe)
+    }
+}
+
+/// Appends the C library's words for an `errno` and its number.
+fn describe(errno: c_int, out: &mut Vec<u8>) {
+    // SAFETY: strerror returns a NUL-terminated string that stays as it is until its next call.
+    let text = unsafe { CStr::from_ptr(ffi::strerror(errno)) };
+    put!(out, "{} (errno {})", text.to_bytes(), errno);
 }
 
 /// Turns the C convention (negative: look at errno) into a `Result`.

@@ -4,6 +4,7 @@
 
 use super::errno::{Errno, Result, check, repeat};
 use super::ffi;
+use crate::text::holds;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_int, c_long};
 use core::num::NonZero;
@@ -359,7 +360,7 @@ fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<Status> {
 
 /// `path` with the NUL that C wants; `EINVAL` if it has one inside.
 pub fn c_path(path: &[u8]) -> Result<Path> {
-    match path.contains(&0) {
+    match holds(path, 0) {
         true => Err(Errno::EINVAL),
         false => Ok(Path(text!("{}\0", path))),
     }

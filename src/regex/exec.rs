@@ -13,6 +13,7 @@
 use alloc::vec::Vec;
 use core::mem::{replace, swap};
 
+use super::Text;
 use super::compile::{Op, Pc, Program, Run};
 use super::seek::find_byte;
 use super::set::WORD;
@@ -71,11 +72,11 @@ impl Scratch {
     pub(super) fn search(
         &mut self,
         program: &Program,
-        text: &[u8],
+        text: Text,
         slot_count: usize,
         quick: bool,
     ) -> bool {
-        let steps = text.len().saturating_mul(STEPS_PER_BYTE) + STEPS_AT_LEAST;
+        let steps = text.bytes.len().saturating_mul(STEPS_PER_BYTE) + STEPS_AT_LEAST;
         let mut found = None;
         if quick {
             found = self.attempt(program, text, slot_count, Some(steps));
@@ -95,7 +96,7 @@ impl Scratch {
     pub(super) fn attempt(
         &mut self,
         program: &Program,
-        text: &[u8],
+        text: Text,
         slot_count: usize,
         steps: Option<usize>,
     ) -> Option<bool> {
@@ -104,12 +105,13 @@ impl Scratch {
         self.choices.clear();
         self.visited.clear();
         if steps.is_none() {
-            let bits = (text.len() + 1) * usize::from(program.states);
+            let bits = (text.bytes.len() + 1) * usize::from(program.states);
             self.visited.resize(bits / 32 + 1, 0);
         }
         let mut walk = Walk {
             program,
-            text,
+            text: text.bytes,
+            is_cut: text.is_cut,
             slots: &mut self.slots,
             choices: &mut self.choices,
             visited: &mut self.visited,
@@ -142,6 +144,7 @@ impl Scratch {
 struct Walk<'t> {
     program: &'t Program,
     text: &'t [u8],
+    is_cut: bool,
     slots: &'t mut [usize],
     choices: &'t mut Vec<Choice>,
     visited: &'t mut [u32],
@@ -243,7 +246,7 @@ impl Walk<'_> {
                 }
                 true
             }
-            Op::Look(look) => holds(look, self.text, at),
+            Op::Look(look) => self.holds(look, at),
             Op::Save(slot) => {
                 if let Some(place) = self.slots.get_mut(usize::from(slot)) {
                     let value = replace(place, at);
@@ -376,20 +379,27 @@ impl Walk<'_> {
         };
         true
     }
-}
 
-fn holds(look: Look, text: &[u8], at: usize) -> bool {
-    let before = at.checked_sub(1).and_then(|at| text.get(at)).copied();
-    let after = text.get(at).copied();
-    let is_word = |byte: Option<u8>| byte.is_some_and(|byte| WORD.contains(byte));
-    match look {
-        Look::TextStart => before.is_none(),
-        Look::TextEnd => after.is_none(),
-        Look::TextEndOrNewline => after.is_none() || (after == Some(b'\n') && text.len() - at == 1),
-        Look::LineStart => before.is_none_or(|byte| byte == b'\n'),
-        Look::LineEnd => after.is_none_or(|byte| byte == b'\n'),
-        Look::WordBoundary => is_word(before) != is_word(after),
-        // Python before 3.14 finds no such place in an empty text.
-        Look::NotWordBoundary => is_word(before) == is_word(after) && !text.is_empty(),
+    fn holds(&self, look: Look, at: usize) -> bool {
+        let text = self.text;
+        let before = at.checked_sub(1).and_then(|at| text.get(at)).copied();
+        let after = text.get(at).copied();
+        let is_end = after.is_none() && !self.is_cut;
+        let is_last = text.len() - at == 1 && !self.is_cut;
+        // What is behind a cut is not known, so nothing is said about it.
+        let is_known = after.is_some() || !self.is_cut;
+        let is_word = |byte: Option<u8>| byte.is_some_and(|byte| WORD.contains(byte));
+        match look {
+            Look::TextStart => before.is_none(),
+            Look::TextEnd => is_end,
+            Look::TextEndOrNewline => is_end || (after == Some(b'\n') && is_last),
+            Look::LineStart => before.is_none_or(|byte| byte == b'\n'),
+            Look::LineEnd => is_end || after == Some(b'\n'),
+            Look::WordBoundary => is_known && is_word(before) != is_word(after),
+            // Python before 3.14 finds no such place in an empty text.
+            Look::NotWordBoundary => {
+                is_known && is_word(before) == is_word(after) && !text.is_empty()
+            }
+        }
     }
 }

@@ -49,6 +49,25 @@ use exec::UNSET;
 pub use sieve::{Marks, Sieve};
 pub use tree::Error;
 
+/// What a pattern is matched with.
+#[derive(Clone, Copy)]
+pub struct Text<'t> {
+    /// Its bytes.
+    pub bytes: &'t [u8],
+    /// There was more, which is not known: `$`, `\Z`, `\b` and `\B` do not hold at the end.
+    pub is_cut: bool,
+}
+
+/// Bytes are all there is.
+impl<'t, B: AsRef<[u8]> + ?Sized> From<&'t B> for Text<'t> {
+    fn from(bytes: &'t B) -> Text<'t> {
+        Text {
+            bytes: bytes.as_ref(),
+            is_cut: false,
+        }
+    }
+}
+
 /// A pattern ready to match. One that exists has bounded cost.
 pub struct Regex {
     pattern: String,
@@ -139,21 +158,25 @@ impl Regex {
     }
 
     /// Whether there is a match anywhere in `text`: cheaper than [`Regex::captures`].
-    pub fn is_match(&self, text: &[u8], scratch: &mut Scratch) -> bool {
-        self.search(text, scratch, 0)
+    pub fn is_match<'t>(&self, text: impl Into<Text<'t>>, scratch: &mut Scratch) -> bool {
+        self.search(text.into(), scratch, 0)
     }
 
     /// The first match in `text`, with what its groups matched last.
-    pub fn captures<'s>(&self, text: &[u8], scratch: &'s mut Scratch) -> Option<Captures<'s>> {
+    pub fn captures<'s, 't>(
+        &self,
+        text: impl Into<Text<'t>>,
+        scratch: &'s mut Scratch,
+    ) -> Option<Captures<'s>> {
         // OK because the parser limits the number of groups.
         let slot_count = (self.group_count + 1) * 2;
-        let found = self.search(text, scratch, slot_count);
+        let found = self.search(text.into(), scratch, slot_count);
         found.then_some(Captures {
             slots: &scratch.slots,
         })
     }
 
-    fn search(&self, text: &[u8], scratch: &mut Scratch, slot_count: usize) -> bool {
+    fn search(&self, text: Text, scratch: &mut Scratch, slot_count: usize) -> bool {
         scratch.search(&self.program, text, slot_count, self.quick)
     }
 }

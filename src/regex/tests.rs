@@ -99,6 +99,36 @@ fn text_may_be_any_bytes() {
 }
 
 #[test]
+fn nothing_is_said_about_what_was_cut_off() {
+    let mut scratch = Scratch::new();
+    for (pattern, bytes) in [
+        ("b$", "ab"),
+        (r"b\Z", "ab"),
+        ("(?m)b$", "ab"),
+        (r"b\b", "ab"),
+        (r" \B", "a "),
+        ("b$", "ab\n"),
+        ("b*$|z", "ab"),
+        ("", "ab"),
+        ("b", "ab"),
+        ("(?m)b$", "ab\na"),
+        (r"\bab", "ab"),
+    ] {
+        let regex = compiled(pattern);
+        let whole = Text::from(bytes);
+        let cut = Text {
+            is_cut: true,
+            ..whole
+        };
+        let says_end = bytes != "ab\na" && pattern.contains(['$', 'Z', 'B']) || pattern == r"b\b";
+        for regex in [compiled(pattern).without_shortcuts(), regex] {
+            assert!(regex.is_match(whole, &mut scratch), "{pattern}");
+            assert_eq!(regex.is_match(cut, &mut scratch), !says_end, "{pattern}");
+        }
+    }
+}
+
+#[test]
 fn a_quantifier_takes_a_whole_character() {
     assert_groups("fü+r", "füür", &["füür"]);
     assert_groups("(ü|ä)*", "äü", &["äü", "ü"]);
@@ -200,7 +230,7 @@ fn a_search_that_takes_too_many_steps_begins_again_the_sure_way() {
         ("(?:a|a)*[^a!]", false),
     ] {
         let regex = compiled(pattern);
-        let quick = scratch.attempt(&regex.program, &text, 0, Some(10_000));
+        let quick = scratch.attempt(&regex.program, (&text).into(), 0, Some(10_000));
         assert!(matches || quick.is_none(), "{pattern}");
         assert_eq!(regex.is_match(&text, &mut scratch), matches, "{pattern}");
     }

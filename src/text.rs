@@ -213,7 +213,6 @@ pub fn put_escaped(text: &[u8], out: &mut Vec<u8>) {
 /// Whether `byte` is one of `bytes`. The library's search for a byte is made for long texts, and large.
 #[inline(never)]
 #[expect(clippy::manual_contains, reason = "that is the library's search")]
-#[inline(never)]
 pub fn holds(bytes: &[u8], byte: u8) -> bool {
     bytes.iter().any(|&other| other == byte)
 }

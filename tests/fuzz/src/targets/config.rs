@@ -3,11 +3,11 @@
 
 use super::no_remark;
 use crate::hunt::Target;
+use logknockd::commands::template::Values;
 use logknockd::config::Config;
 use logknockd::config::diagnostic::Diagnostic;
-use logknockd::text::program;
 use logknockd::engine::rule::Rule;
-use logknockd::commands::template::Values;
+use logknockd::text::program;
 use std::collections::BTreeSet;
 
 pub const TARGET: Target = Target {

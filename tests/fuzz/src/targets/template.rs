@@ -5,9 +5,9 @@
 
 use super::{hex, no_remark, texts};
 use crate::hunt::Target;
-use logknockd::text::{program, words};
-use logknockd::regex::Regex;
 use logknockd::commands::template::{Command, MAX_VALUE, Values, printable, put_shell_words};
+use logknockd::regex::Regex;
+use logknockd::text::{program, words};
 use std::sync::LazyLock;
 
 pub const TARGET: Target = Target {

@@ -285,28 +285,21 @@ fn a_directory_in_the_place_of_the_log_is_reported_and_its_successor_read() {
     daemon.expect_lines(&["a"]);
 }
 
-/// A daemon without root's rights that follows `file` in `dir`, which everybody may enter.
-fn follow_as_nobody(dir: &TempDir, file: &str) -> Option<Daemon> {
-    let Some(launcher) = common::as_nobody() else {
-        common::skipped("no way to run the binary without root's rights");
-        return None;
-    };
-    dir.chmod("", 0o755);
+/// A daemon without root's rights that follows `file` in `dir`.
+fn follow_as_nobody(dir: &TempDir, launcher: &[&str], file: &str) -> Daemon {
     dir.configure(&config(&format!("{file:?}"), &[any_rule()]));
     let arguments = ["-T", "-c", common::CONFIG];
-    Some(Daemon::spawn(
-        &mut dir.command_after(launcher, "", &arguments),
-    ))
+    Daemon::spawn(&mut dir.command_after(launcher, "", &arguments))
 }
 
 #[test]
 fn a_log_that_may_not_be_read_is_reported_and_tried_again() {
-    let dir = TempDir::new();
-    dir.write("log", "");
-    dir.chmod("log", 0);
-    let Some(mut daemon) = follow_as_nobody(&dir, "log") else {
+    let Some((dir, launcher)) = common::as_nobody() else {
         return;
     };
+    dir.write("log", "");
+    dir.chmod("log", 0);
+    let mut daemon = follow_as_nobody(&dir, launcher, "log");
     daemon.wait_for(r#"[ERROR] "log": Permission denied (errno 13); trying again"#);
     daemon.wait_until_watching();
     dir.chmod("log", 0o644);
@@ -317,12 +310,12 @@ fn a_log_that_may_not_be_read_is_reported_and_tried_again() {
 
 #[test]
 fn what_was_in_a_log_before_it_could_be_read_is_not_read() {
-    let dir = TempDir::new();
-    dir.write("log", "old\n");
-    dir.chmod("log", 0);
-    let Some(mut daemon) = follow_as_nobody(&dir, "log") else {
+    let Some((dir, launcher)) = common::as_nobody() else {
         return;
     };
+    dir.write("log", "old\n");
+    dir.chmod("log", 0);
+    let mut daemon = follow_as_nobody(&dir, launcher, "log");
     daemon.wait_until_watching();
     dir.chmod("log", 0o644);
     daemon.wait_for(r#""log": opened"#);
@@ -332,13 +325,13 @@ fn what_was_in_a_log_before_it_could_be_read_is_not_read() {
 
 #[test]
 fn rotation_in_a_directory_that_may_be_entered_but_not_listed_is_noticed() {
-    let dir = TempDir::new();
+    let Some((dir, launcher)) = common::as_nobody() else {
+        return;
+    };
     dir.mkdir("closed");
     dir.write("closed/log", "");
     dir.chmod("closed/log", 0o644);
-    let Some(mut daemon) = follow_as_nobody(&dir, "closed/log") else {
-        return;
-    };
+    let mut daemon = follow_as_nobody(&dir, launcher, "closed/log");
     daemon.wait_until_watching();
     dir.chmod("closed", 0o311);
     dir.append("closed/log", "a\n");

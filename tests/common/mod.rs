@@ -56,37 +56,71 @@ pub fn works(program: &str, arguments: &[&str]) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// What makes a program run without root's rights; none if that cannot be done.
-pub fn as_nobody() -> Option<&'static [&'static str]> {
-    const NOBODY: [&str; 4] = [
+/// A directory that somebody without root's rights may enter, with the binary in it, and what makes a program run as
+/// such a somebody. None, and a word about it, if that cannot be done here.
+pub fn as_nobody() -> Option<(TempDir, &'static [&'static str])> {
+    const NOBODY: &[&str] = &[
         "setpriv",
         "--reuid=65534",
         "--regid=65534",
         "--clear-groups",
     ];
     if !is_root() {
-        return Some(&[]);
+        return Some((TempDir::new(), &[]));
     }
-    let binary = binary();
-    let arguments = [&NOBODY[1..], &[binary.to_str()?, "-V"]].concat();
-    works(NOBODY[0], &arguments).then_some(&NOBODY)
+    // Neither the clone nor the usual place for temporary files need be open to everybody.
+    let folders = ["/tmp", "/var/tmp", "/dev/shm"].map(PathBuf::from);
+    for folder in [&[std::env::temp_dir()], &folders[..]].concat() {
+        if !folder.is_dir() {
+            continue;
+        }
+        let mut dir = TempDir::new_in(&folder);
+        dir.chmod("", 0o777);
+        dir.bring_binary();
+        // The very way in which the tests will run it.
+        let mut probe = dir.command_after(NOBODY, "", &["-V"]);
+        if probe.output().is_ok_and(|output| output.status.success()) {
+            return Some((dir, NOBODY));
+        }
+    }
+    skipped("there is no way to run the binary without root's rights");
+    None
 }
 
 /// A new, empty directory that goes away with the value. Names are relative to it.
-pub struct TempDir(PathBuf);
+pub struct TempDir {
+    path: PathBuf,
+    /// What its commands run.
+    binary: PathBuf,
+}
 
 impl TempDir {
     pub fn new() -> TempDir {
+        TempDir::new_in(&std::env::temp_dir())
+    }
+
+    pub fn new_in(folder: &Path) -> TempDir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("logknockd-test-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        // The tests change the working directory, and TMPDIR may be a relative path.
+        let path = std::path::absolute(folder.join(name)).expect("its path");
         fs::create_dir(&path).expect("a temporary directory");
-        TempDir(path)
+        TempDir {
+            path,
+            binary: binary(),
+        }
+    }
+
+    /// Copies the binary to where it may be run from by whoever may enter this directory.
+    pub fn bring_binary(&mut self) {
+        let copy = self.path("the-logknockd");
+        fs::copy(&self.binary, &copy).expect("a copy of the binary");
+        self.binary = copy;
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 
     /// The path as text, for configurations.
@@ -155,8 +189,8 @@ impl TempDir {
 
     /// The binary with `arguments`, to be run in this directory.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
-        command.current_dir(&self.0).args(arguments);
+        let mut command = Command::new(&self.binary);
+        command.current_dir(&self.path).args(arguments);
         command
     }
 
@@ -166,8 +200,8 @@ impl TempDir {
         let script = format!("{script}\nexec \"$0\" \"$@\"");
         let words = [launcher, &["sh", "-c", &script]].concat();
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).arg(binary()).args(arguments);
-        command.current_dir(&self.0);
+        command.args(&words[1..]).arg(&self.binary).args(arguments);
+        command.current_dir(&self.path);
         command
     }
 
@@ -180,7 +214,7 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 

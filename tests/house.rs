@@ -31,6 +31,7 @@ const PURE: &[&str] = &[
     "engine",
     "regex",
     "commands/template",
+    "commands/guard",
     "commands/job",
     "config/mod",
     "config/read",

@@ -2,7 +2,7 @@
 //!
 //! The values are hostile: whoever sends a packet writes the line they are taken from. So a command is
 //! split into words *before* anything is filled in, and a value can never add a word; no placeholder
-//! can stand where a program or the text of a shell program is chosen; and a value that is not
+//! can stand where a program or the text of a shell program is chosen (`guard`); and a value that is not
 //! printable UTF-8 of at most [`MAX_VALUE`] bytes is refused, not cleaned.
 //!
 //! A [`Command`] is split and has a program. It is checked against the steps it will be filled from when it
@@ -11,12 +11,12 @@
 //! expanded; placeholders follow Python's `str.format` without its format specifications, conversions and
 //! attribute access, which are errors.
 
+use crate::commands::guard;
 use crate::regex::Regex;
 use crate::text::words;
 use crate::text::{Characters, holds, put_hex_escape};
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::ops::Range;
 
 /// Longest value that is filled in, in bytes.
 pub const MAX_VALUE: usize = 255;
@@ -32,9 +32,6 @@ const NO_COMMAND: &str = "empty command";
 const NO_SHELL: &str = "no shell runs this: for | & < > and $ see sh -c, or put the word in quotes";
 const NO_PROGRAM: &str = "the first word, the program, is empty";
 const NUL: &str = "a command cannot hold a NUL byte";
-const PROGRAM: &str = "what a log line says cannot choose the program to run";
-const SHELL: &str = "a shell would run the value as code: pass it as \"$1\", with sh and the placeholder \
-                     as words after the script";
 const STRAY_BRACE: &str = "single } (a literal brace is written }})";
 const UNCLOSED: &str = "unclosed placeholder (a literal brace is written {{)";
 const UNKNOWN: &str =
@@ -280,59 +277,12 @@ impl Command {
             UNCLOSED
         } else if let Some(error) = unsupported.next() {
             return Err(error);
-        } else if self.shell_program().contains(&word) {
-            SHELL
-        } else if word == 0 {
-            PROGRAM
+        } else if let Some(refusal) = guard::refusal(&self.text, word) {
+            refusal
         } else {
             return Ok(written);
         };
         Err((start, message))
-    }
-
-    /// The words a shell would take for its options and its program, if a shell is run: it by any path as
-    /// the first word, or `sh -c` after a `busybox`, `env`, `timeout`.
-    fn shell_program(&self) -> Range<usize> {
-        const SHELLS: [&[u8]; 8] = [
-            b"sh", b"ash", b"bash", b"dash", b"hush", b"ksh", b"mksh", b"zsh",
-        ];
-        // Options that take the next word.
-        const LONG: [&[u8]; 2] = [b"-rcfile", b"-init-file"];
-        let is_shell = |word: &[u8]| {
-            let name = word.rsplit(|&byte| byte == b'/').next();
-            SHELLS.contains(&name.unwrap_or_default())
-        };
-        let mut words = words(&self.text);
-        let Some(shell) = words.position(is_shell) else {
-            return 0..0;
-        };
-        let mut takes_text = false;
-        let mut end = shell;
-        // Options, some of which take the next word for themselves, then the program.
-        while let Some(word) = words.next() {
-            end += 1;
-            let Some((b'-' | b'+', letters)) = word.split_first() else {
-                break;
-            };
-            if matches!(letters, b"" | b"-") {
-                end += 1;
-                break;
-            }
-            let takes_next = if letters.first() == Some(&b'-') {
-                LONG.contains(&letters)
-            } else {
-                takes_text |= holds(letters, b'c');
-                letters.iter().any(|letter| matches!(letter, b'o' | b'O'))
-            };
-            if takes_next {
-                words.next();
-                end += 1;
-            }
-        }
-        if shell > 0 && !takes_text {
-            return 0..0;
-        }
-        shell..end + 1
     }
 }
 

@@ -1,6 +1,7 @@
 //! How commands are split, what may stand where, and what is filled in.
 
 use super::*;
+use crate::commands::guard::{EVAL, PROGRAM, SHELL};
 use std::format;
 
 const HOSTILE: &str = "x'; reboot #\" $(reboot) `reboot` \\";
@@ -257,6 +258,51 @@ fn no_placeholder_stands_where_a_shell_reads_its_program() {
         "env A=1 /bin/sh -c {0}",
         "timeout 5 sh -c {0}",
         "nice {0}/sh -c true",
+        "busybox sh {0}",
+        "env SHELL=/bin/sh sh -c {0}",
+        "env SHELL=/bin/bash bash -c {0}",
+        "env bash -T -c {0}",
+        "flock /tmp/bash sh -c {0}",
+        "sudo -u sh sh -c {0}",
+        "sudo sh {0}",
+        "su -s /bin/sh root -- -c {0}",
+        "runuser -u root -- sh -c {0}",
+        "start-stop-daemon -S -x /bin/sh -- -c {0}",
+        "start-stop-daemon --start --exec=/bin/sh -- {0}",
+        "start-stop-daemon -S -n kn -a /bin/sh -- -c {0}",
+        "zsh --emulate sh -c {0}",
+        "mksh -T /dev/null -c {0}",
+        "rbash -c {0}",
+        "bash-static -c {0}",
+        "ksh93 -c {0}",
+        "/bin/zsh-5.9 -c {0}",
+        "lksh -c {0}",
+        "yash -c {0}",
+        "posh -c {0}",
+        "fish -c {0}",
+        "fish -C {0} x",
+        "fish --init-command={0} x",
+        "csh -c {0}",
+        "tcsh -c {0}",
+        "xargs -a /dev/null sh -c {0}",
+        "bash -oc errexit {0}",
+        "bash -cO extglob {0}",
+        "setsid -w sh -c {0}",
+        "unshare -m -- sh -c {0}",
+        "nsenter -t 1 -m sh -c {0}",
+        "ip netns exec sh sh -c {0}",
+        "busybox env sh -c {0}",
+        "firejail bash -c {0}",
+        "watch -n1 -g {0}",
+        "systemd-run su root -c {0}",
+        "script /dev/null --command {0}",
+        "script -qc {0} /dev/null",
+        "runuser root -c {0}",
+        "su - root --command={0}",
+        "su root -c {0}",
+        "su -c {0}",
+        "flock /tmp/lock -c {0}",
+        "watch echo x{0}",
     ];
     for line in refused {
         let at = line.find('{').unwrap();
@@ -269,6 +315,9 @@ fn no_placeholder_stands_where_a_shell_reads_its_program() {
         "sh /etc/open.sh {0}",
         "sh /etc/open.sh -c {0}",
         "sh -- /etc/open.sh -c {0}",
+        "/opt/sh-tools -c {0}",
+        "/etc/open.sh {0}",
+        "sh -c 'eval \"$(date +A=%s)\"; logger \"$1\"' sh {0}",
         "sh -o pipefail -c x {0}",
         "logger -t sh {0}",
         "env A={0} sh -c 'echo \"$A\"'",
@@ -281,6 +330,75 @@ fn no_placeholder_stands_where_a_shell_reads_its_program() {
     ];
     for line in allowed {
         assert!(template(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn no_placeholder_chooses_what_another_program_runs() {
+    let refused = [
+        "env {0}",
+        "env -i A=1 {0}",
+        "env {0}=x logger",
+        "env -S 'logger {0}'",
+        "env '-Slogger {0}'",
+        "env --split-string='logger {0}'",
+        "busybox {0}",
+        "busybox env nice {0}",
+        "timeout 5 {0}",
+        "timeout -k 2 5 {0}",
+        "timeout --signal KILL 5 {0}",
+        "nice -n 5 {0}",
+        "sudo -u nobody {0}",
+        "sudo -{0} x",
+        "sudo --{0} x",
+        "ip netns exec blue {0}",
+        "flock -w 5 /tmp/lock {0}",
+        "su -s {0} root",
+        "start-stop-daemon -S -x {0}",
+        "start-stop-daemon --start --startas {0}",
+    ];
+    for line in refused {
+        let at = line.find('{').unwrap();
+        assert_eq!(message(template(line)), (at, PROGRAM.into()), "{line}");
+    }
+    let allowed = [
+        "env A={0} logger {1}",
+        "env -i -u B logger {0}",
+        "busybox logger {0}",
+        "timeout 5 logger {0}",
+        "timeout -s {0} 5 logger {1}",
+        "nice -5 logger {0}",
+        "nice -n5 logger {0}",
+        "sudo -n logger {0}",
+        "sudo -u nobody logger -c {0}",
+        "doas -u nobody logger -s {0}",
+        "ip netns exec blue ping -c 1 {0}",
+        "ip route add blackhole {0}",
+        "flock -n /tmp/lock logger -c {0}",
+        "su root /etc/open {0}",
+        "su root -c 'logger \"$1\"' sh {0}",
+        "runuser -u nobody -- logger {0}",
+        "start-stop-daemon -S -x /usr/sbin/opened -- -k {0}",
+        "xargs -a /tmp/list -n 1 logger {0}",
+        "stdbuf -oL logger {0}",
+        "setsid -f logger {0}",
+        "chrt -f 50 logger {0}",
+        "logger -t watch {0}",
+    ];
+    for line in allowed {
+        assert!(template(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn no_script_evaluates_a_value() {
+    for line in [
+        "sh -c 'eval \"$1\"' sh {0}",
+        "env sh -c 'x; eval echo $@ ;y' sh {0}",
+        "bash -c 'eval \"${{1}}\"' sh {0}",
+    ] {
+        let at = line.rfind('{').unwrap();
+        assert_eq!(message(template(line)), (at, EVAL.into()), "{line}");
     }
 }
 

@@ -38,6 +38,11 @@ pub const TARGET: Target = Target {
         "-o ",
         "--",
         "--rcfile ",
+        "su ",
+        "flock ",
+        "timeout ",
+        "watch ",
+        "eval ",
         "$1",
         "{0!r}",
         "{0:d}",
@@ -69,6 +74,9 @@ fn seeds() -> Vec<Vec<u8>> {
         "a {} {} '{}'",
         "env X={0} bash -o pipefail -c 'x' {rule}",
         "a\\\nb {1}{1}",
+        "sudo -u x timeout -k 1 5 logger {0}",
+        "su root -c 'eval x; y \"$1\"' sh {0}",
+        "start-stop-daemon -S -x /bin/sh -- /etc/open {0}",
     ]);
     for seed in &mut seeds {
         seed.extend(b"\xff198.51.100.7\xff$(reboot)\xff'; \" \\");
@@ -162,14 +170,14 @@ fn check_filled(case: &Case, step: &Regex, command: &Command) {
             .is_none_or(|word| word.values.is_empty())
     };
     assert!(is_constant(0), "a value in the program's name");
-    let shell = written[0].rsplit('/').next().unwrap_or_default();
-    if ["sh", "ash", "bash", "dash"].contains(&shell)
-        && written.get(1).is_some_and(|word| word == "-c")
-    {
-        assert!(
-            is_constant(1) && is_constant(2),
-            "a value in the shell's text"
-        );
+    for (at, pair) in written.windows(2).enumerate() {
+        let shell = pair[0].rsplit('/').next().unwrap_or_default();
+        if ["sh", "ash", "bash", "dash", "rbash", "zsh"].contains(&shell) && pair[1] == "-c" {
+            assert!(
+                is_constant(at) && is_constant(at + 1) && is_constant(at + 2),
+                "a value in the shell's text"
+            );
+        }
     }
 }
 

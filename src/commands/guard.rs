@@ -1,0 +1,229 @@
+//! Where among a command's words no value of a log line may stand (pure).
+//!
+//! Guarantees that what a stranger wrote is not run as code by a shell that the command names, and does not choose the
+//! program. A shell may be named anywhere: by itself, behind `env`, behind `sudo -u sh`, in `SHELL=/bin/sh`; each
+//! name is asked about, and what it would take for its options and its text is closed to values. Some programs
+//! hand text to a shell that nobody names ([`RUNNERS`]).
+//!
+//! Refused is where a value *could* do harm, whatever it is. Interpreters other than shells are not known here.
+
+use crate::text::{holds, words};
+use alloc::vec::Vec;
+
+pub(super) const PROGRAM: &str = "what a log line says cannot choose the program to run";
+pub(super) const SHELL: &str = "a shell would run the value as code: pass it as \"$1\", with sh and the placeholder \
+                                as words after the script";
+pub(super) const EVAL: &str =
+    "eval in the script would run the value as code: use \"$1\" without eval";
+
+/// Those with an `r` in front (`rbash`), a version or `-static` behind are known, too.
+const SHELLS: &str = "sh ash bash dash hush ksh mksh lksh oksh loksh pdksh yash posh zsh fish csh tcsh sash osh ysh bsh elvish pwsh xonsh";
+/// Options that take the next word.
+const LONG_TAKES: &str =
+    "rcfile init-file emulate user group signal kill-after adjustment unset chdir target";
+/// Options whose word is run, be it a program's name or a shell's text.
+const LONG_RUNS: &str = "command session-command init-command exec startas shell split-string";
+/// Those of them whose word is a shell's text.
+const LONG_TEXTS: &str = "command session-command init-command";
+
+/// More words than these never come before a program: it is named by an option.
+const NEVER: usize = usize::MAX;
+
+/// Programs that run the one that stands behind their options: the name, how many other words come before it, the letters
+/// of options that take a word, and of those whose word is run.
+const RUNNERS: [(&str, usize, &str, &str); 25] = [
+    ("busybox", 0, "", ""),
+    ("chroot", 1, "", ""),
+    ("chrt", 1, "TPD", ""),
+    ("doas", 0, "uC", ""),
+    ("env", 0, "uC", "S"),
+    ("flock", 1, "wE", "c"),
+    ("ionice", 0, "cnpPu", ""),
+    ("ip", 1, "n", ""),
+    ("nice", 0, "n", ""),
+    ("nohup", 0, "", ""),
+    ("nsenter", 0, "tSG", ""),
+    ("runuser", NEVER, "ugG", "cs"),
+    ("script", NEVER, "EOIBoTm", "c"),
+    ("setpriv", 0, "", ""),
+    ("setsid", 0, "", ""),
+    ("start-stop-daemon", NEVER, "pnugkrdcNIPOR", "xa"),
+    ("stdbuf", 0, "ioe", ""),
+    ("su", NEVER, "gGwT", "cs"),
+    ("sudo", 0, "ugphCTUrtRD", ""),
+    ("taskset", 1, "", ""),
+    ("time", 0, "fo", ""),
+    ("timeout", 1, "ks", ""),
+    ("unshare", 0, "SGRw", ""),
+    ("watch", 0, "n", ""),
+    ("xargs", 0, "adEILnPs", ""),
+];
+
+/// Why no value may stand in this word of a command, whose words have a NUL byte behind each.
+pub(super) fn refusal(command: &[u8], word: usize) -> Option<&'static str> {
+    let words: Vec<&[u8]> = words(command).collect();
+    let (program, mut refusal) = program(&words, 0, word);
+    for (at, name) in words.iter().enumerate() {
+        if is_shell(name)
+            && let Some(message) = shell_refusal(&words, at, at == program, word)
+        {
+            return Some(message);
+        }
+        // What is run by an option is so wherever the name stands.
+        if at > 0 && runner(name).is_some_and(|(.., runs)| !runs.is_empty()) {
+            refusal = refusal.or(self::program(&words, at, word).1);
+        }
+    }
+    refusal.or((word == program).then_some(PROGRAM))
+}
+
+/// What the shell at `shell` makes of a word: its options and its text are its program. One that is not the program is
+/// taken for a mere word, unless it is told to run a text.
+fn shell_refusal(
+    words: &[&[u8]],
+    shell: usize,
+    is_program: bool,
+    word: usize,
+) -> Option<&'static str> {
+    let mut takes_text = is_program;
+    let mut end = shell + 1;
+    // Options, some of which take the next word for themselves, then the program.
+    while let Some([b'-' | b'+', letters @ ..]) = words.get(end) {
+        let takes_next = match letters {
+            b"" => false,
+            [b'-', long @ ..] => {
+                takes_text |= long.is_empty() || is_listed(LONG_RUNS, long);
+                is_listed(LONG_TAKES, long)
+            }
+            _ => {
+                takes_text |= letters.iter().any(|letter| matches!(letter, b'c' | b'C'));
+                letters.iter().any(|letter| holds(b"oOTR", *letter))
+            }
+        };
+        end += 1;
+        // An option is nothing to take.
+        if takes_next && !matches!(words.get(end), Some([b'-' | b'+', ..])) {
+            end += 1;
+        }
+    }
+    if !takes_text || word < shell {
+        return None;
+    }
+    if word <= end {
+        return Some(SHELL);
+    }
+    evaluates(words.get(end)?).then_some(EVAL)
+}
+
+/// Whether a script has an `eval` that is given arguments of the script.
+fn evaluates(script: &[u8]) -> bool {
+    let mut commands = script.split(|byte| holds(b";|&\n", *byte));
+    commands.any(|command| {
+        let mut names = command.split(|byte| !byte.is_ascii_alphanumeric());
+        let is_argument = |pair: &[u8]| matches!(pair, [b'$', b'0'..=b'9' | b'@' | b'*' | b'{']);
+        names.any(|name| name == b"eval") && command.windows(2).any(is_argument)
+    })
+}
+
+/// Where the program stands that the one at `at` comes to run, itself perhaps, and why an option makes it wrong for a
+/// value to stand in `word`.
+fn program(words: &[&[u8]], mut at: usize, word: usize) -> (usize, Option<&'static str>) {
+    let mut refusal = None;
+    while let Some((_, mut before, takes, runs)) = words.get(at).and_then(|name| runner(name)) {
+        let from = at;
+        at += 1;
+        match words.get(from).map(|name| base(name)) {
+            // All its words together are a shell's text.
+            Some(b"watch") if word > from => return (from, Some(SHELL)),
+            // ip netns exec NAME
+            Some(b"ip") => match words.iter().position(|word| *word == b"exec") {
+                Some(exec) if exec > from => at = exec + 1,
+                _ => return (from, refusal),
+            },
+            _ => {}
+        }
+        loop {
+            let Some(&next) = words.get(at) else {
+                // There is nothing behind it.
+                return (from, refusal);
+            };
+            let here = at;
+            at += 1;
+            let (mut decides, mut message) = (false, PROGRAM);
+            match next {
+                b"-" | b"--" => continue,
+                [b'-', b'-', long @ ..] => {
+                    decides = is_listed(LONG_RUNS, long) || long.first() == Some(&b'{');
+                    if is_listed(LONG_TEXTS, long) {
+                        message = SHELL;
+                    }
+                    at += usize::from(is_listed(LONG_TAKES, long) || decides && !holds(long, b'='));
+                }
+                [b'-', letters @ ..] => {
+                    for (index, &letter) in letters.iter().enumerate() {
+                        decides |= letter == b'{' || holds(runs.as_bytes(), letter);
+                        if letter == b'c' {
+                            message = SHELL;
+                        }
+                        if decides || holds(takes.as_bytes(), letter) {
+                            at += usize::from(index + 1 == letters.len());
+                            break;
+                        }
+                    }
+                }
+                _ if is_assignment(next) => continue,
+                _ if before > 0 => {
+                    before -= 1;
+                    continue;
+                }
+                _ => break,
+            }
+            if decides && (here..at).contains(&word) {
+                refusal = Some(message);
+            }
+        }
+        at -= 1;
+    }
+    (at, refusal)
+}
+
+fn runner(word: &[u8]) -> Option<(&'static str, usize, &'static str, &'static str)> {
+    let name = base(word);
+    RUNNERS
+        .iter()
+        .find(|(known, ..)| known.as_bytes() == name)
+        .copied()
+}
+
+/// What of a path, or of what is set to one, is the name.
+fn base(word: &[u8]) -> &[u8] {
+    let mut parts = word.rsplit(|byte| matches!(byte, b'/' | b'='));
+    parts.next().unwrap_or_default()
+}
+
+fn is_shell(word: &[u8]) -> bool {
+    let name = base(word);
+    let letters = name.iter().take_while(|byte| byte.is_ascii_alphabetic());
+    let (name, rest) = name.split_at(letters.count());
+    let is_same = matches!(
+        rest,
+        [] | [b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..] | b"-static"
+    );
+    let restricted = name.strip_prefix(b"r").unwrap_or(name);
+    is_same && (is_listed(SHELLS, name) || is_listed(SHELLS, restricted))
+}
+
+/// Whether an option's name, or any other up to a `=`, is one of a list.
+fn is_listed(list: &str, name: &[u8]) -> bool {
+    let name = name.split(|&byte| byte == b'=').next().unwrap_or_default();
+    list.as_bytes()
+        .split(|&byte| byte == b' ')
+        .any(|listed| listed == name)
+}
+
+/// Whether a word sets a variable.
+fn is_assignment(word: &[u8]) -> bool {
+    let name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let length = word.iter().take_while(|byte| name(byte)).count();
+    length > 0 && word.get(length) == Some(&b'=')
+}

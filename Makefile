@@ -36,7 +36,7 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 	shellcheck .ci/run examples/knock tests/setup tests/demo tests/sanitized tests/bench/measure \
-	    tests/bench/instructions cross/setup cross/target cross/build cross/cc cross/test cross/check-ipk \
+	    tests/bench/instructions cross/setup cross/target cross/build cross/cc cross/test cross/check-package \
 	    cross/dist tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh
 	cargo test
 	@echo "The integration tests again, with the release build:"
@@ -75,12 +75,17 @@ cross: $(TARGETS) ## static programs for routers: target/mipsel/logknockd ...; a
 $(TARGETS):
 	@cross/build $@
 
-ipk: mipsel mips aarch64 ## packages for OpenWrt's opkg: target/ipk/*.ipk, checked
+ipk: mipsel mips aarch64 ## packages for OpenWrt up to 24.10: target/ipk/*.ipk, checked
 	@cross/setup test
 	@cross/ipk $(PACKAGES)
-	@cross/check-ipk target/ipk/*.ipk
+	@cross/check-package target/ipk/*.ipk
 
-dist: cross ipk ## what a release is made of, with checksums: target/dist
+apk: mipsel mips aarch64 ## packages for OpenWrt from 25.12 on: target/apk/*.apk, checked
+	@cross/setup test
+	@cross/apk $(PACKAGES)
+	@cross/check-package target/apk/*.apk
+
+dist: cross ipk apk ## what a release is made of, with checksums: target/dist
 	@cross/setup dist
 	@cross/dist $(TARGETS)
 
@@ -92,7 +97,7 @@ size: $(TARGETS) ## what each program is made of; fails when one is larger than 
 	@cross/setup size
 	@cross/size $(TARGETS)
 
-test-router: ipk ## boot an emulated router with our package in it and knock (ARM too: a few minutes)
+test-router: ipk apk ## boot an emulated router with our package in it and knock (ARM too: a few minutes)
 	@cross/setup router
 	@tests/router/run mipsel
 	@tests/router/run aarch64
@@ -114,5 +119,5 @@ bench-instructions: build mipsel ## instructions per line of a dry run, here and
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build install demo test soak leaks flood fuzz test-sanitized ipk dist size test-cross test-router \
+.PHONY: help build install demo test soak leaks flood fuzz test-sanitized ipk apk dist size test-cross test-router \
     measure bench bench-instructions clean cross $(TARGETS)

@@ -189,7 +189,7 @@ fn one_version_is_the_version_everywhere() {
     for (file, mark) in [
         ("docs/logknockd.8", format!("\"logknockd {VERSION}\"")),
         (
-            "cross/openwrt/Makefile",
+            "cross/feed/logknockd/Makefile",
             format!("\nPKG_VERSION:={VERSION}\n"),
         ),
         (

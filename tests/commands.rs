@@ -481,3 +481,49 @@ os.execv(sys.argv[1], sys.argv[1:])";
     daemon.wait_for("false: exit status 1");
     daemon.wait_for("output: end");
 }
+
+/// What is watched, and where leases are recorded.
+const STATE: &str = r#""log", "state": "state""#;
+
+/// A rule for lines such as `alice bans`, whose leases end after `timeout` and take 200 ms each to close.
+fn bans(timeout: &str) -> String {
+    let filter = r#""filter": "^(\\S+) bans$", "sequence": ["bans"], "actions": ["true"]"#;
+    format!(r#"{{"name": "bans", {filter}, "timeout": {timeout}, "revert": ["sleep 0.2"]}}"#)
+}
+
+#[test]
+fn a_knock_waits_for_one_of_many_reverts() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let rules = [bans("2"), rule("x", r#""actions": ["echo {key}"]"#)];
+    let mut daemon = Daemon::start(&dir, &config(STATE, &rules));
+    let lines: String = (0..100).map(|number| format!("k{number} bans\n")).collect();
+    dir.append("log", lines);
+    daemon.wait_for("closing for k99");
+    let closed_before = daemon.count(": closed for");
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: alice");
+    let closed = daemon.count(": closed for") - closed_before;
+    if closed > 20 {
+        daemon.fail(&format!("the knock has waited for {closed} reverts"));
+    }
+}
+
+#[test]
+fn a_revert_does_not_wait_for_the_knocks_of_others() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let more = r#""actions": ["sleep 0.1"], "timeout": 1, "revert": ["true"]"#;
+    let mut daemon = Daemon::start(&dir, &config(STATE, &[rule("x", more)]));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("running sleep");
+    let knocks: String = (0..100)
+        .map(|number| knock(&format!("k{number}")))
+        .collect();
+    dir.append("log", knocks);
+    daemon.wait_for("closed for alice");
+    let begun = daemon.count("running sleep");
+    if begun > 50 {
+        daemon.fail(&format!("the revert has waited for {begun} knocks"));
+    }
+}

@@ -33,6 +33,7 @@ const PURE: &[&str] = &[
     "commands/template",
     "commands/guard",
     "commands/job",
+    "commands/queue",
     "config/mod",
     "config/read",
     "config/json",

@@ -1,8 +1,8 @@
 //! Runs the commands of knocks: one child at a time, in order, each with a deadline, and never in the
 //! way of anything else.
 //!
-//! * A *job* is all commands of one event. Jobs that open wait in a queue of [`QUEUE_LIMIT`]; a knock that
-//!   finds it full is refused whole. Closing jobs are never refused: what was opened must be closed.
+//! * A *job* is all commands of one event. Jobs wait in a [`Queue`]; a knock that finds it full is refused
+//!   whole. Closing jobs are never refused: what was opened must be closed.
 //! * A command that fails or cannot be started is reported, and the next one of its job runs all the
 //!   same, as in a shell script.
 //! * A command still running at its deadline gets `SIGTERM`, `GRACE_MS` later `SIGKILL`, and so does
@@ -13,6 +13,8 @@
 
 use crate::backoff::NEVER;
 use crate::commands::job::{Job, LeaseId};
+use crate::commands::queue::Queue;
+pub use crate::commands::queue::{Event, Order, QUEUE_LIMIT};
 use crate::commands::template::put_shell_words;
 use crate::log::Log;
 use crate::source::lines::LineBuffer;
@@ -21,11 +23,7 @@ use crate::sys::fd::{Fd, Poll};
 use crate::sys::process::{Child, Exit, Streams, spawn};
 use crate::text::Put;
 use crate::text::program;
-use alloc::rc::Rc;
 use alloc::vec::Vec;
-
-/// Jobs that may wait.
-pub const QUEUE_LIMIT: usize = 256;
 
 /// Between `SIGTERM` and `SIGKILL`, in milliseconds.
 const GRACE_MS: u64 = 2000;
@@ -35,25 +33,6 @@ const OUTPUT_LINES: u32 = 200;
 
 /// Reads it takes to empty a pipe that nobody writes to any more.
 const LAST_READS: usize = 8;
-
-/// What an order is for: the `LOGKNOCK_EVENT` of its commands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// A knock was completed.
-    Open,
-    /// What a knock opened is closed again.
-    Close,
-}
-
-/// A job to be done.
-pub struct Order {
-    /// What it is for.
-    pub event: Event,
-    /// The lease it opens or closes.
-    pub lease: Option<LeaseId>,
-    /// What is to be run.
-    pub job: Rc<Job>,
-}
 
 /// An order that has been dealt with.
 pub struct Finished {
@@ -98,7 +77,7 @@ struct Current {
 
 /// The queue of jobs and the command that is running.
 pub struct Runner {
-    queue: Vec<Order>,
+    queue: Queue,
     current: Option<Current>,
     null: Fd,
 }
@@ -107,7 +86,7 @@ impl Runner {
     /// A runner without jobs. Fails if there is no `/dev/null`.
     pub fn new() -> Result<Runner, Errno> {
         Ok(Runner {
-            queue: Vec::new(),
+            queue: Queue::new(),
             current: None,
             null: Fd::open(c"/dev/null")?,
         })
@@ -115,21 +94,18 @@ impl Runner {
 
     /// Whether there is room for another knock's job.
     pub fn has_room(&self) -> bool {
-        self.queue.len() < QUEUE_LIMIT
+        self.queue.has_room()
     }
 
-    /// Queues a job. For one that opens, ask [`Runner::has_room`] first. One that closes does not wait for
-    /// what other rules want to open, only for its own rule's jobs and for others that close.
+    /// Queues a job. For one that opens, ask [`Runner::has_room`] first.
     pub fn submit(&mut self, order: Order) {
-        let mut place = self.queue.len();
-        if order.event == Event::Close {
-            let rule = &order.job.rule;
-            let gives_way = |other: &Order| other.event == Event::Open && other.job.rule != *rule;
-            while place > 0 && gives_way(&self.queue[place - 1]) {
-                place -= 1;
-            }
-        }
-        self.queue.insert(place, order);
+        self.queue.push(order);
+    }
+
+    /// Makes the reverts that `are_meant`, among those that wait, run before any opening that is submitted from
+    /// now on. For those of its own rule and key that is so anyway.
+    pub fn before_next_opening(&mut self, are_meant: impl Fn(&Order) -> bool) {
+        self.queue.before_next_opening(are_meant);
     }
 
     /// Jobs that have not been started.
@@ -149,14 +125,7 @@ impl Runner {
 
     /// Takes the jobs out of the queue that would open something; returns the lease of each.
     pub fn drop_opening(&mut self) -> Vec<Option<LeaseId>> {
-        let mut dropped = Vec::new();
-        self.queue.retain(|order| {
-            if order.event == Event::Open {
-                dropped.push(order.lease);
-            }
-            order.event == Event::Close
-        });
-        dropped
+        self.queue.drop_opening()
     }
 
     /// The descriptor to wait for.
@@ -178,11 +147,7 @@ impl Runner {
     pub fn advance(&mut self, now_ms: u64, log: &mut Log) -> Option<Finished> {
         loop {
             if self.current.is_none() {
-                if self.queue.is_empty() {
-                    return None;
-                }
-                let order = self.queue.remove(0);
-                self.current = Some(Current::new(order));
+                self.current = Some(Current::new(self.queue.pop()?));
             }
             let current = self.current.as_mut()?;
             if current.running.is_some() {

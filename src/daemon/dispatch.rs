@@ -293,8 +293,15 @@ impl Dispatch {
             say!(self.log, Info: "rule {:?}: opened for {}, closes in {} s",
                 name, knock.key, timeout_s);
         }
-        // What an exclusive lease displaces is closed before the newcomer's actions run.
+        // What an exclusive lease displaces is closed before the newcomer's actions run, and so is what the same
+        // commands close as will close this one.
         self.close_due(now_ms);
+        if let Some(terms) = &rule.lease {
+            let (name, revert) = (name.as_bytes(), &request.revert.commands);
+            self.runner.before_next_opening(|order| {
+                order.job.commands == *revert || terms.exclusive && order.job.rule == name
+            });
+        }
         Ok(Some(Order {
             event: Event::Open,
             lease,

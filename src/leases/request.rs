@@ -17,7 +17,7 @@ pub struct Request {
     /// What to run now.
     pub actions: Rc<Job>,
     /// What to run when the lease ends.
-    revert: Rc<Job>,
+    pub revert: Rc<Job>,
 }
 
 impl Request {

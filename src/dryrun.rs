@@ -177,6 +177,10 @@ impl Replay {
                 counters.filtered,
                 counters.knocks
             );
+            if counters.nobodys > 0 {
+                summary.pop();
+                put!(&mut summary, ", {} without a key\n", counters.nobodys);
+            }
         }
         let left = self.play.leases.all().len();
         if left > 0 {
@@ -225,9 +229,18 @@ struct Play {
 
 impl Play {
     fn outcome(&mut self, place: &Place, rule: &Rule, line: &[u8], outcome: &Outcome, now_ms: u64) {
-        let key = line.get(outcome.key.clone()).unwrap_or_default();
+        let key = &outcome.key;
         match &outcome.meaning {
             Meaning::Knock(knock) => self.knock(place, rule, knock, now_ms),
+            Meaning::Nobodys => {
+                self.event(
+                    place,
+                    "",
+                    rule.name.as_bytes(),
+                    b"no key",
+                    &": none of the filter's groups took part, passed over",
+                );
+            }
             Meaning::KeyTooLong => {
                 self.event(
                     place,

@@ -3,7 +3,7 @@
 use crate::commands::template::{Command, Values, put_shell_words};
 use crate::config::Config;
 use crate::config::diagnostic::count_characters;
-use crate::engine::rule::{Rule, Sequence};
+use crate::engine::rule::{KeyGroup, Rule, Sequence, is_key_certain, key_group};
 use crate::leases::lease::{Lease, Leases};
 use crate::leases::record::{Found, Record};
 use crate::leases::request::{count_unspent, first_unspent};
@@ -21,6 +21,9 @@ const GAP: usize = 2;
 
 const LOOSE_FILTER: &str = "    \
 warning: the filter begins with neither ^ nor fixed text: what strangers have written into a line may match it\n";
+
+const MISSING_KEY: &str = "    \
+warning: the filter can match without it: such lines are passed over\n";
 
 /// The rules of a configuration that has been found to be valid; with how many one-time sequences are
 /// left, as far as the record tells.
@@ -42,9 +45,16 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
             Err(reason) => put!(&mut out, ": one-time sequences left: unknown, {}", reason),
         }
         out.push(b'\n');
-        put_pattern(&"filter", &rule.filter, &mut out);
-        if !rule.filter.begins_firmly() {
-            put!(&mut out, LOOSE_FILTER);
+        for (index, filter) in rule.filters.iter().enumerate() {
+            let what = match rule.filters.len() {
+                1 => text!("filter"),
+                _ => text!("filter {}", index + 1),
+            };
+            put_pattern(&what, filter, &mut out);
+            if !filter.begins_firmly() {
+                put!(&mut out, LOOSE_FILTER);
+            }
+            put_key(filter, &mut out);
         }
         if let Some(ignore) = &rule.ignore {
             put_pattern(&"ignore", ignore, &mut out);
@@ -54,6 +64,23 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Where a filter takes the key from, and whether it may be missing.
+fn put_key(filter: &Regex, out: &mut Vec<u8>) {
+    put!(out, "    key: ");
+    match key_group(filter) {
+        KeyGroup::Named(number) => put!(out, "group {}, which is named key\n", number),
+        KeyGroup::First => match filter.group_count() {
+            count if count > 1 && !filter.surely_captures(&|group| group == 1) => {
+                put!(out, "the first of {} groups that took part\n", count);
+            }
+            _ => put!(out, "group 1\n"),
+        },
+    }
+    if !is_key_certain(filter) {
+        put!(out, MISSING_KEY);
+    }
 }
 
 /// A sequence's steps, the groups that its commands can name, and the commands.

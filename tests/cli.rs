@@ -112,6 +112,7 @@ fn what_is_understood_of_a_good_configuration_is_shown() {
     let stdout = r#"c: fine, 2 rules
   "x"
     filter: looks for ": "
+    key: group 1
     ignore: no literal to look for
     step 1: looks for " one"
     step 2: looks for "two "
@@ -121,6 +122,7 @@ fn what_is_understood_of_a_good_configuration_is_shown() {
     close: sh -c 'c "$1"' sh '{1}' '{what}' x
   "y"
     filter: no literal to look for
+    key: group 1
     step 1: looks for "drop wan in: ", " SRC="
     groups of the last step: none
     open: a

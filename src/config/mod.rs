@@ -19,7 +19,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use json::Value;
-use read::{Items, Limits, Loader, name_of};
+use read::{Items, Limits, Loader, TIME, name_of};
 
 pub mod diagnostic;
 pub mod json;
@@ -61,22 +61,23 @@ const KEYS: Limits = Limits {
     what: "an integer from 1 to 65535",
 };
 const POLL: Limits = Limits {
-    decimals: 3,
+    decimals: TIME,
     least: 100,
     most: 3_600_000,
-    what: "a number of seconds from 0.1 to 3600",
+    what: "a time from 0.1 to 3600",
 };
 /// Up to ten years.
 const DURATION: Limits = Limits {
-    decimals: 3,
+    decimals: TIME,
     least: 1,
     most: 315_360_000_000,
-    what: "a number of seconds from 0.001 to 315360000",
+    what: "a time from 0.001 to 315360000",
 };
 
 const FILES: Items = Items::up_to(64, "paths");
 const RULES: Items = Items::up_to(256, "rules");
 const STEPS: Items = Items::up_to(32, "regexes");
+const FILTERS: Items = Items::up_to(16, "regexes");
 const SEQUENCES: Items = Items::up_to(256, "sequences");
 const COMMANDS: Items = Items::up_to(64, "commands");
 
@@ -171,7 +172,8 @@ impl Loader<'_> {
         for rule in self.items(ruleset, &RULES) {
             if self.object(rule, RULE_KEYS).is_some() {
                 self.name(rule, &mut names);
-                rules.extend(self.rule(rule));
+                let rule = self.rule(rule);
+                rules.push(rule);
             }
         }
         rules
@@ -189,8 +191,8 @@ impl Loader<'_> {
         }
     }
 
-    /// Reads a rule; without a filter there is none.
-    fn rule(&mut self, rule: Value) -> Option<Box<Rule>> {
+    /// Reads a rule.
+    fn rule(&mut self, rule: Value) -> Box<Rule> {
         self.report_lonely(rule);
         let actions = self.required(rule, "actions");
         let one_time = rule.member("one_time").is_some();
@@ -206,9 +208,9 @@ impl Loader<'_> {
         let lease = self.lease(rule);
         let within_ms = self.number(rule, "within", &DURATION);
         let repeats = self.flag(rule, "repeats");
-        Some(Box::new(Rule {
+        Box::new(Rule {
             name: name_of(rule).unwrap_or_default(),
-            filter: self.filter(rule)?,
+            filters: self.filters(rule),
             ignore,
             sequences,
             one_time,
@@ -218,7 +220,7 @@ impl Loader<'_> {
             repeats,
             lease,
             action_timeout_ms: action_timeout_ms.unwrap_or(DEFAULT_ACTION_TIMEOUT_MS),
-        }))
+        })
     }
 
     /// Reports keys that need another one which is not there.
@@ -239,8 +241,27 @@ impl Loader<'_> {
         })
     }
 
-    fn filter(&mut self, rule: Value) -> Option<Regex> {
-        let written = self.required(rule, "filter")?;
+    fn filters(&mut self, rule: Value) -> Vec<Regex> {
+        let mut filters = Vec::new();
+        let Some(written) = self.required(rule, "filter") else {
+            return filters;
+        };
+        if written.first() != b'[' {
+            filters.extend(self.filter(written));
+            return filters;
+        }
+        for (index, alternative) in self.items(written, &FILTERS).enumerate() {
+            let mut earlier = written.items().take(index);
+            let same = earlier.position(|other| other.string() == alternative.string());
+            match same.filter(|_| alternative.first() == b'"') {
+                Some(same) => self.report(alternative, &text!("the same as filter {}", same + 1)),
+                None => filters.extend(self.filter(alternative)),
+            }
+        }
+        filters
+    }
+
+    fn filter(&mut self, written: Value) -> Option<Regex> {
         let filter = self.regex(written)?;
         if filter.group_count() == 0 {
             self.report(written, &NO_KEY);

@@ -21,14 +21,25 @@ const MAX_PATH: usize = 4095;
 /// The longest name of a rule, in bytes.
 const MAX_NAME: usize = 255;
 
-/// What numbers may be; `what` says it in words.
+/// What numbers may be; `what` says it in words, of a time the range of its seconds.
 pub(super) struct Limits {
-    /// 3 for seconds, which become milliseconds.
+    /// [`TIME`] for a time in milliseconds.
     pub(super) decimals: i32,
     pub(super) least: u64,
     pub(super) most: u64,
     pub(super) what: &'static str,
 }
+
+/// Decimals of seconds that are read as milliseconds.
+pub(super) const TIME: i32 = 3;
+/// Units of times that are written as strings, in milliseconds.
+const UNITS: [(u8, u64); 5] = [
+    (b's', 1_000),
+    (b'm', 60_000),
+    (b'h', 3_600_000),
+    (b'd', 86_400_000),
+    (b'w', 604_800_000),
+];
 
 /// What arrays may hold, and how many.
 pub(super) struct Items {
@@ -50,9 +61,12 @@ const COMMAND: &str = "a command: a string or an array of words";
 const OBJECT: &str = "an object";
 const PATH: &str = "a path of 1 to 4095 bytes without NUL";
 const STRING: &str = "a string";
+const TIMES: &str =
+    " seconds: a number, or a string such as \"90s\", \"10m\", \"2h\", \"7d\" or \"1w\"";
 
 /// What messages call the items of a rule's arrays, and the items of those.
-const NOUNS: [(&str, &str, &str); 4] = [
+const NOUNS: [(&str, &str, &str); 5] = [
+    ("filter", "filter", ""),
     ("sequence", "sequence step", ""),
     ("one_time", "one_time sequence", "step"),
     ("actions", "action", ""),
@@ -116,13 +130,18 @@ impl<'d> Loader<'d> {
         value.first() == b't'
     }
 
-    /// Scaled by the `decimals` of its limits.
+    /// Scaled by the `decimals` of its limits; a time may also be a string.
     pub(super) fn number(&mut self, object: Value, key: &str, limits: &Limits) -> Option<u64> {
         let value = object.member(key)?;
-        let number = value.scaled(limits.decimals);
+        let is_time = limits.decimals == TIME;
+        let number = match value.first() {
+            b'"' if is_time => milliseconds(value.text().as_bytes()),
+            _ => value.scaled(limits.decimals),
+        };
         let number = number.filter(|number| (limits.least..=limits.most).contains(number));
         if number.is_none() {
-            self.expected(value, &limits.what);
+            let of_times = if is_time { TIMES } else { "" };
+            self.expected(value, &text!("{}{}", limits.what, of_times));
         }
         number
     }
@@ -278,6 +297,18 @@ impl<'d> Loader<'d> {
         let items = value.items().take_while(before);
         (1..).zip(items).last()
     }
+}
+
+/// What a time such as `10m` is in milliseconds: a whole number and its unit.
+fn milliseconds(text: &[u8]) -> Option<u64> {
+    let (unit, digits) = text.split_last()?;
+    let (_, unit_ms) = UNITS.iter().find(|(letter, _)| letter == unit)?;
+    let mut number = (!digits.is_empty()).then_some(0u64)?;
+    for digit in digits {
+        let value = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number = number.checked_mul(10)?.checked_add(value)?;
+    }
+    number.checked_mul(*unit_ms)
 }
 
 fn put_found(value: Value, out: &mut Vec<u8>) {

@@ -31,6 +31,10 @@ const FULL: &str = r#"{
   ]
 }"#;
 
+/// What a time may be.
+const DURATIONS: &str = "a time from 0.001 to 315360000 seconds: a number, or a string such as \
+    \"90s\", \"10m\", \"2h\", \"7d\" or \"1w\"";
+
 fn load(document: &str) -> Config {
     match Config::parse(document.as_bytes()) {
         Ok(config) => *config,
@@ -126,7 +130,10 @@ fn every_key_is_read() {
         panic!()
     };
     assert_eq!(rule.name, "für \"ssh\"");
-    assert_eq!(rule.filter.pattern(), "drop .* SRC=([0-9.]+) .* PROTO=UDP");
+    assert_eq!(
+        patterns(&rule.filters),
+        ["drop .* SRC=([0-9.]+) .* PROTO=UDP"]
+    );
     assert_eq!(
         rule.ignore.as_ref().map(Regex::pattern),
         Some(r"\bSPT=53\b")
@@ -361,7 +368,8 @@ fn numbers_are_checked() {
     let max_keys =
         |found: &str| format!("\"max_keys\": expected an integer from 1 to 65535, found {found}");
     let poll = |found: &str| {
-        format!("\"poll\": expected a number of seconds from 0.1 to 3600, found {found}")
+        let expected = DURATIONS.replace("0.001 to 315360000", "0.1 to 3600");
+        format!("\"poll\": expected {expected}, found {found}")
     };
     for value in ["0", "-1", "1.5", "65536", "1e99", "true", "false"] {
         check_top(
@@ -376,19 +384,101 @@ fn numbers_are_checked() {
         );
     }
     for key in ["within", "action_timeout"] {
-        let expected = "expected a number of seconds from 0.001 to 315360000, found";
+        let expected = format!("expected {DURATIONS}, found");
         for value in ["0", "-5", "315360000.001", "1e999", "0.0001"] {
             let message = format!("rule \"r\": {key}: {expected} {value}");
             check_added(&format!(r#""{key}": ¿{value}"#), &[&message]);
         }
         let message = format!("rule \"r\": {key}: {expected} a string");
-        check_added(&format!(r#""{key}": ¿"5""#), &[&message]);
+        for value in [
+            "5",
+            "10 m",
+            "10min",
+            "1h30m",
+            "1.5h",
+            "-1s",
+            "+1s",
+            "10M",
+            "m",
+            "0s",
+            "3651d",
+            "18446744073709551s",
+            "99999999999999999999w",
+            "ä",
+        ] {
+            check_added(&format!(r#""{key}": ¿"{value}""#), &[&message]);
+        }
+        let message = format!("rule \"r\": {key}: {expected} an empty string");
+        check_added(&format!(r#""{key}": ¿"""#), &[&message]);
     }
     check_added(
         r#""timeout": ¿[1], "revert": ["x"]"#,
+        &[&format!(
+            "rule \"r\": timeout: expected {DURATIONS}, found an array of 1"
+        )],
+    );
+}
+
+#[test]
+fn a_time_is_seconds_or_a_number_with_its_unit() {
+    for (written, ms) in [
+        ("0.001", 1),
+        ("90", 90_000),
+        ("\"1s\"", 1_000),
+        ("\"90s\"", 90_000),
+        ("\"10m\"", 600_000),
+        ("\"010m\"", 600_000),
+        ("\"2h\"", 7_200_000),
+        ("\"7d\"", 604_800_000),
+        ("\"1w\"", 604_800_000),
+        ("\"3650d\"", 315_360_000_000),
+    ] {
+        let config = load(&format!(
+            r#"{{"file": "f", "poll": "1h", "ruleset": [{{"name": "r", "filter": "(a)",
+                "sequence": ["b"], "actions": ["x"], "revert": ["y"], "within": {written},
+                "timeout": {written}, "action_timeout": {written}}}]}}"#
+        ));
+        let rule = &config.rules[0];
+        let lease_ms = rule.lease.as_ref().map(|lease| lease.timeout_ms);
+        let read = (
+            config.poll_ms,
+            rule.within_ms,
+            lease_ms,
+            rule.action_timeout_ms,
+        );
+        assert_eq!(read, (Some(3_600_000), Some(ms), Some(ms), ms), "{written}");
+    }
+}
+
+#[test]
+fn a_filter_is_a_pattern_or_up_to_sixteen_alternatives() {
+    let rest = r#""name": "r", "sequence": ["b"], "actions": ["x"]"#;
+    let config = load(&format!(
+        r#"{{"file": "f", "ruleset": [{{{rest}, "filter": ["(a)", "b(c)|(d)"]}}]}}"#
+    ));
+    assert_eq!(patterns(&config.rules[0].filters), ["(a)", "b(c)|(d)"]);
+    let no_key = "there is no capture group to take the key from, such as ([0-9.]+)";
+    check_rule(
+        &format!(r#"{rest}, "filter": ["(a)", ¿"b", "¿(c", "(d)", ¿"(a)", ¿7]"#),
         &[
-            "rule \"r\": timeout: expected a number of seconds from 0.001 to 315360000, found an array of 1",
+            &format!("rule \"r\": filter 2: {no_key}"),
+            "rule \"r\": filter 3: unclosed group",
+            "rule \"r\": filter 5: the same as filter 1",
+            "rule \"r\": filter 6: expected a string, found 7",
         ],
+    );
+    let many = vec!["\"(a)\""; 17].join(", ");
+    for (filter, found) in [
+        ("[]", "an empty array"),
+        (&format!("[{many}]"), "an array of 17"),
+    ] {
+        let message =
+            format!("rule \"r\": filter: expected an array of 1 to 16 regexes, found {found}");
+        check_rule(&format!(r#"{rest}, "filter": ¿{filter}"#), &[&message]);
+    }
+    check_rule(
+        &format!(r#"{rest}, "filter": ¿1"#),
+        &["rule \"r\": filter: expected a string, found 1"],
     );
 }
 
@@ -630,7 +720,7 @@ fn all_errors_are_reported_in_the_order_of_the_document() {
             "rule \"one\": filter: unclosed group",
             "rule \"two\": missing \"actions\"",
             "rule \"two\": exclusive: expected true or false, found 2",
-            "rule \"two\": timeout: expected a number of seconds from 0.001 to 315360000, found 0",
+            &format!("rule \"two\": timeout: expected {DURATIONS}, found 0"),
             "rule \"two\": revert command 1: empty command",
             "rule \"two\": sequence step 1: unbalanced parenthesis",
             "rule \"two\": filter: there is no capture group to take the key from, such as ([0-9.]+)",

@@ -201,23 +201,19 @@ impl Dispatch {
         say!(self.log, Info: "state: queue: {} running, {} waiting", running, waiting);
     }
 
-    /// Deals with what `line` of `source` meant to `rule`.
-    pub fn outcome(
-        &mut self,
-        rule: &Rule,
-        source: &[u8],
-        line: &[u8],
-        outcome: Outcome,
-        now_ms: u64,
-    ) {
+    /// Deals with what a line of `source` meant to `rule`.
+    pub fn outcome(&mut self, rule: &Rule, source: &[u8], outcome: Outcome, now_ms: u64) {
         let name = &rule.name;
         match outcome.meaning {
             Meaning::Knock(knock) => self.knock(rule, *knock, now_ms),
             Meaning::Progress(change) => {
-                let key = line.get(outcome.key).unwrap_or_default();
+                let key = &outcome.key;
                 say!(self.log, Debug: "rule {:?}: {} {}, from {:?}", name, key, change, source);
             }
             Meaning::Ignored => {}
+            Meaning::Nobodys => {
+                say!(self.log, Debug: "rule {:?}: no key, passed over, from {:?}", name, source);
+            }
             Meaning::KeyTooLong => {
                 if self.key_too_long.pass(now_ms) {
                     say!(self.log, Warn: "rule {:?}: a key of more than {} bytes is passed over{}",

@@ -270,8 +270,8 @@ impl Daemon {
         }
         for (rule, counters, keys) in self.engine.report() {
             say!(log, Info: "state: rule {:?}: {} lines passed the filter, {} knocks, \
-                {} keys in progress, {} given up for lack of room",
-                rule.name, counters.filtered, counters.knocks, keys, counters.evicted);
+                {} keys in progress, {} given up for lack of room, {} lines without a key",
+                rule.name, counters.filtered, counters.knocks, keys, counters.evicted, counters.nobodys);
         }
         self.dispatch.report(clock::boot_time_ms());
     }
@@ -308,7 +308,7 @@ impl Daemon {
             }
             if self.engine.concern(line).is_some() {
                 for (rule, outcome) in self.engine.line(line, now_ms) {
-                    self.dispatch.outcome(rule, name, line, outcome, now_ms);
+                    self.dispatch.outcome(rule, name, outcome, now_ms);
                 }
                 self.dispatch.advance_sequences(&mut self.engine);
             }

@@ -11,13 +11,12 @@
 pub mod rule;
 pub mod tracker;
 
-use crate::engine::rule::Rule;
+use crate::engine::rule::{Rule, Whose};
 use crate::engine::tracker::{Change, Key, Terms, Tracker, hash};
 use crate::regex::{Marks, Scratch, Sieve};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::swap;
-use core::ops::Range;
 
 /// The longest key, in bytes. Addresses and names are far shorter.
 pub const KEY_LIMIT: usize = 255;
@@ -39,6 +38,8 @@ pub struct Knock {
 /// What a line that passed a rule's filter meant.
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub enum Meaning {
+    /// None of the groups that could have been its key took part in the match; it was passed over.
+    Nobodys,
     /// Its key is longer than [`KEY_LIMIT`]; it was passed over.
     KeyTooLong,
     /// The rule's `ignore` matches it; it was passed over.
@@ -54,8 +55,8 @@ pub enum Meaning {
 pub struct Outcome {
     /// Index of the rule.
     pub rule: usize,
-    /// Where the key stands in the line.
-    pub key: Range<usize>,
+    /// Whose line it is; empty if it is nobody's.
+    pub key: Vec<u8>,
     /// What the line meant.
     pub meaning: Meaning,
 }
@@ -65,6 +66,8 @@ pub struct Outcome {
 pub struct Counters {
     /// Lines that passed the filter.
     pub filtered: u64,
+    /// Those of them that were passed over because the filter found no key in them.
+    pub nobodys: u64,
     /// Completed sequences.
     pub knocks: u64,
     /// Keys that lost their progress to make room for others.
@@ -73,7 +76,7 @@ pub struct Counters {
 
 struct Entry {
     rule: Box<Rule>,
-    /// Which of the different filters it has, counted in the order of the rules.
+    /// Which of the different lists of filters it has, counted in the order of the rules.
     filter: usize,
     standing: Standing,
 }
@@ -114,10 +117,10 @@ pub struct Engine {
     found: Vec<Option<Found>>,
 }
 
-/// Where a filter found the key, and its hash.
+/// Whose line it is by a filter, and the hash of the key.
 #[derive(Clone)]
 struct Found {
-    key: Range<usize>,
+    whose: Whose,
     hash: u32,
 }
 
@@ -126,7 +129,7 @@ impl Engine {
     pub fn new(rules: Vec<Box<Rule>>, setup: &Setup) -> Engine {
         let (mut filters, mut others) = (Sieve::default(), Sieve::default());
         for rule in &rules {
-            filters.add(&rule.filter);
+            rule.filters.iter().for_each(|filter| filters.add(filter));
             rule.add_others(&mut others);
         }
         filters.prepare();
@@ -134,8 +137,7 @@ impl Engine {
         let mut entries: Vec<Entry> = Vec::new();
         let mut filter_count = 0;
         for rule in rules {
-            let filter = rule.filter.pattern();
-            let same = |entry: &&Entry| entry.rule.filter.pattern() == filter;
+            let same = |entry: &&Entry| entry.rule.filter_patterns().eq(rule.filter_patterns());
             let known = entries.iter().find(same).map(|entry| entry.filter);
             filter_count += usize::from(known.is_none());
             entries.push(Entry {
@@ -243,31 +245,41 @@ impl Engine {
             if found.len() <= entry.filter {
                 found.push(entry.find(line, of_filters, seed, scratch));
             }
-            let Found { key, hash } = found.get(entry.filter)?.clone()?;
+            let Found { whose, hash } = found.get(entry.filter)?.clone()?;
             let seen = match of_others {
                 Some(seen) => seen,
                 None if is_tagged(line, own_tag) => return None,
                 None => *of_others.insert(others.marks(line)),
             };
+            let key = match &whose {
+                Whose::Key(range) => line.get(range.clone()).unwrap_or_default(),
+                Whose::Nobodys => &[],
+            };
             let meaning = if entry.rule.ignores(line, seen, scratch) {
-                explain.then_some(Meaning::Ignored)?
+                Meaning::Ignored
+            } else if let Whose::Nobodys = whose {
+                entry.standing.counters.filtered += 1;
+                entry.standing.counters.nobodys += 1;
+                Meaning::Nobodys
             } else {
-                let bytes = line.get(key.clone()).unwrap_or_default();
                 let passed = Passed {
                     line,
                     seen,
-                    key: Key { bytes, hash },
+                    key: Key { bytes: key, hash },
                     now_ms,
-                    explain,
                 };
                 entry.meaning(index, &passed, scratch)?
             };
-            let outcome = Outcome {
-                rule: index,
-                key,
-                meaning,
-            };
-            Some((&*entry.rule, outcome))
+            let is_told = explain || matches!(meaning, Meaning::Knock(_) | Meaning::KeyTooLong);
+            is_told.then(|| {
+                let key = key.to_vec();
+                let outcome = Outcome {
+                    rule: index,
+                    key,
+                    meaning,
+                };
+                (&*entry.rule, outcome)
+            })
         })
     }
 }
@@ -278,18 +290,17 @@ struct Passed<'l> {
     seen: Marks,
     key: Key<'l>,
     now_ms: u64,
-    explain: bool,
 }
 
 impl Entry {
     /// What the filter finds in a line in which these literals have been seen.
     fn find(&self, line: &[u8], seen: Marks, seed: u64, scratch: &mut Scratch) -> Option<Found> {
-        let filter = &self.rule.filter;
-        let key = filter
-            .may_match(seen)
-            .then(|| self.rule.key(line, scratch))??;
-        let hash = hash(line.get(key.clone()).unwrap_or_default(), seed);
-        Some(Found { key, hash })
+        let whose = self.rule.whose(line, seen, scratch)?;
+        let hash = match &whose {
+            Whose::Key(range) => hash(line.get(range.clone()).unwrap_or_default(), seed),
+            Whose::Nobodys => 0,
+        };
+        Some(Found { whose, hash })
     }
 
     fn meaning(&mut self, index: usize, passed: &Passed, scratch: &mut Scratch) -> Option<Meaning> {
@@ -306,7 +317,7 @@ impl Entry {
         });
         self.standing.counters.evicted += u64::from(change.evicted);
         if !change.complete {
-            return passed.explain.then_some(Meaning::Progress(change));
+            return Some(Meaning::Progress(change));
         }
         self.standing.counters.knocks += 1;
         Some(Meaning::Knock(Box::new(Knock {

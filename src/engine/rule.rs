@@ -1,6 +1,6 @@
 //! One rule of the configuration, ready to be used.
 //!
-//! A `Rule` that exists is valid: its patterns compile, its filter has a group to take the key from,
+//! A `Rule` that exists is valid: its patterns compile, its filters have groups to take the key from,
 //! every placeholder of a command names a group of each step that may fill it, and what must come together
 //! (a timeout and the commands that close again) is one value. Only `config` builds rules.
 
@@ -15,8 +15,8 @@ use core::ops::Range;
 pub struct Rule {
     /// Unique, printable, 1 to 255 bytes.
     pub name: String,
-    /// What a line must match to count; its first group (there is one) is the key.
-    pub filter: Regex,
+    /// 1 to 16 alternatives, one of which a line must match to count. Each has a group to take the key from.
+    pub filters: Vec<Regex>,
     /// Lines that match are passed over.
     pub ignore: Option<Regex>,
     /// One sequence, or with `one_time` those to be used up in this order; at least one.
@@ -48,11 +48,58 @@ pub struct LeaseTerms {
     pub exclusive: bool,
 }
 
+/// What the filters of a rule find in a line that passes them.
+#[derive(Clone)]
+pub enum Whose {
+    /// The key stands here. It may be empty.
+    Key(Range<usize>),
+    /// No group took part that the key could be taken from.
+    Nobodys,
+}
+
+/// Where a filter takes the key from.
+pub enum KeyGroup {
+    /// The group that is named `key`, by its number.
+    Named(usize),
+    /// The first group that took part.
+    First,
+}
+
+/// Where `filter` takes the key from.
+pub fn key_group(filter: &Regex) -> KeyGroup {
+    filter
+        .group_named(b"key")
+        .map_or(KeyGroup::First, KeyGroup::Named)
+}
+
+/// Whether no line can match `filter` without a group that the key is taken from.
+pub fn is_key_certain(filter: &Regex) -> bool {
+    match key_group(filter) {
+        KeyGroup::Named(number) => filter.surely_captures(&|group| group == number),
+        KeyGroup::First => filter.surely_captures(&|_| true),
+    }
+}
+
 impl Rule {
-    /// Where the key of `line` stands, if the line passes the filter. A filter whose first group took
-    /// no part in the match gives an empty key.
-    pub fn key(&self, line: &[u8], scratch: &mut Scratch) -> Option<Range<usize>> {
-        Some(self.filter.captures(line, scratch)?.get(1).unwrap_or(0..0))
+    /// Whose `line` is by the first of the filters that it matches; none if it matches none. What is known of it are
+    /// the literals `seen` in it.
+    pub fn whose(&self, line: &[u8], seen: Marks, scratch: &mut Scratch) -> Option<Whose> {
+        let mut filters = self.filters.iter();
+        filters.find_map(|filter| {
+            let captures = filter
+                .may_match(seen)
+                .then(|| filter.captures(line, scratch))??;
+            let key = match key_group(filter) {
+                KeyGroup::Named(number) => captures.get(number),
+                KeyGroup::First => (1..captures.len()).find_map(|number| captures.get(number)),
+            };
+            Some(key.map_or(Whose::Nobodys, Whose::Key))
+        })
+    }
+
+    /// The texts of the filters: what makes them the same.
+    pub fn filter_patterns(&self) -> impl Iterator<Item = &str> + Clone {
+        self.filters.iter().map(Regex::pattern)
     }
 
     /// Whether a line that passes the filter is to be passed over. What is known of it are the
@@ -84,7 +131,11 @@ impl Rule {
 
     /// All that decides what progress means, as a text that no other such thing has.
     fn matching(&self) -> Vec<u8> {
-        let mut out = text!("{:?}{:?}", self.name, self.filter.pattern());
+        let mut out = text!("{:?}", self.name);
+        for filter in &self.filters {
+            put!(&mut out, "{:?}", filter.pattern());
+        }
+        out.push(b';');
         if let Some(ignore) = &self.ignore {
             put!(&mut out, "{:?}", ignore.pattern());
         }
@@ -104,7 +155,7 @@ impl Rule {
         out
     }
 
-    /// Adds all its patterns but the filter: `ignore`, and the steps of each sequence.
+    /// Adds all its patterns but the filters: `ignore`, and the steps of each sequence.
     pub fn add_others(&self, sieve: &mut Sieve) {
         if let Some(ignore) = &self.ignore {
             sieve.add(ignore);

@@ -151,6 +151,12 @@ impl Regex {
         self.literals.iter().map(Vec::as_slice)
     }
 
+    /// Whether in every match one of these groups took part. To find out, the pattern is read again.
+    pub fn surely_captures(&self, is_one: &dyn Fn(usize) -> bool) -> bool {
+        let parsed = parse::parse(self.pattern.as_bytes());
+        parsed.is_ok_and(|parsed| parsed.node.surely_captures(is_one))
+    }
+
     /// False if a text in which a [`Sieve`] for this pattern has seen these literals has no match.
     #[inline]
     pub fn may_match(&self, seen: Marks) -> bool {

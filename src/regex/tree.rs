@@ -81,6 +81,19 @@ impl Node {
         }
     }
 
+    /// Whether every match takes it through one of these groups.
+    pub fn surely_captures(&self, is_one: &dyn Fn(usize) -> bool) -> bool {
+        match self {
+            Node::Group(number, node) => {
+                is_one(usize::from(*number)) || node.surely_captures(is_one)
+            }
+            Node::Concat(nodes) => nodes.iter().any(|node| node.surely_captures(is_one)),
+            Node::Alternate(nodes) => nodes.iter().all(|node| node.surely_captures(is_one)),
+            Node::Repeat(repeat) => repeat.min > 0 && repeat.node.surely_captures(is_one),
+            Node::Empty | Node::Byte(_) | Node::Set(_) | Node::Look(_) => false,
+        }
+    }
+
     /// Whether every match begins at the start of a line or with a known character, of either case. None if this says
     /// nothing about it, and what follows has to.
     pub fn begins_firmly(&self) -> Option<bool> {

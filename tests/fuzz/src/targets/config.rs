@@ -24,6 +24,8 @@ pub const TARGET: Target = Target {
         "\"max_keys\":1,",
         "\"name\":\"n\",",
         "\"filter\":\"(a)\",",
+        "\"filter\":[\"(a)\",\"(?:(b)|c)\"],",
+        "\"within\":\"10m\",",
         "\"sequence\":[\"a\",\"(b)\"],",
         "\"one_time\":[[\"a\"],[\"b\",\"(c)\"]],",
         "\"actions\":[\"x {0} {key}\"],",
@@ -117,7 +119,8 @@ fn check_rule(rule: &Rule) {
     const TEN_YEARS_MS: u64 = 315_360_000_000;
     let duration = |ms: u64| (1..=TEN_YEARS_MS).contains(&ms);
     assert!((1..=255).contains(&rule.name.len()) && !rule.name.contains(char::is_control));
-    assert!(rule.filter.group_count() > 0);
+    assert!((1..=16).contains(&rule.filters.len()));
+    assert!(rule.filters.iter().all(|filter| filter.group_count() > 0));
     assert!(duration(rule.action_timeout_ms) && rule.within_ms.is_none_or(duration));
     assert!(
         rule.lease

@@ -3,8 +3,9 @@
 mod common;
 
 use common::{TempDir, outcome, skipped, works};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -229,6 +230,14 @@ fn bad_usage_sends_nothing() {
         &["host", "ssh"],
         &["host", "7/sctp"],
         &["-x", "host", "7"],
+        &["--new-list"],
+        &["--new-list", "list", "7000"],
+        &["--new-list", "list", "7000-7005"],
+        &["--new-list", "list", "7000-70000"],
+        &["-n", "257", "--new-list", "list"],
+        &["--one-time", "list"],
+        &["--one-time", "list", "host", "7"],
+        &["--twice", "list", "host"],
     ] {
         let (status, _, told) = outcome(&Command::new(CLIENT).args(arguments).output().unwrap());
         assert!(
@@ -236,4 +245,133 @@ fn bad_usage_sends_nothing() {
             "{arguments:?}: {told}"
         );
     }
+}
+
+/// Runs the client in `dir`.
+fn client(dir: &TempDir, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut client = Command::new(CLIENT);
+    outcome(
+        &client
+            .args(arguments)
+            .current_dir(dir.path(""))
+            .output()
+            .unwrap(),
+    )
+}
+
+/// The ports of a list's sequences, without the line that says which is next.
+fn sequences(list: &str) -> Vec<Vec<u16>> {
+    let ports = |line: &str| {
+        line.split(' ')
+            .map(|port| port.parse().expect(line))
+            .collect()
+    };
+    list.lines().skip(1).map(ports).collect()
+}
+
+#[test]
+fn a_new_list_is_the_users_secret_and_the_configurations_part() {
+    let dir = TempDir::new();
+    let (status, part, told) = client(&dir, &["-n", "256", "--new-list", "list", "7000-7999"]);
+    assert_eq!(status, Some(0), "{told}");
+    let list = dir.read("list");
+    let mode = std::fs::metadata(dir.path("list")).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o7777, 0o600);
+
+    let rule = r#""name": "phone", "filter": "knock: .* SRC=([0-9.]+) ", "actions": ["true"]"#;
+    let state = dir.text("state");
+    dir.configure(&format!(
+        "{{\"file\": \"log\", \"state\": \"{state}\", \"ruleset\": [{{{rule}, {part}}}]}}"
+    ));
+    let (status, shown, errors) = outcome(&dir.run(&["-t", "-c", common::CONFIG]));
+    assert_eq!(status, Some(0), "{errors}");
+    assert!(
+        shown.contains(": 256 of 256 one-time sequences left"),
+        "{shown}"
+    );
+
+    let sequences = sequences(&list);
+    assert_eq!(sequences.len(), 256);
+    let steps = part.lines().filter(|line| line.contains("DPT"));
+    for (ports, steps) in sequences.iter().zip(steps) {
+        assert!(
+            ports.iter().all(|port| (7000..8000).contains(port)),
+            "{ports:?}"
+        );
+        let different: BTreeSet<_> = ports.iter().collect();
+        assert_eq!((ports.len(), different.len()), (4, 4), "{ports:?}");
+        let patterns = ports.iter().map(|port| format!("\" DPT={port} \""));
+        let patterns = patterns.collect::<Vec<_>>().join(", ");
+        assert!(steps.contains(&format!("[{patterns}]")), "{steps}");
+    }
+    // Of 1024 numbers from 1000, about 640 are different; less than 560 in no million lists.
+    let different: BTreeSet<_> = sequences.iter().flatten().collect();
+    assert!(different.len() > 560, "{}", different.len());
+
+    // A list in use is not lost to a slip, and no two are alike.
+    let (status, part, _) = client(&dir, &["--new-list", "list"]);
+    assert_eq!((status, part.as_str()), (Some(1), ""));
+    assert_eq!(dir.read("list"), list);
+    client(&dir, &["-n", "256", "--new-list", "another", "7000-7999"]);
+    assert_ne!(dir.read("another"), list);
+}
+
+#[test]
+fn a_list_keeps_its_place_and_moves_on_when_all_is_sent() {
+    let dir = TempDir::new();
+    let (sender, arrived) = channel();
+    let mut port = |number| listen(V4, "udp", number, sender.clone()).expect("a port");
+    let [a, b, c, d] = [0, 1, 2, 3].map(&mut port);
+    dir.write("list", format!("next 1\n{a} {b}\n{c} {d}\n{d} {a}\n"));
+    let knock = |more: &[&str], expected: &[usize], next: &str| {
+        let arguments = [&["-d", "0.01", "--one-time", "list"], more, &["127.0.0.1"]].concat();
+        let (status, _, told) = client(&dir, &arguments);
+        assert_eq!(status, Some(0), "{told}");
+        for expected in expected {
+            assert_eq!(arrived.recv_timeout(common::PATIENCE), Ok(*expected));
+        }
+        assert_eq!(dir.read("list").lines().next(), Some(next));
+    };
+    knock(&[], &[0, 1], "next 2");
+    knock(&[], &[2, 3], "next 3");
+    knock(&["-n", "2"], &[2, 3], "next 3");
+    if works("unshare", &["-rn", "true"]) {
+        // No way to the host: nothing was heard, and it is still the next.
+        let mut cut_off = Command::new("unshare");
+        cut_off.args(["-rn", CLIENT, "--one-time", "list", "127.0.0.1"]);
+        let (status, _, told) = outcome(&cut_off.current_dir(dir.path("")).output().unwrap());
+        assert!(status == Some(1) || told.contains("by nc"), "{told}");
+        assert!(
+            status != Some(1) || dir.read("list").starts_with("next 3\n"),
+            "{told}"
+        );
+    }
+    knock(&["-n", "3"], &[3, 0], "next 4");
+    let (status, _, told) = client(&dir, &["--one-time", "list", "127.0.0.1"]);
+    assert_eq!(status, Some(1));
+    assert_eq!(
+        told,
+        "knock: list: there is no sequence 4, only 3: make a new list\n"
+    );
+    assert!(arrived.try_recv().is_err());
+}
+
+#[test]
+fn what_is_no_list_is_not_knocked_with() {
+    let dir = TempDir::new();
+    dir.write("empty", "");
+    dir.write("other", "7411 3907\n");
+    dir.write("broken", "next 1x\n7411 3907\n");
+    for list in ["empty", "other", "broken"] {
+        let (status, _, told) = client(&dir, &["--one-time", list, "127.0.0.1"]);
+        assert_eq!(
+            (status, told),
+            (Some(1), format!("knock: {list}: no list\n"))
+        );
+    }
+    let (status, _, told) = client(&dir, &["--one-time", "missing", "127.0.0.1"]);
+    assert!(
+        status == Some(1) && told.ends_with("knock: missing: no list\n"),
+        "{told}"
+    );
 }

@@ -99,7 +99,12 @@ fn watch(command: &Command) -> u8 {
 
 /// Loads the configuration to do something with it other than to watch; what there is to say is printed.
 fn look(command: &Command) -> u8 {
-    let config = match load(command.config, Purpose::Look) {
+    // What the daemon would refuse must not be called fine.
+    let purpose = match command.mode {
+        Mode::Test => Purpose::Act,
+        _ => Purpose::Look,
+    };
+    let config = match load(command.config, purpose) {
         Ok(config) => config,
         Err(message) => {
             complain(&message);
@@ -165,6 +170,10 @@ fn parse(mut arguments: impl Iterator<Item = &'static CStr>) -> Result<Command, 
         }
     }
     match command.logs.first() {
+        Some(log) if command.mode == Mode::Test => Err(text!(
+            "the configuration is given by -c: logknockd -t -c {:?}",
+            log.to_bytes()
+        )),
         Some(log) if !matches!(command.mode, Mode::DryRun | Mode::Help | Mode::Version) => {
             Err(text!(
                 "only a dry run (-n) takes the name of a log: {:?}",
@@ -294,7 +303,7 @@ mod tests {
             (&[c"-t", c"-n"], "options -t, -n and -l exclude each other"),
             (
                 &[c"-t", c"x"],
-                "only a dry run (-n) takes the name of a log: \"x\"",
+                "the configuration is given by -c: logknockd -t -c \"x\"",
             ),
         ];
         for (arguments, message) in cases {

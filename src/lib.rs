@@ -27,9 +27,9 @@
 //!
 //! What is wanted comes from [`config`], which reads [`config::json`], reports everything that is wrong with a
 //! [`config::diagnostic`] that points at the byte, and is fetched by [`config::load`]; [`cli`] understands the
-//! arguments, [`listing`] shows rules and leases.
+//! arguments, [`listing`] shows rules and leases, and [`advice`] warns of what is well formed and will not work.
 //!
-//! Dependencies point one way: `cli`, `daemon`, `dryrun`, `listing`, `leases`, `config`, `engine`, `commands`,
+//! Dependencies point one way: `cli`, `daemon`, `dryrun`, `listing`, `advice`, `leases`, `config`, `engine`, `commands`,
 //! `source`, `regex`, `log`, `sys`, and what all share. Nothing names what stands before it in that row, and no two
 //! files name each other (`tests/house.rs` holds that). The pure modules (values in, values out, no I/O, no clock) never name
 //! [`sys`], which is the only one with `unsafe` in it and the only one that calls the C library. The rest is a thin
@@ -48,6 +48,7 @@ pub mod text;
 #[macro_use]
 pub mod log;
 
+pub mod advice;
 pub mod backoff;
 pub mod cli;
 pub mod commands;

@@ -1,5 +1,6 @@
 //! What `-t` and `-l` show: the rules as they were understood, and the open leases.
 
+use crate::advice;
 use crate::commands::template::{Command, Values, put_shell_words};
 use crate::config::Config;
 use crate::config::diagnostic::count_characters;
@@ -19,19 +20,20 @@ const COLUMNS: usize = 4;
 /// What is between two columns.
 const GAP: usize = 2;
 
-const LOOSE_FILTER: &str = "    \
-warning: the filter begins with neither ^ nor fixed text: what strangers have written into a line may match it\n";
+const LOOSE_FILTER: &str = "the filter begins with neither ^ nor fixed text: what strangers have written into a line may match it";
 
-const MISSING_KEY: &str = "    \
-warning: the filter can match without it: such lines are passed over\n";
+const MISSING_KEY: &str = "the filter can match without it: such lines are passed over";
 
 /// The rules of a configuration that has been found to be valid; with how many one-time sequences are
 /// left, as far as the record tells.
 pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
     let leases = recorded(config);
     let mut out = Vec::new();
-    put_escaped(name.to_bytes(), &mut out);
-    put!(&mut out, ": fine, {} rules\n", config.rules.len());
+    let advice = advice::on_sources(config);
+    let mut warnings = advice.len();
+    for advice in advice {
+        put_warning("  ", &advice, &mut out);
+    }
     for rule in &config.rules {
         let mut current = Some(0);
         put!(&mut out, "  {:?}", rule.name);
@@ -52,9 +54,14 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
             };
             put_pattern(&what, filter, &mut out);
             if !filter.begins_firmly() {
-                put!(&mut out, LOOSE_FILTER);
+                warnings += 1;
+                put_warning("    ", LOOSE_FILTER.as_bytes(), &mut out);
             }
             put_key(filter, &mut out);
+            if !is_key_certain(filter) {
+                warnings += 1;
+                put_warning("    ", MISSING_KEY.as_bytes(), &mut out);
+            }
         }
         if let Some(ignore) = &rule.ignore {
             put_pattern(&"ignore", ignore, &mut out);
@@ -62,11 +69,30 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
         if let Some(sequence) = current.and_then(|index| rule.sequences.get(index)) {
             put_sequence(rule, sequence, &mut out);
         }
+        for advice in advice::on_rule(rule) {
+            warnings += 1;
+            put_warning("    ", &advice, &mut out);
+        }
     }
-    out
+    let mut head = Vec::new();
+    put_escaped(name.to_bytes(), &mut head);
+    put!(&mut head, ": fine");
+    if warnings > 0 {
+        put!(&mut head, " but for {} warnings", warnings);
+    }
+    put!(&mut head, ", {} rules\n", config.rules.len());
+    head.extend_from_slice(&out);
+    head
 }
 
-/// Where a filter takes the key from, and whether it may be missing.
+/// What might not work, or not only as it is meant.
+fn put_warning(indent: &str, text: &[u8], out: &mut Vec<u8>) {
+    put!(out, "{}warning: ", indent);
+    put_escaped(text, out);
+    out.push(b'\n');
+}
+
+/// Where a filter takes the key from.
 fn put_key(filter: &Regex, out: &mut Vec<u8>) {
     put!(out, "    key: ");
     match key_group(filter) {
@@ -77,9 +103,6 @@ fn put_key(filter: &Regex, out: &mut Vec<u8>) {
             }
             _ => put!(out, "group 1\n"),
         },
-    }
-    if !is_key_certain(filter) {
-        put!(out, MISSING_KEY);
     }
 }
 

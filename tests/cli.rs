@@ -103,10 +103,10 @@ fn a_configuration_that_cannot_be_read_is_named_and_ends_with_2() {
 fn what_is_understood_of_a_good_configuration_is_shown() {
     let dir = TempDir::new();
     let rules = [
-        r#"{ "name": "x", "filter": "^([a-z]+) .*: ", "ignore": "\\d", "actions": ["a 'b' '{{ {key} }}'"],
+        r#"{ "name": "x", "filter": "^([a-z]+) .*: ", "ignore": "\\d", "actions": ["echo 'b' '{{ {key} }}'"],
              "sequence": [" one$", "(two) \\w+", "(?P<what>three)(,.)"],
              "timeout": 5, "revert": ["sh -c 'c \"$1\"' sh {1} {what} {rule}"] }"#,
-        r#"{ "name": "y", "filter": "^(.)", "sequence": ["drop wan in: .* SRC="], "actions": ["a"] }"#,
+        r#"{ "name": "y", "filter": "^(.)", "sequence": ["drop wan in: .* SRC="], "actions": ["echo"] }"#,
     ];
     dir.write("c", config(r#""log""#, &rules.map(String::from)));
     let stdout = r#"c: fine, 2 rules
@@ -118,14 +118,14 @@ fn what_is_understood_of_a_good_configuration_is_shown() {
     step 2: looks for "two "
     step 3: looks for "three,"
     groups of the last step: {what} {1}
-    open: a b '{ {key} }'
+    open: echo b '{ {key} }'
     close: sh -c 'c "$1"' sh '{1}' '{what}' x
   "y"
     filter: no literal to look for
     key: group 1
     step 1: looks for "drop wan in: ", " SRC="
     groups of the last step: none
-    open: a
+    open: echo
 "#;
     assert_eq!(
         outcome(&dir.run(&["-t", "-c", "c"])),
@@ -136,8 +136,8 @@ fn what_is_understood_of_a_good_configuration_is_shown() {
 #[test]
 fn a_filter_that_strangers_can_meet_anywhere_in_a_line_is_warned_of() {
     let dir = TempDir::new();
-    let loose = rule("y", r#""actions": ["a"]"#).replace("^(", "(");
-    let rules = [rule("x", r#""actions": ["a"]"#), loose];
+    let loose = rule("y", r#""actions": ["echo"]"#).replace("^(", "(");
+    let rules = [rule("x", r#""actions": ["echo"]"#), loose];
     dir.write("c", config(r#""log""#, &rules));
     let (status, stdout, stderr) = outcome(&dir.run(&["-t", "-c", "c"]));
     assert_eq!((status, stderr.as_str()), (FINE, ""));
@@ -145,7 +145,140 @@ fn a_filter_that_strangers_can_meet_anywhere_in_a_line_is_warned_of() {
     let warning =
         "    filter: no literal to look for\n    warning: the filter begins with neither ^ nor";
     assert!(y.starts_with(warning), "{stdout}");
-    assert_eq!(stdout.matches("warning").count(), 1);
+    assert_eq!(stdout.matches("warning: ").count(), 1);
+    let head = "c: fine but for 1 warnings, 2 rules\n";
+    assert!(stdout.starts_with(head), "{stdout}");
+}
+
+/// The warnings of `-t` about a configuration that is loaded: what stands behind `warning: `.
+fn warnings(dir: &TempDir, top: &str, rules: &[&str]) -> Vec<String> {
+    dir.write(
+        "c",
+        format!("{{{top}, \"ruleset\": [{}]}}", rules.join(",")),
+    );
+    let (status, stdout, stderr) = outcome(&dir.run(&["-t", "-c", "c"]));
+    assert_eq!((status, stderr.as_str()), (FINE, ""), "{stdout}");
+    let warnings = stdout
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("warning: "));
+    warnings.map(String::from).collect()
+}
+
+#[test]
+fn a_command_that_cannot_be_run_is_warned_of_before_a_knock_finds_out() {
+    let dir = TempDir::new();
+    dir.write("here", "#!/bin/sh\n");
+    dir.chmod("here", 0o755);
+    dir.write("data", "");
+    let data = dir.text("data");
+    let cases = [
+        (
+            "no-such-program x",
+            "there is no program \"no-such-program\"".into(),
+        ),
+        (
+            "/no/such/program",
+            "there is no program \"/no/such/program\"".into(),
+        ),
+        (
+            &data,
+            format!("program {data:?}: Permission denied (errno 13)"),
+        ),
+        (
+            "~/bin/x",
+            "\"~/bin/x\": no shell runs this, so ~ is no folder".into(),
+        ),
+        (
+            "FOO=b logger x",
+            "\"FOO=b\" sets no variable, for no shell runs this: write env FOO=b".into(),
+        ),
+        (
+            "cd /tmp",
+            "\"cd\" is a shell's own, and no shell runs this: see sh -c".into(),
+        ),
+        (
+            "./here",
+            "program \"./here\" is there only if the daemon starts in this folder".into(),
+        ),
+        ("echo 'x %IP%'", "%IP% is knockd's: here it is {key}".into()),
+        (
+            "sh -c 'x -s <ip>'",
+            "<ip> is fail2ban's: here it is {key}".into(),
+        ),
+    ];
+    for (command, warning) in cases {
+        let rule = rule("x", &format!("\"actions\": [\"{command}\"]"));
+        assert_eq!(warnings(&dir, "\"file\": \"log\"", &[&rule]), [warning]);
+    }
+    let fine = rule(
+        "x",
+        r#""actions": ["echo {key}", "/bin/sh -c 'cd /; no-such-program' sh"]"#,
+    );
+    let top = "\"file\": \"log\", \"command\": \"no-such-program -f\"";
+    let warning = "there is no program \"no-such-program\"";
+    assert_eq!(warnings(&dir, top, &[&fine]), [warning]);
+}
+
+#[test]
+fn what_cannot_be_watched_or_recorded_is_warned_of() {
+    let dir = TempDir::new();
+    dir.mkdir("folder");
+    dir.write("log[1]", "");
+    let lease = rule(
+        "x",
+        r#""actions": ["echo"], "timeout": 1, "revert": ["echo"]"#,
+    );
+    let plain = rule("x", r#""actions": ["echo"]"#);
+    let files = r#""file": ["folder", "a*.log", "log[1]", "not-yet"]"#;
+    let expected = [
+        "file \"folder\" is a folder: name the files in it",
+        "file \"a*.log\" is not there, and is no pattern: * ? [ stand for themselves, so name each file",
+    ];
+    assert_eq!(warnings(&dir, files, &[&plain]), expected);
+    let state = r#""file": "log", "state": "no/state""#;
+    let expected = [
+        "state \"no/state\": No such file or directory (errno 2): what cannot be recorded is not opened",
+    ];
+    assert_eq!(warnings(&dir, state, &[&lease]), expected);
+    // Nothing is recorded.
+    assert!(warnings(&dir, state, &[&plain]).is_empty());
+    let state = r#""file": "log", "state": "folder/state""#;
+    assert!(warnings(&dir, state, &[&lease]).is_empty());
+    let state = r#""file": "log", "state": "state""#;
+    assert!(warnings(&dir, state, &[&lease]).is_empty());
+}
+
+#[test]
+fn a_step_that_every_line_takes_is_warned_of_unless_it_counts() {
+    let dir = TempDir::new();
+    let with = |sequence: &str| {
+        let rule = rule("x", r#""actions": ["echo"]"#);
+        let (before, after) = rule.split_once("\"sequence\": [").expect("a sequence");
+        let (_, after) = after.split_once(']').expect("its end");
+        warnings(
+            &dir,
+            "\"file\": \"log\"",
+            &[&format!("{before}\"sequence\": [{sequence}]{after}")],
+        )
+    };
+    let empty = |number| {
+        format!("step {number} is empty and matches every line: \".\" says that this is meant")
+    };
+    let every = |number| format!("step {number} matches every line, and other steps do not");
+    assert_eq!(with(r#"" one", """#), [empty(2)]);
+    assert_eq!(with(r#"" one", ".*", "^""#), [every(2), every(3)]);
+    for counting in [
+        r#"".", ".*", ".""#,
+        r#""^$", "x""#,
+        r#""^[a-z]*$", "[^a]x""#,
+        r#"".""#,
+    ] {
+        assert!(with(counting).is_empty(), "{counting}");
+    }
+    let ignores_all = rule("x", r#""ignore": "x*", "actions": ["echo"]"#);
+    let expected = ["\"ignore\" matches every line: the rule passes over all"];
+    let file = "\"file\": \"log\"";
+    assert_eq!(warnings(&dir, file, &[&ignores_all]), expected);
 }
 
 #[test]
@@ -153,8 +286,10 @@ fn the_python_daemons_example_loads_unchanged() {
     let dir = TempDir::new();
     fs::copy(common::data("python-example.json"), dir.path("c")).unwrap();
     let (status, stdout, stderr) = outcome(&dir.run(&["-t", "-c", "c"]));
-    let head = "c: fine, 1 rules\n  \"Forward ports for service x\"\n";
-    assert!(stdout.starts_with(head), "{stdout}");
+    // There may be no uci here, which is warned of.
+    assert!(stdout.starts_with("c: fine"), "{stdout}");
+    let head = ", 1 rules\n  \"Forward ports for service x\"\n";
+    assert!(stdout.contains(head), "{stdout}");
     assert_eq!((status, stderr.as_str()), (FINE, ""));
 }
 
@@ -233,10 +368,14 @@ fn root_acts_only_on_what_root_alone_can_write() {
         dir.chmod(common::CONFIG, mode);
         let expected = (USAGE, String::new(), refused.clone());
         assert_eq!(outcome(&dir.run(&["-c", common::CONFIG])), expected);
-        for look in ["-t", "-n"] {
-            let output = dir.run(&[look, "-c", common::CONFIG]);
-            assert_eq!(output.status.code(), FINE);
-        }
+        let output = dir.run(&["-n", "-c", common::CONFIG]);
+        assert_eq!(output.status.code(), FINE);
+        // What the daemon would refuse is not called fine.
+        let (status, _, errors) = outcome(&dir.run(&["-t", "-c", common::CONFIG]));
+        assert_eq!(
+            (status, format!("[ERROR] {errors}")),
+            (USAGE, refused.clone())
+        );
     }
     dir.chmod(common::CONFIG, 0o644);
     std::os::unix::fs::chown(dir.path(common::CONFIG), Some(65534), None).unwrap();

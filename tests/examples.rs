@@ -50,7 +50,7 @@ fn every_example_loads() {
             let check = TempDir::new().run(&["-t", "-c", path.to_str().unwrap()]);
             let (status, out, errors) = outcome(&check);
             assert_eq!(status, Some(0), "{errors}");
-            assert!(out.contains(": fine, "), "{out}");
+            assert!(out.contains(": fine"), "{out}");
             count += 1;
         }
     }

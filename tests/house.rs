@@ -13,6 +13,7 @@ const ROOMS: &[&str] = &[
     "daemon",
     "dryrun",
     "listing",
+    "advice",
     "leases",
     "config",
     "engine",

@@ -13,8 +13,7 @@
 
 use crate::commands::guard;
 use crate::regex::Regex;
-use crate::text::words;
-use crate::text::{Characters, holds, put_hex_escape};
+use crate::text::{Characters, holds, program, put_hex_escape, words};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -26,12 +25,16 @@ const AMBIGUOUS: &str = " is ambiguous: a group of the last step has that name, 
 const CONVERSION: &str = "a placeholder is a group's number or name: no !conversion";
 const DANGLING_BACKSLASH: &str = "nothing follows the backslash";
 const FORMAT: &str = "a placeholder is a group's number or name: no :format";
+const FAIL2BAN: &str = "<ip> is fail2ban's: here it is {key}";
+const KNOCKD: &str = "%IP% is knockd's: here it is {key}";
 const MIXED: &str = "{} cannot be mixed with numbered placeholders";
 const NESTED: &str = "a brace inside a placeholder (literal braces are written {{ and }})";
 const NO_COMMAND: &str = "empty command";
-const NO_SHELL: &str = "no shell runs this: for | & < > and $ see sh -c, or put the word in quotes";
+const NO_SHELL: &str =
+    "no shell runs this: for | & < > $ and ` see sh -c, or put the word in quotes";
 const NO_PROGRAM: &str = "the first word, the program, is empty";
 const NUL: &str = "a command cannot hold a NUL byte";
+const SEMICOLON: &str = "no shell runs this: each command is an item of its own, and a ; that is meant stands in quotes";
 const STRAY_BRACE: &str = "single } (a literal brace is written }})";
 const UNCLOSED: &str = "unclosed placeholder (a literal brace is written {{)";
 const UNKNOWN: &str =
@@ -64,7 +67,8 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// An unterminated quote, a trailing backslash, and what a [`Command`] promises not to be.
+    /// An unterminated quote, a trailing backslash, what only a shell would understand, and what a [`Command`]
+    /// promises not to be.
     pub fn split(line: &str) -> Result<Command, Error> {
         refuse_nul(0, line)?;
         let line = line.as_bytes();
@@ -102,8 +106,9 @@ impl Command {
             } else if matches!(byte, b'\'' | b'"') {
                 // A quote begins a word even if nothing is in it.
                 (quote, quote_at) = (byte, at);
-            } else if !in_word && holds(b"|&<>$", byte) {
-                return Err(error(0, at, NO_SHELL));
+            } else if let Some(message) = command.habit(in_word, line.get(at..).unwrap_or_default())
+            {
+                return Err(error(0, at, message));
             } else {
                 command.push(at, byte);
             }
@@ -136,6 +141,36 @@ impl Command {
         command.checked()
     }
 
+    /// What only a shell, or another program's configuration, would understand at this byte outside quotes.
+    fn habit(&self, in_word: bool, rest: &[u8]) -> Option<&'static str> {
+        let word = self
+            .text
+            .rsplit(|&byte| byte == 0)
+            .next()
+            .unwrap_or_default();
+        let is_descriptor = word.iter().all(u8::is_ascii_digit);
+        match rest {
+            [b'%', b'I', b'P', b'%', ..] => Some(KNOCKD),
+            [b'<', b'i', b'p', b'>', ..] => Some(FAIL2BAN),
+            [b'|' | b'&' | b'$', ..] if !in_word => Some(NO_SHELL),
+            [b'<' | b'>', ..] if !in_word || is_descriptor => Some(NO_SHELL),
+            [b'`', ..] => Some(NO_SHELL),
+            [
+                b'$',
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'(' | b'{',
+                ..,
+            ] => Some(NO_SHELL),
+            [b';', behind @ ..] => {
+                let ends = behind.first().is_none_or(u8::is_ascii_whitespace);
+                let count = |brace| self.text.iter().filter(|&&byte| byte == brace).count();
+                // nft has semicolons in its braces, and find ends a command with one.
+                let is_meant = count(b'{') > count(b'}') || program(&self.text).ends_with(b"find");
+                ((ends || !in_word) && !is_meant).then_some(SEMICOLON)
+            }
+            _ => None,
+        }
+    }
+
     fn push(&mut self, place: usize, byte: u8) {
         self.text.push(byte);
         self.places.push(place);
@@ -150,6 +185,11 @@ impl Command {
     }
 
     /// The words as they are, braces and all, a NUL byte behind each.
+    pub fn words(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The same to keep.
     pub fn into_words(self) -> Vec<u8> {
         self.text
     }
@@ -423,7 +463,7 @@ pub fn put_shell_words(command: &[u8], out: &mut Vec<u8>) {
         // A first word with = would be an assignment.
         let plain = |byte: &u8| {
             byte.is_ascii_alphanumeric()
-                || holds(b"_-./:,@%+", *byte)
+                || holds(b"_-./:,@+", *byte)
                 || (*byte == b'=' && index > 0)
         };
         if !word.is_empty() && word.iter().all(plain) {

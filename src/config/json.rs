@@ -41,7 +41,7 @@ const EXPECTED_VALUE: &str =
 const LINE_BREAK: &str = "a string ends on the line it began: the closing quote is missing";
 const LONE_SURROGATE: &str = "half of a surrogate pair without its other half";
 const NOT_UTF8: &str = "not UTF-8";
-const SINGLE_QUOTE: &str = "strings are written in double quotes";
+const OTHER_QUOTES: &str = "strings are written in straight double quotes: \"";
 const TOO_DEEP: &str = "more than 64 arrays and objects inside each other";
 const TOO_MANY_KEYS: &str = "more than 1000 keys in one object";
 const TRAILING_COMMA: &str = "no comma after the last item";
@@ -227,12 +227,33 @@ pub fn parse(document: &[u8]) -> Result<Value<'_>, Diagnostic> {
         if reader.message == DUPLICATE_KEY {
             put!(&mut message, "{:?}", value_at(document, at).text());
         }
+        let incomplete = [END, EXPECTED_COMMA, EXPECTED_KEY].contains(&reader.message);
+        if let (true, Some(open)) = (incomplete, reader.open) {
+            let before = document.get(..open).unwrap_or_default();
+            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let bracket = value_at(document, open).rest.get(..1);
+            let bracket = bracket.unwrap_or_default();
+            put!(
+                &mut message,
+                "; the {} of line {} is still open",
+                bracket,
+                line
+            );
+        }
         return Err(Diagnostic { at, message });
     }
     let start = document.strip_prefix(BYTE_ORDER_MARK.as_bytes());
     Ok(Value {
         rest: without_space(start.unwrap_or(document)),
     })
+}
+
+/// The length of a curly quote.
+const CURLY: usize = 3;
+
+/// Whether a text begins with a quote as word processors make them.
+fn is_curly(text: &[u8]) -> bool {
+    matches!(text, [0xe2, 0x80, 0x98..=0x9f, ..])
 }
 
 fn value_at(document: &[u8], at: usize) -> Value<'_> {
@@ -288,6 +309,8 @@ struct Reader<'d> {
     at: usize,
     /// What is wrong.
     message: &'static str,
+    /// Where the innermost array or object begins that has not ended yet.
+    open: Option<usize>,
 }
 
 impl<'d> Reader<'d> {
@@ -296,6 +319,7 @@ impl<'d> Reader<'d> {
             document,
             at,
             message: "",
+            open: None,
         }
     }
 }
@@ -358,7 +382,8 @@ impl Reader<'_> {
     fn unexpected(&mut self, message: &'static str) -> Check {
         self.wrong(match self.peek() {
             b'/' | b'#' => COMMENT,
-            b'\'' => SINGLE_QUOTE,
+            b'\'' => OTHER_QUOTES,
+            _ if self.document.get(self.at..).is_some_and(is_curly) => OTHER_QUOTES,
             _ => message,
         })
     }
@@ -370,7 +395,12 @@ impl Reader<'_> {
             b'"' => self.string(),
             b'-' | b'0'..=b'9' => self.number(),
             b'[' | b'{' if depth >= MAX_DEPTH => self.fail(self.at, TOO_DEEP),
-            b'[' | b'{' => self.items(depth + 1),
+            b'[' | b'{' => {
+                let outer = self.open.replace(self.at);
+                self.items(depth + 1)?;
+                self.open = outer;
+                Some(())
+            }
             _ => self.word(),
         }
     }
@@ -474,8 +504,19 @@ impl Reader<'_> {
     /// Passes over a string.
     fn string(&mut self) -> Check {
         self.at += 1;
-        while self.character()?.is_some() {}
-        Some(())
+        let start = self.at;
+        while let Some(character) = self.character() {
+            if character.is_none() {
+                return Some(());
+            }
+        }
+        // A curly quote may have been meant to end it.
+        let text = self.document.get(start..self.at).unwrap_or_default();
+        let curly = text.windows(CURLY).position(is_curly);
+        match curly.filter(|_| self.message == LINE_BREAK) {
+            Some(curly) => self.fail(start + curly, OTHER_QUOTES),
+            None => None,
+        }
     }
 
     /// Reads one character of a string, escaped or not; none for the closing quote.

@@ -20,7 +20,7 @@ const TOO_LONG: &str = "longer than 1048576 bytes";
 /// What the configuration is read for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To run its commands.
+    /// To run its commands, or to tell whether they would be run.
     Act,
     /// To look at it only.
     Look,

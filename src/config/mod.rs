@@ -84,6 +84,8 @@ const COMMANDS: Items = Items::up_to(64, "commands");
 const NAME: &str = "printable text of 1 to 255 bytes";
 const BOTH_SEQUENCES: &str = "cannot stand beside \"sequence\"";
 const NAME_TAKEN: &str = "an earlier rule has this name";
+const NOT_JSON: &str = "a configuration is JSON and begins with {: INI files (knockd.conf, jail.conf) and YAML are not read, \
+                        but examples/from-knockd.conf and from-fail2ban.conf show the way";
 const NO_KEY: &str = "there is no capture group to take the key from, such as ([0-9.]+)";
 const NO_SEQUENCE: &str = "missing \"sequence\" (or \"one_time\")";
 const NO_SOURCE: &str = "missing \"file\" or \"command\": there is nothing to watch";
@@ -115,7 +117,13 @@ impl Config {
     ///
     /// At least one error, in the order of the document: all there are, or the first if it is not JSON.
     pub fn parse(document: &[u8]) -> Result<Box<Config>, Vec<Diagnostic>> {
-        let top = json::parse(document).map_err(|error| vec![error])?;
+        let top = json::parse(document).map_err(|error| match other_format(document) {
+            Some(at) => {
+                let message = text!("{}", NOT_JSON);
+                vec![Diagnostic { at, message }]
+            }
+            None => vec![error],
+        })?;
         let mut loader = Loader::new(document, top);
         match loader.config(top) {
             Some(config) if loader.problems.is_empty() => Ok(config),
@@ -124,9 +132,29 @@ impl Config {
     }
 }
 
+/// Where a document that is not JSON begins as INI files (`[options]`) and YAML (`file: x`) do.
+fn other_format(document: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for line in document.split_inclusive(|&byte| byte == b'\n') {
+        match line.trim_ascii() {
+            [] | [b'#' | b';', ..] => at += line.len(),
+            [b'[', b'a'..=b'z' | b'A'..=b'Z', ..] => return Some(at),
+            [b'a'..=b'z' | b'A'..=b'Z' | b'_', rest @ ..] => {
+                return rest
+                    .iter()
+                    .any(|byte| matches!(byte, b':' | b'='))
+                    .then_some(at);
+            }
+            b"---" => return Some(at),
+            _ => return None,
+        }
+    }
+    None
+}
+
 impl Loader<'_> {
     fn config(&mut self, top: Value) -> Option<Box<Config>> {
-        self.object(top, TOP_KEYS)?;
+        self.object(top, TOP_KEYS, (RULE_KEYS, "in a rule, inside \"ruleset\""))?;
         let (file, command) = (top.member("file"), top.member("command"));
         if file.is_none() && command.is_none() {
             self.report(top, &NO_SOURCE);
@@ -170,7 +198,8 @@ impl Loader<'_> {
             return rules;
         };
         for rule in self.items(ruleset, &RULES) {
-            if self.object(rule, RULE_KEYS).is_some() {
+            let others = (TOP_KEYS, "beside \"ruleset\"");
+            if self.object(rule, RULE_KEYS, others).is_some() {
                 self.name(rule, &mut names);
                 let rule = self.rule(rule);
                 rules.push(rule);

@@ -73,6 +73,37 @@ const NOUNS: [(&str, &str, &str); 5] = [
     ("revert", "revert command", ""),
 ];
 
+/// What knockd and fail2ban call things, and what they are called here.
+const ABROAD: [(&str, &str); 20] = [
+    ("actionban", "\"actions\""),
+    ("actionunban", "\"revert\""),
+    ("bantime", "\"timeout\""),
+    ("cmd_timeout", "\"timeout\""),
+    // At the top it is known.
+    (
+        "command",
+        "\"actions\"; what is watched stands beside \"ruleset\"",
+    ),
+    ("failregex", "\"filter\""),
+    ("findtime", "\"within\""),
+    ("ignoreip", "\"ignore_hosts\""),
+    ("ignoreregex", "\"ignore\""),
+    ("interface", "a part of \"filter\": IN=eth0"),
+    ("logfile", "-s, or where standard error goes"),
+    ("logpath", "\"file\", beside \"ruleset\""),
+    ("maxretry", "\"count\""),
+    ("one_time_sequences", "\"one_time\""),
+    ("seq_timeout", "\"within\""),
+    ("start_command", "\"actions\""),
+    ("start_command_6", "\"actions\", with {family}"),
+    ("stop_command", "\"revert\""),
+    ("stop_command_6", "\"revert\", with {family}"),
+    (
+        "tcpflags",
+        "for the firewall's rule to choose, or a part of a step",
+    ),
+];
+
 /// Reads values and collects what is wrong with them.
 pub(super) struct Loader<'d> {
     document: &'d [u8],
@@ -90,8 +121,13 @@ impl<'d> Loader<'d> {
         }
     }
 
-    /// An object that should have no keys but `keys` and comments.
-    pub(super) fn object(&mut self, value: Value, keys: &[&str]) -> Option<()> {
+    /// An object that should have no keys but `keys` and comments. Of `others` is said where they belong.
+    pub(super) fn object(
+        &mut self,
+        value: Value,
+        keys: &[&str],
+        others: (&[&str], &str),
+    ) -> Option<()> {
         if value.first() != b'{' {
             self.expected(value, &OBJECT);
             return None;
@@ -102,7 +138,12 @@ impl<'d> Loader<'d> {
                 continue;
             }
             let mut message = text!("unknown key {:?}", key);
-            if let Some(meant) = nearest(&key, keys) {
+            let meant = ABROAD.iter().find(|(abroad, _)| *abroad == key);
+            if let Some((_, here)) = meant {
+                put!(&mut message, ": here it is {}", here);
+            } else if others.0.contains(&key.as_str()) {
+                put!(&mut message, ": it stands {}", others.1);
+            } else if let Some(meant) = nearest(&key, keys) {
                 put!(&mut message, ": did you mean {:?}?", meant);
             }
             self.report(written, &message);

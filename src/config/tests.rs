@@ -294,11 +294,11 @@ test.conf:8:7: error: rule "ssh": unknown key "sequnce": did you mean "sequence"
 fn what_is_no_json_stops_at_its_first_error() {
     check(
         r#"{"debug": 1, "trace": 2¿"#,
-        &["the document ends too early"],
+        &["the document ends too early; the { of line 1 is still open"],
     );
     check(
         r#"{"debug": 1 ¿"trace": 2}"#,
-        &["expected a comma or the closing bracket"],
+        &["expected a comma or the closing bracket; the { of line 1 is still open"],
     );
     check(
         r#"{"file": "f", ¿"file": "g"}"#,
@@ -323,6 +323,13 @@ fn top_level_errors_are_reported_in_words() {
     check_top(
         r#""file": "f", ¿"logfiles": 1"#,
         &["unknown key \"logfiles\""],
+    );
+    check_top(
+        r#""file": "f", ¿"filter": 1, ¿"logpath": 1"#,
+        &[
+            "unknown key \"filter\": it stands in a rule, inside \"ruleset\"",
+            "unknown key \"logpath\": here it is \"file\", beside \"ruleset\"",
+        ],
     );
     check_top(
         r#""file": "f", ¿"a\nb\u0000": 1"#,
@@ -535,9 +542,46 @@ fn a_rule_must_have_what_a_rule_needs() {
         &["rule \"r\": unknown key \"action\": did you mean \"actions\"?"],
     );
     check_added(
+        r#"¿"file": "x", ¿"maxretry": 5, ¿"bantime": 3600, ¿"command": "x", ¿"tcpflags": "syn""#,
+        &[
+            "rule \"r\": unknown key \"file\": it stands beside \"ruleset\"",
+            "rule \"r\": unknown key \"maxretry\": here it is \"count\"",
+            "rule \"r\": unknown key \"bantime\": here it is \"timeout\"",
+            "rule \"r\": unknown key \"command\": here it is \"actions\"; what is watched stands beside \"ruleset\"",
+            "rule \"r\": unknown key \"tcpflags\": here it is for the firewall's rule to choose, or a part of a step",
+        ],
+    );
+    check_added(
         r#""repeats": ¿0"#,
         &["rule \"r\": repeats: expected true or false, found 0"],
     );
+}
+
+#[test]
+fn a_file_of_another_format_is_called_that() {
+    for document in [
+        "[options]\n    UseSyslog\n",
+        "# comment\n\n[ssh]\n",
+        "; comment\r\n[ssh]\n",
+        "file: /var/log/x\nruleset:\n",
+        "\n---\nfile: x\n",
+        "key = value\n",
+    ] {
+        let problems = Config::parse(document.as_bytes()).err().unwrap();
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].message, NOT_JSON.as_bytes(), "{document}");
+        let rest = &document[problems[0].at..];
+        assert!(
+            ["[", "f", "---", "key"]
+                .iter()
+                .any(|begin| rest.starts_with(begin)),
+            "{document}"
+        );
+    }
+    for document in ["{file: x}", "[]", "# x\n{}", "nul", ""] {
+        let problems = Config::parse(document.as_bytes()).err().unwrap();
+        assert_ne!(problems[0].message, NOT_JSON.as_bytes(), "{document}");
+    }
 }
 
 #[test]

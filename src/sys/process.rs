@@ -7,7 +7,7 @@
 //! four kilobytes and a second heap.
 
 use super::errno::{Errno, Result, repeat};
-use super::fd::{Fd, Poll, poll};
+use super::fd::{self, Fd, FileKind, Poll, poll};
 use super::{ffi, signal};
 use crate::text::{Put, holds};
 use crate::text::{program, words};
@@ -206,6 +206,21 @@ fn candidates(program: &[u8]) -> Vec<u8> {
         }
     }
     paths
+}
+
+/// Whether [`spawn`] would find a program to run: `ENOENT` or `EACCES` if not.
+pub fn find(program: &[u8]) -> Result<()> {
+    let mut reason = Errno::ENOENT;
+    for path in words(&candidates(program)) {
+        match fd::status(&fd::c_path(path)?) {
+            Ok(status) if status.kind == FileKind::Regular && status.permissions & 0o111 != 0 => {
+                return Ok(());
+            }
+            Ok(_) => reason = Errno::EACCES,
+            Err(_) => {}
+        }
+    }
+    Err(reason)
 }
 
 impl Child {

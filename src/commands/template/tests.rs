@@ -62,7 +62,7 @@ fn message<T>(result: Result<T, Error>) -> (usize, String) {
 
 #[test]
 fn words_are_split_as_a_shell_splits_them() {
-    let cases: [(&str, &[&str]); 17] = [
+    let cases: [(&str, &[&str]); 19] = [
         ("uci commit", &["uci", "commit"]),
         ("  a \t b\r\n c  ", &["a", "b", "c"]),
         ("a 'b c' d", &["a", "b c", "d"]),
@@ -77,10 +77,19 @@ fn words_are_split_as_a_shell_splits_them() {
         ("a 'b\nc'", &["a", "b\nc"]),
         ("a '\"' \"'\"", &["a", "\"", "'"]),
         (
-            "a \\$HOME x$y `x` '|' x?a=1&b *.c ~ # ; !",
+            "a \\$HOME x$ x$'y' \\`x' `' '|' x?a=1&b *.c ~ # \\; ! a;b 4%IP 2'>'x",
             &[
-                "a", "$HOME", "x$y", "`x`", "|", "x?a=1&b", "*.c", "~", "#", ";", "!",
+                "a", "$HOME", "x$", "x$y", "`x `", "|", "x?a=1&b", "*.c", "~", "#", ";", "!",
+                "a;b", "4%IP", "2>x",
             ],
+        ),
+        (
+            "nft add chain x {{ a; b ; }}",
+            &["nft", "add", "chain", "x", "{{", "a;", "b", ";", "}}"],
+        ),
+        (
+            "/usr/bin/find x -exec y {{}} ;",
+            &["/usr/bin/find", "x", "-exec", "y", "{{}}", ";"],
         ),
         ("für 'ü b'\\ü", &["für", "ü bü"]),
         ("a {0} {{", &["a", "{0}", "{{"]),
@@ -102,6 +111,20 @@ fn what_cannot_be_split_is_refused_at_its_byte() {
         ("a | b", 2, NO_SHELL),
         ("a && b", 2, NO_SHELL),
         ("a >b", 2, NO_SHELL),
+        ("a 2>/dev/null", 3, NO_SHELL),
+        ("a b$HOME", 3, NO_SHELL),
+        ("a $(b)", 2, NO_SHELL),
+        ("a b$(c)", 3, NO_SHELL),
+        ("a `b`", 2, NO_SHELL),
+        ("a b`c`", 3, NO_SHELL),
+        ("a b; c", 3, SEMICOLON),
+        ("a b ; c", 4, SEMICOLON),
+        ("a b ;c", 4, SEMICOLON),
+        ("a {key};", 7, SEMICOLON),
+        ("a -s %IP% b", 5, KNOCKD),
+        ("a -s=%IP% b", 5, KNOCKD),
+        ("a <ip>", 2, FAIL2BAN),
+        ("a x=<ip>", 4, FAIL2BAN),
         ("ü $x", 3, NO_SHELL),
         ("ü \"b c'", 3, UNTERMINATED),
         ("a \"b\\\"", 2, UNTERMINATED),
@@ -470,8 +493,8 @@ fn shown_words_can_be_pasted_into_a_shell() {
             "uci set 'a.b[0].c=192.0.2.1'",
         ),
         (
-            &[b"/bin/x", b"-a", b"k=v,w:%@+_/.-"],
-            "/bin/x -a k=v,w:%@+_/.-",
+            &[b"/bin/x", b"-a", b"k=v,w:@+_/.-"],
+            "/bin/x -a k=v,w:@+_/.-",
         ),
         (&[b"A=1", b"A=1"], "'A=1' A=1"),
         (&[b"a", b"", b"b c", b"~", b"#"], "a '' 'b c' '~' '#'"),

@@ -185,8 +185,8 @@ const INVALID: &[(&str, usize, &str)] = &[
     ("{1:1}", 1, EXPECTED_KEY),
     ("{null:null,null:null}", 1, EXPECTED_KEY),
     ("{\"id\":0,,,,,}", 8, EXPECTED_KEY),
-    ("{'a':0}", 1, SINGLE_QUOTE),
-    ("['a']", 1, SINGLE_QUOTE),
+    ("{'a':0}", 1, OTHER_QUOTES),
+    ("['a']", 1, OTHER_QUOTES),
     ("{\"id\":0,}", 7, TRAILING_COMMA),
     ("{\"a\":\"b\"}/**/", 9, COMMENT),
     ("{\"a\":\"b\"}// x", 9, COMMENT),
@@ -226,7 +226,7 @@ const INVALID: &[(&str, usize, &str)] = &[
     ("[\"\\d+\"]", 3, BAD_ESCAPE),
     ("[é]", 1, EXPECTED_VALUE),
     ("\"", 1, END),
-    ("['single quote']", 1, SINGLE_QUOTE),
+    ("['single quote']", 1, OTHER_QUOTES),
     ("abc", 0, EXPECTED_VALUE),
     ("[\"a\u{0}a\"]", 3, CONTROL),
     ("[\"new\nline\"]", 5, LINE_BREAK),
@@ -273,13 +273,69 @@ fn every_other_document_is_refused_where_it_goes_wrong() {
     for &(document, at, message) in INVALID {
         match parse(document.as_bytes()) {
             Ok(value) => panic!("{document}: {value:?}"),
-            Err(error) => assert_eq!(
-                (error.at, String::from_utf8_lossy(&error.message).as_ref()),
-                (at, message),
-                "{document}"
-            ),
+            Err(error) => {
+                let found = String::from_utf8_lossy(&error.message).into_owned();
+                let (found, _) = found.split_once("; the ").unwrap_or((&found, ""));
+                assert_eq!((error.at, found), (at, message), "{document}");
+            }
         }
     }
+}
+
+#[test]
+fn a_bracket_that_is_missing_is_named_with_the_line_of_the_one_that_is_open() {
+    let cases = [
+        (
+            "{\"a\": 1,\n\"b\": [1, 2,\n3",
+            22,
+            END,
+            "; the [ of line 2 is still open",
+        ),
+        (
+            "{\n\"a\": [\"x\",\n\"b\": 1}",
+            16,
+            EXPECTED_COMMA,
+            "; the [ of line 2 is still open",
+        ),
+        (
+            "[\n{\"a\": [1],\n{\"a\": 1}]",
+            13,
+            EXPECTED_KEY,
+            "; the { of line 2 is still open",
+        ),
+        (
+            "[[1], {\"a\": \"x",
+            14,
+            END,
+            "; the { of line 1 is still open",
+        ),
+        ("", 0, END, ""),
+        ("\"x", 2, END, ""),
+    ];
+    for (document, at, message, open) in cases {
+        let error = parse(document.as_bytes()).unwrap_err();
+        let expected = message.to_string() + open;
+        assert_eq!(
+            (error.at, String::from_utf8(error.message).unwrap()),
+            (at, expected),
+            "{document}"
+        );
+    }
+}
+
+#[test]
+fn curly_quotes_are_named_wherever_they_stand() {
+    for (document, at) in [
+        ("{“a”: 1}", 1),
+        ("[”x”]", 1),
+        ("[„x“]", 1),
+        ("{\"a”: 1\n}", 3),
+        ("[‘x’]", 1),
+    ] {
+        let error = parse(document.as_bytes()).unwrap_err();
+        assert_eq!(error, self::error(at, OTHER_QUOTES), "{document}");
+    }
+    assert!(parse("[\"“a”\"]".as_bytes()).is_ok());
 }
 
 #[test]

@@ -71,9 +71,10 @@ fn check(document: &[u8]) {
             if error.message != b"not UTF-8"
                 && let Err(earlier) = before
             {
-                assert_eq!(
-                    String::from_utf8_lossy(&earlier.message),
-                    "the document ends too early"
+                assert!(
+                    earlier.message.starts_with(b"the document ends too early"),
+                    "{}",
+                    earlier.message.escape_ascii()
                 );
             }
         }

@@ -7,6 +7,7 @@ DESTDIR =
 PROGRAM = target/release/logknockd
 FUZZ = --seconds 600 --keep ../../target/fuzz/kept
 PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
+DEBS = amd64:x86_64 arm64:aarch64
 SECONDS = 1800
 
 help: ## show this list
@@ -37,7 +38,8 @@ test: build ## formatting, lints, unit, integration and differential tests
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 	shellcheck .ci/run examples/knock tests/setup tests/demo tests/sanitized tests/bench/measure \
 	    tests/bench/instructions cross/setup cross/target cross/build cross/cc cross/test cross/check-package \
-	    cross/dist tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh
+	    cross/dist cross/deb cross/check-deb cross/debian/postinst cross/debian/prerm cross/debian/postrm \
+	    tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests
@@ -85,7 +87,12 @@ apk: mipsel mips aarch64 ## packages for OpenWrt from 25.12 on: target/apk/*.apk
 	@cross/apk $(PACKAGES)
 	@cross/check-package target/apk/*.apk
 
-dist: cross ipk apk ## what a release is made of, with checksums: target/dist
+deb: x86_64 aarch64 ## packages for Debian and its relatives: target/deb/*.deb, checked
+	@cross/setup deb
+	@cross/deb $(DEBS)
+	@cross/check-deb target/deb/*.deb
+
+dist: cross ipk apk deb ## what a release is made of, with checksums: target/dist
 	@cross/setup dist
 	@cross/dist $(TARGETS)
 
@@ -119,5 +126,5 @@ bench-instructions: build mipsel ## instructions per line of a dry run, here and
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build install demo test soak leaks flood fuzz test-sanitized ipk apk dist size test-cross test-router \
+.PHONY: help build install demo test soak leaks flood fuzz test-sanitized ipk apk deb dist size test-cross test-router \
     measure bench bench-instructions clean cross $(TARGETS)

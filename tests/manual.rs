@@ -196,6 +196,7 @@ fn one_version_is_the_version_everywhere() {
             "README.md",
             format!("logknockd_{VERSION}-1_mipsel_24kc.ipk"),
         ),
+        ("README.md", format!("logknockd_{VERSION}-1_amd64.deb")),
     ] {
         assert!(read(file).contains(&mark), "{file} does not say {mark}");
     }

@@ -264,6 +264,15 @@ impl Play {
                     &": passed over, \"ignore\" matches",
                 );
             }
+            Meaning::IgnoredHost => {
+                self.event(
+                    place,
+                    "",
+                    rule.name.as_bytes(),
+                    key,
+                    &": passed over, it is one of \"ignore_hosts\"",
+                );
+            }
         }
     }
 

@@ -48,6 +48,7 @@ pub mod text;
 #[macro_use]
 pub mod log;
 
+pub mod address;
 pub mod advice;
 pub mod backoff;
 pub mod cli;

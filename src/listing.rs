@@ -66,6 +66,14 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
         if let Some(ignore) = &rule.ignore {
             put_pattern(&"ignore", ignore, &mut out);
         }
+        let mut before = "    ignore_hosts: ";
+        for network in &rule.ignore_hosts {
+            put!(&mut out, "{}{}", before, network);
+            before = ", ";
+        }
+        if !rule.ignore_hosts.is_empty() {
+            out.push(b'\n');
+        }
         if let Some(sequence) = current.and_then(|index| rule.sequences.get(index)) {
             put_sequence(rule, sequence, &mut out);
         }
@@ -97,6 +105,7 @@ fn put_key(filter: &Regex, out: &mut Vec<u8>) {
     put!(out, "    key: ");
     match key_group(filter) {
         KeyGroup::Named(number) => put!(out, "group {}, which is named key\n", number),
+        KeyGroup::Host => put!(out, "<HOST>\n"),
         KeyGroup::First => match filter.group_count() {
             count if count > 1 && !filter.surely_captures(&|group| group == 1) => {
                 put!(out, "the first of {} groups that took part\n", count);
@@ -149,6 +158,7 @@ fn put_commands(
     let values = Values {
         rule: &rule.name,
         key: b"{key}",
+        family: b"{family}",
         groups,
     };
     for command in commands {

@@ -24,6 +24,7 @@ const ROOMS: &[&str] = &[
     "sys",
     "timestamp",
     "backoff",
+    "address",
     "text",
 ];
 
@@ -42,6 +43,7 @@ const PURE: &[&str] = &[
     "leases/lease",
     "leases/request",
     "text",
+    "address",
     "timestamp",
     "backoff",
 ];

@@ -92,7 +92,7 @@ fn a_line_without_a_key_is_passed_over_and_counted() {
     dir.append("log", log);
     daemon.wait_for("output: 192.0.2.1");
     daemon.signal("USR1");
-    daemon.wait_for("5 lines passed the filter, 1 knocks, 0 keys in progress, 0 given up for lack of room, 3 lines without a key");
+    daemon.wait_for("5 lines passed the filter, 1 knocks, 1 keys in progress, 0 given up for lack of room, 3 lines without a key");
 }
 
 #[test]
@@ -144,4 +144,171 @@ fn the_check_shows_where_the_key_comes_from_and_warns_when_it_may_be_missing() {
     }
     let both = understood(r#"["^a (b)", "^(?:c|(d))"]"#);
     assert_eq!(both, format!("key: group 1; key: group 1{warning}"));
+}
+
+#[test]
+fn one_host_is_one_sender_however_it_is_written() {
+    let log = "x from 2001:db8::7\nx from 2001:0db8:0000:0000:0000:0000:0000:0007\n\
+               x from ::ffff:192.0.2.1\nx from 192.0.2.1\n\
+               x from 62:2E:AA:0B:CC:DD\nx from 62:2e:aa:0b:cc:dd\n";
+    let (shown, _) = dry_run(r#""from (\\S+)$""#, log);
+    for line in [
+        "2: knock \"r\" 2001:db8::7\n2:   run echo 2001:db8::7\n",
+        "4: knock \"r\" 192.0.2.1\n4:   run echo 192.0.2.1\n",
+        // Names of hardware are no addresses, and these two are two.
+        "5: \"r\" 62:2E:AA:0B:CC:DD step 1/2\n6: \"r\" 62:2e:aa:0b:cc:dd step 1/2\n",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+}
+
+#[test]
+fn host_takes_an_address_of_either_family_and_nothing_else() {
+    let log = "x Failed password for root from 192.0.2.1 port 22\n\
+               x Failed password for root from 2001:DB8::1 port 22\n\
+               x Failed password for root from 192.0.2.1.example.org port 22\n\
+               x Failed password for root from 999.0.2.1 port 22\n\
+               x Failed password for root from UNKNOWN port 22\n\
+               x Failed password for root from [2001:db8::1] port 22\n";
+    let (shown, summary) = dry_run(r#""Failed password for \\S+ from <HOST> port""#, log);
+    let expected = "1: \"r\" 192.0.2.1 step 1/2\n2: \"r\" 2001:db8::1 step 1/2\n\
+                    6: knock \"r\" 2001:db8::1\n6:   run echo 2001:db8::1\n";
+    assert_eq!(shown, expected);
+    assert_eq!(summary, "rule \"r\": 3 filtered, 1 knocks\n");
+}
+
+#[test]
+fn what_host_took_is_the_key_whatever_groups_stand_before_it() {
+    let log = "x user bob from 192.0.2.1\nx user eve from 192.0.2.1\n";
+    for filter in [
+        r#""user (\\w+) from <HOST>$""#,
+        r#""user (\\w+) (?:at <HOST>|from <HOST>)$""#,
+        r#"["user (\\w+) at <HOST>$", "user (\\w+) from <HOST>$"]"#,
+    ] {
+        let (shown, _) = dry_run(filter, log);
+        assert!(
+            shown.contains("2: knock \"r\" 192.0.2.1\n"),
+            "{filter}: {shown}"
+        );
+    }
+    assert_eq!(understood(r#""^user (\\w+) from <HOST>$""#), "key: <HOST>");
+    let missing = understood(r#""^user (\\w+)(?: from <HOST>)?$""#);
+    assert!(missing.starts_with("key: <HOST>; warning: "), "{missing}");
+}
+
+#[test]
+fn a_port_behind_an_address_is_not_taken_for_a_part_of_it() {
+    let log = "x [client 192.0.2.1:50942] a\nx [client 192.0.2.1:1234] a\n\
+               x [client 2001:db8::1:50942] a\nx [client 2001:db8::1:1234] a\n";
+    let (shown, _) = dry_run(r#""\\[client <HOST>:\\d{1,5}\\]""#, log);
+    for key in ["2: knock \"r\" 192.0.2.1\n", "4: knock \"r\" 2001:db8::1\n"] {
+        assert!(shown.contains(key), "{shown}");
+    }
+}
+
+#[test]
+fn an_address_in_a_user_name_is_not_the_hosts() {
+    // What sshd writes for somebody who calls himself so.
+    let names = [
+        "from 203.0.113.9",
+        "x from 203.0.113.9 port 1 ssh2",
+        "203.0.113.9",
+        "[203.0.113.9]",
+        "::ffff:203.0.113.9",
+    ];
+    let line = |name| {
+        format!("x sshd[7]: Failed password for invalid user {name} from 192.0.2.1 port 22 ssh2\n")
+    };
+    let log: String = names.map(line).concat();
+    let filter = r#""sshd\\[\\d+\\]: Failed password for .* from <HOST> port \\d+ ssh2$""#;
+    let (shown, summary) = dry_run(filter, &log);
+    assert!(!shown.contains("203.0.113.9"), "{shown}");
+    assert!(summary.contains(" 5 filtered, "), "{summary}");
+}
+
+#[test]
+fn a_literal_host_in_angle_brackets_can_still_be_written() {
+    let (shown, _) = dry_run(
+        r#""(\\w+) says \\<HOST>""#,
+        "x bob says <HOST>\nx bob says <HOST>\n",
+    );
+    assert!(shown.contains("2: knock \"r\" bob\n"), "{shown}");
+}
+
+#[test]
+fn hosts_that_are_to_be_ignored_are_passed_over_in_every_spelling() {
+    let dir = TempDir::new();
+    let rule = r#"{"name": "r", "filter": "from (\\S+)", "sequence": ["x"], "actions": ["echo {key}"],
+        "ignore_hosts": ["192.168.0.0/16", "2001:db8::/32", "fe80::/10", "198.51.100.7"]}"#;
+    dir.configure(&config(r#""log""#, &[rule.into()]));
+    let passed_over = [
+        "192.168.255.1",
+        "::ffff:192.168.0.1",
+        "2001:DB8:ffff::",
+        "2001:0db8:0000:0000:0000:0000:0000:0001",
+        "fe80::1%eth0",
+        "198.51.100.7",
+        "::ffff:c633:6407",
+    ];
+    let knocks = [
+        "192.169.0.1",
+        "2001:db9::",
+        "198.51.100.8",
+        "192.168.0.1x",
+        "bob",
+        "::192.168.0.1",
+    ];
+    let lines = passed_over
+        .iter()
+        .chain(&knocks)
+        .map(|key| format!("x from {key}\n"));
+    dir.write("log", lines.collect::<String>());
+    let (status, shown, _) = outcome(&dir.run(&["-n", "-d", "-c", common::CONFIG, "log"]));
+    assert_eq!(status, Some(0));
+    let told = ": passed over, it is one of \"ignore_hosts\"\n";
+    assert_eq!(shown.matches(told).count(), passed_over.len(), "{shown}");
+    assert_eq!(
+        shown.matches(": knock \"r\" ").count(),
+        knocks.len(),
+        "{shown}"
+    );
+    let (_, shown, _) = outcome(&dir.run(&["-t", "-c", common::CONFIG]));
+    let listed = "    ignore_hosts: 192.168.0.0/16, 2001:db8::/32, fe80::/10, 198.51.100.7\n";
+    assert!(shown.contains(listed), "{shown}");
+}
+
+#[test]
+fn a_command_that_names_the_family_serves_both_and_wants_an_address() {
+    let dir = TempDir::new();
+    let rule = r#"{"name": "r", "filter": "from (\\S+)", "sequence": ["x"], "timeout": "1h",
+        "actions": ["nft add ssh{family} {key}"], "revert": ["nft delete ssh{family} {key}"]}"#;
+    dir.configure(&config(r#""log""#, &[rule.into()]));
+    dir.write(
+        "log",
+        "x from 192.0.2.1\nx from ::ffff:192.0.2.2\nx from 2001:DB8::1\nx from bob\n",
+    );
+    let (status, shown, _) = outcome(&dir.run(&["-n", "-c", common::CONFIG, "log"]));
+    assert_eq!(status, Some(0));
+    for line in [
+        "1:   run nft add ssh4 192.0.2.1\n",
+        "2:   run nft add ssh4 192.0.2.2\n",
+        "3:   run nft add ssh6 2001:db8::1\n",
+        "4:   refused: {family}: the key is no address\n",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    let (_, shown, _) = outcome(&dir.run(&["-t", "-c", common::CONFIG]));
+    assert!(
+        shown.contains("    open: nft add 'ssh{family}' '{key}'\n"),
+        "{shown}"
+    );
+    // The daemon says so, too.
+    dir.write("log", "");
+    let mut daemon = Daemon::start(
+        &dir,
+        &config(r#""log""#, &[rule.replace("nft", "echo nft")]),
+    );
+    dir.append("log", "x from bob\nx from 2001:DB8::1\n");
+    daemon.wait_for("rule \"r\": knock refused: {family}: the key is no address");
+    daemon.wait_for("output: nft add ssh6 2001:db8::1");
 }

@@ -226,6 +226,7 @@ enum Source {
     Group(usize),
     Key,
     Rule,
+    Family,
 }
 
 /// How the placeholders of a command have been numbered so far.
@@ -373,7 +374,13 @@ fn value<'v>(
         return Ok(&[]);
     };
     let source = resolve(address, step)?;
-    values.map_or(Ok(&[]), |values| checked(values.value(source)))
+    let Some(values) = values else {
+        return Ok(&[]);
+    };
+    match values.value(&source) {
+        [] if matches!(source, Source::Family) => Err(text!(": the key is no address")),
+        value => checked(value),
+    }
 }
 
 /// Looks an address up among the groups of `step`.
@@ -397,6 +404,7 @@ fn resolve(address: Address, step: &Regex) -> Result<Source, Vec<u8>> {
     let own = match name {
         b"key" => Some(Source::Key),
         b"rule" => Some(Source::Rule),
+        b"family" => Some(Source::Family),
         _ => None,
     };
     match (own, step.group_named(name)) {
@@ -412,6 +420,9 @@ fn resolve(address: Address, step: &Regex) -> Result<Source, Vec<u8>> {
 pub struct Values<'v> {
     pub rule: &'v str,
     pub key: &'v [u8],
+    /// The family of the address that the key is, `4` or `6`. If it is none, nothing: then a command that wants to know
+    /// is refused.
+    pub family: &'v [u8],
     /// The groups of the last step's match without group 0: `groups[0]` is `{0}`. One that took no part
     /// is empty.
     pub groups: &'v [Vec<u8>],
@@ -429,11 +440,12 @@ impl<'v> Values<'v> {
             .map(drop)
     }
 
-    fn value(&self, source: Source) -> &'v [u8] {
+    fn value(&self, source: &Source) -> &'v [u8] {
         match source {
-            Source::Group(number) => self.groups.get(number).map_or(&[], Vec::as_slice),
+            Source::Group(number) => self.groups.get(*number).map_or(&[], Vec::as_slice),
             Source::Key => self.key,
             Source::Rule => self.rule.as_bytes(),
+            Source::Family => self.family,
         }
     }
 }

@@ -10,6 +10,7 @@
 //! port open for ever) and everything that could not do what it seems to ask for. Keys that begin with
 //! `_` are comments.
 
+use crate::address::Network;
 use crate::commands::template::{self, Command};
 use crate::config::diagnostic::Diagnostic;
 use crate::engine::rule::{LeaseTerms, Rule, Sequence};
@@ -35,6 +36,7 @@ const RULE_KEYS: &[&str] = &[
     "exclusive",
     "filter",
     "ignore",
+    "ignore_hosts",
     "name",
     "one_time",
     "repeats",
@@ -77,6 +79,7 @@ const DURATION: Limits = Limits {
 const FILES: Items = Items::up_to(64, "paths");
 const RULES: Items = Items::up_to(256, "rules");
 const STEPS: Items = Items::up_to(32, "regexes");
+const HOSTS: Items = Items::up_to(256, "addresses and networks");
 const FILTERS: Items = Items::up_to(16, "regexes");
 const SEQUENCES: Items = Items::up_to(256, "sequences");
 const COMMANDS: Items = Items::up_to(64, "commands");
@@ -241,6 +244,7 @@ impl Loader<'_> {
             name: name_of(rule).unwrap_or_default(),
             filters: self.filters(rule),
             ignore,
+            ignore_hosts: self.networks(rule),
             sequences,
             one_time,
             actions,
@@ -296,6 +300,17 @@ impl Loader<'_> {
             self.report(written, &NO_KEY);
         }
         Some(filter)
+    }
+
+    fn networks(&mut self, rule: Value) -> Vec<Network> {
+        let mut networks = Vec::new();
+        let Some(list) = rule.member("ignore_hosts") else {
+            return networks;
+        };
+        for written in self.items(list, &HOSTS) {
+            networks.extend(self.network(written));
+        }
+        networks
     }
 
     fn sequences(&mut self, rule: Value) -> Vec<Sequence> {

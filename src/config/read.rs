@@ -7,6 +7,7 @@
 //! What a message begins with, `"debug": ` or `rule "ssh": filter: `, is worked out from the byte it is
 //! about when something is reported: readers need not know where they are.
 
+use crate::address::Network;
 use crate::commands::template::{self, Command, printable};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::json::{self, Value};
@@ -65,7 +66,8 @@ const TIMES: &str =
     " seconds: a number, or a string such as \"90s\", \"10m\", \"2h\", \"7d\" or \"1w\"";
 
 /// What messages call the items of a rule's arrays, and the items of those.
-const NOUNS: [(&str, &str, &str); 5] = [
+const NOUNS: [(&str, &str, &str); 6] = [
+    ("ignore_hosts", "ignored host", ""),
     ("filter", "filter", ""),
     ("sequence", "sequence step", ""),
     ("one_time", "one_time sequence", "step"),
@@ -221,6 +223,17 @@ impl<'d> Loader<'d> {
             Ok(regex) => Some(regex),
             Err(error) => {
                 self.report_inside(value, error.at, &error.message);
+                None
+            }
+        }
+    }
+
+    /// An address or a network.
+    pub(super) fn network(&mut self, value: Value) -> Option<Network> {
+        match Network::parse(self.string(value)?.as_bytes()) {
+            Ok(network) => Some(network),
+            Err((at, message)) => {
+                self.report_inside(value, at, &message);
                 None
             }
         }

@@ -59,6 +59,7 @@ fn fill(command: &Command, step: &Regex) -> Vec<String> {
     let values = Values {
         rule: "R",
         key: b"K",
+        family: b"4",
         groups: &groups,
     };
     let words = command.fill(step, &values).expect("printable values");
@@ -862,4 +863,63 @@ fn no_value_of_a_wrong_type_makes_the_reader_panic_or_say_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn hosts_to_be_ignored_are_addresses_and_networks() {
+    let no_network =
+        "expected an address or a network, such as 192.0.2.1, 192.168.0.0/16 or fe80::/10";
+    check_added(
+        r#""ignore_hosts": ["::1", "¿localhost", "127.0.0.0/¿33", "¿\u00b5", "¿127.0.0.1/8", ¿7]"#,
+        &[
+            &format!("rule \"r\": ignored host 2: {no_network}"),
+            "rule \"r\": ignored host 3: expected the length of the network, 0 to 32",
+            &format!("rule \"r\": ignored host 4: {no_network}"),
+            "rule \"r\": ignored host 5: has bits behind the first 8: did you mean 127.0.0.0/8?",
+            "rule \"r\": ignored host 6: expected a string, found 7",
+        ],
+    );
+    check_added(
+        r#""ignore_hosts": ¿"::1""#,
+        &[
+            "rule \"r\": ignore_hosts: expected an array of 1 to 256 addresses and networks, found a string",
+        ],
+    );
+}
+
+#[test]
+fn progress_means_the_same_only_where_all_that_matches_is_the_same() {
+    let rule = |members: &str| {
+        let config = load(&format!(
+            r#"{{"file": "f", "ruleset": [{{"name": "r", "sequence": ["b"], {members}}}]}}"#
+        ));
+        config.rules.into_iter().next().expect("a rule")
+    };
+    let matching = [
+        r#""filter": "(a)""#,
+        r#""filter": ["(a)", "(c)"]"#,
+        r#""filter": "(a)(c)""#,
+        r#""filter": "(a)", "ignore": "(c)""#,
+        r#""filter": "(a)", "ignore_hosts": ["::1"]"#,
+        r#""filter": "(a)", "ignore_hosts": ["127.0.0.0/8"]"#,
+        r#""filter": "(a)", "within": 5"#,
+        r#""filter": "(a)", "repeats": true"#,
+    ];
+    let rules = |action: &str| {
+        let rule = |members| rule(&format!(r#"{members}, "actions": ["{action}"]"#));
+        matching.map(rule)
+    };
+    for (index, one) in rules("x").iter().enumerate() {
+        for (other_index, other) in rules("y").iter().enumerate() {
+            let (index, other_index) = (matching[index], matching[other_index]);
+            assert_eq!(
+                one.matches_as(other),
+                index == other_index,
+                "{index} {other_index}"
+            );
+        }
+    }
+    // It is the same filter.
+    let list = rule(r#""filter": ["(a)"], "within": "5s", "actions": ["x"]"#);
+    assert!(list.matches_as(&rule(r#""filter": "(a)", "within": 5, "actions": ["x"]"#)));
 }

@@ -210,7 +210,7 @@ impl Dispatch {
                 let key = &outcome.key;
                 say!(self.log, Debug: "rule {:?}: {} {}, from {:?}", name, key, change, source);
             }
-            Meaning::Ignored => {}
+            Meaning::Ignored | Meaning::IgnoredHost => {}
             Meaning::Nobodys => {
                 say!(self.log, Debug: "rule {:?}: no key, passed over, from {:?}", name, source);
             }

@@ -11,6 +11,7 @@
 pub mod rule;
 pub mod tracker;
 
+use crate::address::canonical;
 use crate::engine::rule::{Rule, Whose};
 use crate::engine::tracker::{Change, Key, Terms, Tracker, hash};
 use crate::regex::{Marks, Scratch, Sieve};
@@ -44,6 +45,8 @@ pub enum Meaning {
     KeyTooLong,
     /// The rule's `ignore` matches it; it was passed over.
     Ignored,
+    /// Its key is one of the rule's `ignore_hosts`; it was passed over.
+    IgnoredHost,
     /// It moved its key's progress, forwards or back.
     Progress(Change),
     /// It completed the sequence.
@@ -118,9 +121,10 @@ pub struct Engine {
 }
 
 /// Whose line it is by a filter, and the hash of the key.
-#[derive(Clone)]
 struct Found {
     whose: Whose,
+    /// The key's one spelling, where the line has another.
+    spelling: Option<Vec<u8>>,
     hash: u32,
 }
 
@@ -245,18 +249,21 @@ impl Engine {
             if found.len() <= entry.filter {
                 found.push(entry.find(line, of_filters, seed, scratch));
             }
-            let Found { whose, hash } = found.get(entry.filter)?.clone()?;
+            let Found {
+                whose,
+                spelling,
+                hash,
+            } = found.get(entry.filter)?.as_ref()?;
             let seen = match of_others {
                 Some(seen) => seen,
                 None if is_tagged(line, own_tag) => return None,
                 None => *of_others.insert(others.marks(line)),
             };
-            let key = match &whose {
-                Whose::Key(range) => line.get(range.clone()).unwrap_or_default(),
-                Whose::Nobodys => &[],
-            };
+            let key = spelling.as_deref().unwrap_or(whose.key(line));
             let meaning = if entry.rule.ignores(line, seen, scratch) {
                 Meaning::Ignored
+            } else if entry.rule.ignores_host(key) {
+                Meaning::IgnoredHost
             } else if let Whose::Nobodys = whose {
                 entry.standing.counters.filtered += 1;
                 entry.standing.counters.nobodys += 1;
@@ -265,7 +272,10 @@ impl Engine {
                 let passed = Passed {
                     line,
                     seen,
-                    key: Key { bytes: key, hash },
+                    key: Key {
+                        bytes: key,
+                        hash: *hash,
+                    },
                     now_ms,
                 };
                 entry.meaning(index, &passed, scratch)?
@@ -296,11 +306,14 @@ impl Entry {
     /// What the filter finds in a line in which these literals have been seen.
     fn find(&self, line: &[u8], seen: Marks, seed: u64, scratch: &mut Scratch) -> Option<Found> {
         let whose = self.rule.whose(line, seen, scratch)?;
-        let hash = match &whose {
-            Whose::Key(range) => hash(line.get(range.clone()).unwrap_or_default(), seed),
-            Whose::Nobodys => 0,
-        };
-        Some(Found { whose, hash })
+        let key = whose.key(line);
+        let spelling = canonical(key);
+        let hash = hash(spelling.as_deref().unwrap_or(key), seed);
+        Some(Found {
+            whose,
+            spelling,
+            hash,
+        })
     }
 
     fn meaning(&mut self, index: usize, passed: &Passed, scratch: &mut Scratch) -> Option<Meaning> {

@@ -4,6 +4,7 @@
 //! every placeholder of a command names a group of each step that may fill it, and what must come together
 //! (a timeout and the commands that close again) is one value. Only `config` builds rules.
 
+use crate::address::{Address, Network};
 use crate::backoff::NEVER;
 use crate::commands::template::Command;
 use crate::engine::tracker::Steps;
@@ -19,6 +20,8 @@ pub struct Rule {
     pub filters: Vec<Regex>,
     /// Lines that match are passed over.
     pub ignore: Option<Regex>,
+    /// Keys that are one of these addresses are passed over.
+    pub ignore_hosts: Vec<Network>,
     /// One sequence, or with `one_time` those to be used up in this order; at least one.
     pub sequences: Vec<Sequence>,
     /// Whether each sequence works once only.
@@ -49,7 +52,6 @@ pub struct LeaseTerms {
 }
 
 /// What the filters of a rule find in a line that passes them.
-#[derive(Clone)]
 pub enum Whose {
     /// The key stands here. It may be empty.
     Key(Range<usize>),
@@ -57,25 +59,40 @@ pub enum Whose {
     Nobodys,
 }
 
+impl Whose {
+    /// The key as it is written in the line.
+    pub fn key<'l>(&self, line: &'l [u8]) -> &'l [u8] {
+        match self {
+            Whose::Key(range) => line.get(range.clone()).unwrap_or_default(),
+            Whose::Nobodys => &[],
+        }
+    }
+}
+
 /// Where a filter takes the key from.
 pub enum KeyGroup {
     /// The group that is named `key`, by its number.
     Named(usize),
+    /// The first that took part of those that `<HOST>` stands for.
+    Host,
     /// The first group that took part.
     First,
 }
 
 /// Where `filter` takes the key from.
 pub fn key_group(filter: &Regex) -> KeyGroup {
-    filter
-        .group_named(b"key")
-        .map_or(KeyGroup::First, KeyGroup::Named)
+    match filter.group_named(b"key") {
+        Some(number) => KeyGroup::Named(number),
+        None if filter.hosts().is_empty() => KeyGroup::First,
+        None => KeyGroup::Host,
+    }
 }
 
 /// Whether no line can match `filter` without a group that the key is taken from.
 pub fn is_key_certain(filter: &Regex) -> bool {
     match key_group(filter) {
         KeyGroup::Named(number) => filter.surely_captures(&|group| group == number),
+        KeyGroup::Host => filter.surely_captures(&|group| filter.hosts().contains(&group)),
         KeyGroup::First => filter.surely_captures(&|_| true),
     }
 }
@@ -91,6 +108,10 @@ impl Rule {
                 .then(|| filter.captures(line, scratch))??;
             let key = match key_group(filter) {
                 KeyGroup::Named(number) => captures.get(number),
+                KeyGroup::Host => {
+                    let mut hosts = filter.hosts().iter();
+                    hosts.find_map(|number| captures.get(*number))
+                }
                 KeyGroup::First => (1..captures.len()).find_map(|number| captures.get(number)),
             };
             Some(key.map_or(Whose::Nobodys, Whose::Key))
@@ -107,6 +128,14 @@ impl Rule {
     pub fn ignores(&self, line: &[u8], seen: Marks, scratch: &mut Scratch) -> bool {
         let ignore = self.ignore.as_ref();
         ignore.is_some_and(|ignore| ignore.may_match(seen) && ignore.is_match(line, scratch))
+    }
+
+    /// Whether what this key does is to be passed over.
+    pub fn ignores_host(&self, key: &[u8]) -> bool {
+        let mut networks = self.ignore_hosts.iter();
+        !self.ignore_hosts.is_empty()
+            && Address::parse(key)
+                .is_some_and(|address| networks.any(|network| network.contains(address)))
     }
 
     /// The number of steps of a sequence, 1 to 32.
@@ -139,7 +168,10 @@ impl Rule {
         if let Some(ignore) = &self.ignore {
             put!(&mut out, "{:?}", ignore.pattern());
         }
-        put!(&mut out, "{}", u32::from(self.repeats));
+        for network in &self.ignore_hosts {
+            put!(&mut out, " {}", network);
+        }
+        put!(&mut out, ";{}", u32::from(self.repeats));
         put!(
             &mut out,
             "{} {}",

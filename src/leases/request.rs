@@ -4,6 +4,7 @@
 //! cannot be made if a captured value is nothing a command should see. A request for a rule with a
 //! timeout then either renews the lease its key has, or opens one.
 
+use crate::address::family;
 use crate::commands::job::{Job, LeaseId};
 use crate::commands::template::{Command, Values};
 use crate::engine::Knock;
@@ -26,6 +27,7 @@ impl Request {
         let values = Values {
             rule: &rule.name,
             key: &knock.key,
+            family: family(&knock.key),
             groups: &knock.groups,
         };
         let sequence = rule.sequences.get(knock.sequence);

@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 use super::seek::Literal;
 use super::set::Set;
 use super::tree::{Error, Look, Node, Repeat};
+use crate::address::Reading;
 
 const ERR_TOO_LARGE: &str = "pattern is too large (repetitions count as often as they repeat)";
 
@@ -47,6 +48,8 @@ pub(super) enum Op {
     /// Index into the runs of the program.
     Run(u16),
     Look(Look),
+    /// Consumes an address.
+    Host(Reading),
     /// Sets a slot to the current place; group n begins at slot 2n and ends at slot 2n + 1.
     Save(u16),
     /// Goes on at `next`, or else here.
@@ -208,6 +211,7 @@ impl Compiler {
                 self.push(Op::Set(set), next)
             }
             Node::Look(look) => self.push(Op::Look(*look), next),
+            Node::Host(reading) => self.push(Op::Host(*reading), next),
             Node::Group(number, node) => {
                 // OK because the parser admits no number that large.
                 let slot = number * 2;

@@ -19,6 +19,7 @@ use super::seek::find_byte;
 use super::set::WORD;
 use super::steps::count;
 use super::tree::Look;
+use crate::address::host_end;
 
 /// Value of a slot that was not set.
 pub(super) const UNSET: usize = usize::MAX;
@@ -247,6 +248,15 @@ impl Walk<'_> {
                 true
             }
             Op::Look(look) => self.holds(look, at),
+            Op::Host(reading) => match host_end(self.text, at, self.is_cut, reading) {
+                Some(end) => {
+                    // It has been read for its end, and what is before it for its beginning.
+                    self.spend(end - at);
+                    self.consume(end);
+                    true
+                }
+                None => false,
+            },
             Op::Save(slot) => {
                 if let Some(place) = self.slots.get_mut(usize::from(slot)) {
                     let value = replace(place, at);

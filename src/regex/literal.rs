@@ -50,7 +50,7 @@ impl Collector {
                 self.visit(&repeat.node);
                 self.cut();
             }
-            Node::Set(_) | Node::Alternate(_) | Node::Repeat(_) => self.cut(),
+            Node::Set(_) | Node::Host(_) | Node::Alternate(_) | Node::Repeat(_) => self.cut(),
         }
     }
 

@@ -22,8 +22,8 @@
 //! copied. `make bench` shows the seconds, `make bench-instructions` counts, on MIPS, too.
 //!
 //! Text is bytes: a non-ASCII character of a pattern is its UTF-8 bytes, and `.`, `\W` or a negated class match
-//! one byte, so a character of a UTF-8 text may take several of them. Everything else is refused with the
-//! offset of the fault: see [`Error`].
+//! one byte, so a character of a UTF-8 text may take several of them. One thing is ours: `<HOST>` is a group that takes
+//! an IP address ([`crate::address`]). Everything else is refused with the offset of the fault: see [`Error`].
 
 mod compile;
 mod cursor;
@@ -81,6 +81,7 @@ pub struct Regex {
     mark: Marks,
     group_count: usize,
     names: Vec<(Vec<u8>, usize)>,
+    hosts: Vec<usize>,
 }
 
 impl Regex {
@@ -101,6 +102,7 @@ impl Regex {
             begins_firmly: parsed.node.begins_firmly() == Some(true),
             group_count: parsed.group_count,
             names: parsed.names,
+            hosts: parsed.hosts,
         })
     }
 
@@ -144,6 +146,11 @@ impl Regex {
     /// The named groups, with their numbers counted from 1.
     pub fn group_names(&self) -> &[(Vec<u8>, usize)] {
         &self.names
+    }
+
+    /// The groups that `<HOST>` stands for, by their numbers counted from 1.
+    pub fn hosts(&self) -> &[usize] {
+        &self.hosts
     }
 
     /// Literals that stand in every match, in this order: a text without one of them is turned away at once.

@@ -16,6 +16,7 @@ use super::cursor::*;
 use super::escape::Escape;
 use super::set::{Set, WORD};
 use super::tree::{Error, Look, Node, Repeat};
+use crate::address::Reading;
 
 /// Groups may be nested this deep, so that walking the tree needs little stack.
 const MAX_DEPTH: usize = 50;
@@ -56,12 +57,21 @@ const ERR_REPEAT_COUNT: &str = "repetition count is too large";
 const ERR_CASE_NON_ASCII: &str =
     "only ASCII can ignore case: write (?-i:...) around this character";
 
+/// Stands for an address of either family.
+const HOST: &[u8] = b"<HOST>";
+
+fn is_host(rest: &[u8]) -> bool {
+    rest.starts_with(HOST)
+}
+
 /// What a pattern says.
 pub(super) struct Parsed {
     pub node: Node,
     pub group_count: usize,
     /// Names and the numbers of their groups.
     pub names: Vec<(Vec<u8>, usize)>,
+    /// The numbers of the groups that `<HOST>` stands for.
+    pub hosts: Vec<usize>,
 }
 
 /// Reads a whole pattern.
@@ -77,6 +87,7 @@ pub(super) fn parse(pattern: &[u8]) -> Result<Parsed, Error> {
         depth: 0,
         group_count: 0,
         names: Vec::new(),
+        hosts: Vec::new(),
         nodes: Vec::new(),
     };
     if parser.whole().is_none() {
@@ -89,6 +100,7 @@ pub(super) fn parse(pattern: &[u8]) -> Result<Parsed, Error> {
         node: parser.nodes.pop().unwrap_or(Node::Empty),
         group_count: parser.group_count,
         names: parser.names,
+        hosts: parser.hosts,
     })
 }
 
@@ -107,6 +119,7 @@ struct Parser<'p> {
     depth: usize,
     group_count: usize,
     names: Vec<(Vec<u8>, usize)>,
+    hosts: Vec<usize>,
     /// What has been read and is not yet part of something larger.
     nodes: Vec<Node>,
 }
@@ -424,6 +437,10 @@ impl Parser<'_> {
                 return Some(());
             }
             Some(b'\\') => self.cursor.escape(at)?,
+            Some(b'<') if self.cursor.pattern.get(at..).is_some_and(is_host) => {
+                self.cursor.at = at + HOST.len();
+                return self.host(at);
+            }
             Some(first) => Escape::Char(self.cursor.character(first)),
             None => return Some(()),
         };
@@ -440,6 +457,22 @@ impl Parser<'_> {
                 Some(())
             }
         }
+    }
+
+    /// A group that takes an address; IPv6's may stand in brackets.
+    fn host(&mut self, at: usize) -> Parse<()> {
+        let number = self.open_group(at)?;
+        self.hosts.push(usize::from(number));
+        let group = |host| Node::Group(number, Box::new(host));
+        let whole = || Node::Host(Reading::Whole);
+        let in_brackets = [Node::Byte(b'['), group(whole()), Node::Byte(b']')];
+        let either = [whole(), Node::Host(Reading::BeforePort)];
+        let ways = [
+            Node::Concat(Vec::from(in_brackets)),
+            group(Node::Alternate(Vec::from(either))),
+        ];
+        self.nodes.push(Node::Alternate(Vec::from(ways)));
+        Some(())
     }
 
     fn literal(&mut self, char: Char, at: usize) -> Parse<()> {

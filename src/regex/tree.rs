@@ -8,6 +8,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::set::Set;
+use crate::address::Reading;
 
 /// Why a pattern is refused.
 #[cfg_attr(test, derive(Debug, PartialEq))]
@@ -23,6 +24,8 @@ pub(super) enum Node {
     Byte(u8),
     Set(Box<Set>),
     Look(Look),
+    /// An IP address, as far as this reading of it goes.
+    Host(Reading),
     /// A capture group; its number counts from 1.
     Group(u16, Box<Node>),
     Concat(Vec<Node>),
@@ -60,7 +63,7 @@ impl Node {
     pub fn nullable(&self) -> bool {
         match self {
             Node::Empty | Node::Look(_) => true,
-            Node::Byte(_) | Node::Set(_) => false,
+            Node::Byte(_) | Node::Set(_) | Node::Host(_) => false,
             Node::Group(_, node) => node.nullable(),
             Node::Concat(nodes) => nodes.iter().all(Node::nullable),
             Node::Alternate(nodes) => nodes.iter().any(Node::nullable),
@@ -90,7 +93,7 @@ impl Node {
             Node::Concat(nodes) => nodes.iter().any(|node| node.surely_captures(is_one)),
             Node::Alternate(nodes) => nodes.iter().all(|node| node.surely_captures(is_one)),
             Node::Repeat(repeat) => repeat.min > 0 && repeat.node.surely_captures(is_one),
-            Node::Empty | Node::Byte(_) | Node::Set(_) | Node::Look(_) => false,
+            Node::Empty | Node::Byte(_) | Node::Set(_) | Node::Look(_) | Node::Host(_) => false,
         }
     }
 
@@ -100,6 +103,7 @@ impl Node {
         match self {
             Node::Look(Look::TextStart | Look::LineStart) | Node::Byte(_) => Some(true),
             Node::Set(set) => Some(set.len() <= 2),
+            Node::Host(_) => Some(false),
             Node::Empty | Node::Look(_) => None,
             Node::Group(_, node) => node.begins_firmly(),
             Node::Concat(nodes) => nodes.iter().find_map(Node::begins_firmly),

@@ -113,7 +113,7 @@ def template(parts, verdict):
     if verdict.endswith("!"):
         return None
     *groups, key = [value.decode(errors="surrogateescape") for value in values]
-    names = {"key": key, "rule": "a rule", "name": groups[1]}
+    names = {"key": key, "rule": "a rule", "family": "4", "name": groups[1]}
     # Automatic numbers go on from word to word.
     expected = "\0".join(word.decode() for word in split).format(*groups, **names)
     return expected.encode(errors="surrogateescape").split(b"\0") == filled

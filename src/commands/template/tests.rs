@@ -45,6 +45,7 @@ fn filled(line: &str) -> Vec<String> {
     let values = Values {
         rule: "my rule",
         key: b"k y",
+        family: b"4",
         groups: &groups,
     };
     let words = template
@@ -433,6 +434,7 @@ fn only_printable_values_of_bounded_length_are_filled_in() {
         let values = Values {
             rule: "",
             key: b"",
+            family: b"4",
             groups: &groups,
         };
         template.fill(&step(), &values)
@@ -469,6 +471,7 @@ fn the_key_and_the_rule_are_checked_like_groups() {
         let values = Values {
             rule,
             key,
+            family: b"4",
             groups: &[],
         };
         template(line).ok().unwrap().fill(&step(), &values).err()
@@ -541,4 +544,29 @@ fn no_cut_or_changed_command_makes_the_parser_panic() {
             }
         }
     }
+}
+
+#[test]
+fn the_family_is_the_keys_and_a_key_without_one_is_refused_where_it_is_wanted() {
+    let fill = |line, family: &[u8]| {
+        let values = Values {
+            rule: "r",
+            key: b"k",
+            family,
+            groups: &[],
+        };
+        template(line).ok().unwrap().fill(&step(), &values)
+    };
+    assert_eq!(
+        fill("nft add x{family} {key}", b"6"),
+        Ok(text!("nft\0add\0x6\0k\0"))
+    );
+    assert_eq!(fill("a {key}", b""), Ok(text!("a\0k\0")));
+    let refusal = text!("{family}: the key is no address");
+    assert_eq!(fill("a {key} b{family}", b""), Err(refusal));
+    let ambiguous = Regex::new("(?P<family>a)").ok().unwrap();
+    let command = Command::split("a {family}").ok().unwrap();
+    let (at, message) = message(command.check(Some(&ambiguous)));
+    assert_eq!(at, 2);
+    assert!(message.contains("is ambiguous"), "{message}");
 }

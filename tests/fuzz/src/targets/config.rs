@@ -30,6 +30,9 @@ pub const TARGET: Target = Target {
         "\"one_time\":[[\"a\"],[\"b\",\"(c)\"]],",
         "\"actions\":[\"x {0} {key}\"],",
         "\"ignore\":\"z\",",
+        "\"ignore_hosts\":[\"10.0.0.0/8\",\"::1\"],",
+        "<HOST>",
+        "{family}",
         "\"within\":1.5,",
         "\"repeats\":true,",
         "\"timeout\":10,",
@@ -137,6 +140,7 @@ fn check_rule(rule: &Rule) {
         let values = Values {
             rule: &rule.name,
             key: b"k k",
+            family: b"4",
             groups: &groups,
         };
         for command in rule.actions.iter().chain(&rule.revert) {

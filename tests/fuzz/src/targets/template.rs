@@ -69,6 +69,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = texts(&[
         "uci set firewall.knock_ssh.src_ip={0}",
         "nft add element inet fw4 knock_ssh '{{ {key} }}'",
+        "nft add element inet fw4 knock_ssh{family} '{{ {key} }}'",
         "sh -c 'echo \"$1\" >> /tmp/doors' sh {key} {name}{2}",
         "busybox sh -ec \"x $1\" {0} \\{{ \\\\ '' \"\\\"\"",
         "a {} {} '{}'",
@@ -102,6 +103,7 @@ impl<'i> Case<'i> {
         Values {
             rule: "a rule",
             key: &self.groups[3],
+            family: b"4",
             groups: &self.groups[..groups],
         }
     }
@@ -216,6 +218,7 @@ fn format(word: &str, step: &Regex, values: &Values, next: &mut usize) -> Option
             }
             "key" => values.key,
             "rule" => values.rule.as_bytes(),
+            "family" => values.family,
             written => match written.parse::<usize>() {
                 Ok(number) => values.groups.get(number)?,
                 Err(_) => values

@@ -3,11 +3,15 @@
 //! * A message is one line. Bytes that a terminal or a log reader could act on are escaped here, at the
 //!   last moment, whatever part of the message they came from.
 //! * Writing never blocks the daemon. When standard error is a pipe that nobody empties, messages are
-//!   dropped and counted, and the count is reported when there is room again.
+//!   dropped and counted, and the count is reported when there is room again. To ask for room first is not enough
+//!   where others write to the same pipe: they may be quicker. So it is opened anew, without waiting, and what others
+//!   share with us stays as they have set it up. Only a pipe that somebody else owns, to whom we are a stranger,
+//!   cannot be; there the question must do.
 //! * Standard error is the default: procd, systemd and runit all collect it. With `--syslog`, messages
 //!   are datagrams to `/dev/log` in the form of RFC 3164 without its time stamp, which every syslog
 //!   daemon adds itself; if `/dev/log` is not there, they go to standard error.
 
+use crate::sys::fd::FileKind;
 use crate::sys::{Errno, fd, process};
 use crate::text::{self, Part, Put, put_escaped};
 use alloc::vec::Vec;
@@ -58,21 +62,27 @@ pub struct Log {
     level: Level,
     target: Target,
     socket: Option<fd::Fd>,
-    /// Standard error, if it is a terminal: opened anew, because there may be room for less than a message,
-    /// and what we share with others must not be made non-blocking.
-    terminal: Option<fd::Fd>,
+    /// Standard error, if it is a pipe or a terminal: opened anew, because there may be room for less than a
+    /// message, and what we share with others must not be made non-blocking.
+    own: Option<fd::Fd>,
+    /// Standard error is a socket, which cannot be opened anew but need not be waited for.
+    is_socket: bool,
     lost: u64,
 }
 
 impl Log {
     /// A log that shows messages up to `level`.
     pub fn new(target: Target, level: Level) -> Log {
+        let kind = fd::STDERR.status().map(|status| status.kind);
+        let is_socket = kind == Ok(FileKind::Socket);
+        let can_wait = kind == Ok(FileKind::Fifo) || fd::STDERR.is_terminal();
         let reopen = || fd::Fd::open_to_write(c"/proc/self/fd/2").ok();
         Log {
             level,
             target,
             socket: None,
-            terminal: fd::STDERR.is_terminal().then(reopen).flatten(),
+            own: can_wait.then(reopen).flatten(),
+            is_socket,
             lost: 0,
         }
     }
@@ -125,9 +135,14 @@ impl Log {
         line.truncate(MESSAGE_LIMIT);
         line.push(b'\n');
         let shared = fd::STDERR;
-        let fd = self.terminal.as_ref().unwrap_or(&shared);
+        let fd = self.own.as_ref().unwrap_or(&shared);
         // Any other error: nobody is left to be told.
-        fd.is_writable() && fd.write_all(&line) != Err(Errno::EAGAIN)
+        fd.is_writable()
+            && Err(Errno::EAGAIN)
+                != match self.is_socket {
+                    true => fd.send(&line),
+                    false => fd.write_all(&line),
+                }
     }
 
     fn write_syslog(&mut self, severity: u32, message: &[u8]) -> bool {

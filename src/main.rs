@@ -17,8 +17,7 @@ static HEAP: Heap = Heap::new();
 /// Says so, and leaves the rest to whoever supervises us.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
-    let _ = fd::STDERR.write_all(b"[ERROR] logknockd: internal error, please report it\n");
-    logknockd::sys::exit(101)
+    logknockd::sys::end(b"internal error, please report it")
 }
 
 /// # Safety

@@ -527,3 +527,24 @@ fn a_revert_does_not_wait_for_the_knocks_of_others() {
         daemon.fail(&format!("the revert has waited for {begun} knocks"));
     }
 }
+
+/// An action that leaves its process group for ours and sleeps; none without a Python that can do it.
+fn leaving_its_group() -> Option<String> {
+    let script = "import os, time; os.setpgid(0, os.getpgid(os.getppid())); print('left', flush=True); time.sleep(1000)";
+    common::works("python3", &["-c", ""]).then(|| format!(r#"["python3", "-c", "{script}"]"#))
+}
+
+#[test]
+fn a_command_that_leaves_its_group_is_ended_at_its_limit_and_holds_nothing_up() {
+    let Some(action) = leaving_its_group() else {
+        return common::skipped("no python3 to leave a process group");
+    };
+    let dir = TempDir::new();
+    let more = format!(r#""actions": [{action}, "echo next"], "action_timeout": 1"#);
+    let mut daemon = start(&dir, &more);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: left");
+    daemon.wait_for("python3: takes too long, terminating it");
+    daemon.wait_for("python3: ended by signal");
+    daemon.wait_for("output: next");
+}

@@ -225,3 +225,25 @@ fn a_system_log_that_is_watched_does_not_feed_itself() {
         }
     }
 }
+
+#[test]
+fn a_pipe_that_others_write_to_as_well_is_opened_anew_and_left_as_they_know_it() {
+    const NONBLOCK: u32 = 0o4000;
+    let dir = TempDir::new();
+    let daemon = common::follow_log(&dir);
+    let proc = format!("/proc/{}", daemon.pid());
+    let shared = std::fs::read_link(format!("{proc}/fd/2")).unwrap();
+    let mut waits = Vec::new();
+    for entry in std::fs::read_dir(format!("{proc}/fd")).unwrap() {
+        let entry = entry.unwrap();
+        if std::fs::read_link(entry.path()).is_ok_and(|pipe| pipe == shared) {
+            let number = entry.file_name().into_string().unwrap();
+            let info = std::fs::read_to_string(format!("{proc}/fdinfo/{number}")).unwrap();
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+            let flags = u32::from_str_radix(flags.unwrap().trim(), 8).unwrap();
+            waits.push((number == "2", flags & NONBLOCK == 0));
+        }
+    }
+    waits.sort();
+    assert_eq!(waits, [(false, false), (true, true)]);
+}

@@ -384,3 +384,40 @@ fn thousands_of_quick_commands_run_in_order_and_are_all_waited_for() {
         std::thread::yield_now();
     }
 }
+
+/// What the daemon has mapped, in bytes.
+fn mapped(daemon: &Daemon) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
+    let kib: u64 = line
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    kib * 1024
+}
+
+#[test]
+fn without_memory_it_says_so_and_the_next_start_closes_what_is_open() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    dir.write("source", "sleep 1000");
+    let mut daemon = Daemon::start(&dir, &doors("600"));
+    dir.append("log", knock("first"));
+    daemon.wait_for("output: opened first");
+    let more = format!("--as={}", mapped(&daemon) + (64 << 10));
+    if limit(&daemon, &[], &more).is_none() {
+        return;
+    }
+    // Each sender who has begun takes memory.
+    let begun: String = (0..4000).map(|n| format!("sender-{n} one\n")).collect();
+    dir.append("log", begun);
+    daemon.wait_for("[ERROR] logknockd: out of memory");
+    daemon.expect_exit(1);
+    let mut daemon = Daemon::start(&dir, &doors("600"));
+    assert_eq!(daemon.count("going on with 1 recorded leases"), 1);
+    daemon.signal("TERM");
+    daemon.wait_for("output: closed first");
+    daemon.expect_exit(0);
+}

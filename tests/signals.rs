@@ -262,3 +262,33 @@ fn the_state_is_reported_on_request() {
     assert!(state.eq(expected.iter()), "{report:?}");
     open_gate(&dir);
 }
+
+#[test]
+fn signals_that_come_before_the_configuration_is_read_do_not_end_it() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    dir.fifo("fifo.conf");
+    let mut daemon = Daemon::spawn(&mut dir.command(&["-c", "fifo.conf"]));
+    // Somebody reads it: what comes now comes early, but not before there is a program to come to.
+    let mut writer = dir.writer("fifo.conf");
+    daemon.signal("HUP");
+    daemon.signal("USR1");
+    let config = config(r#""log""#, &[rule("x", r#""actions": ["true"]"#)]);
+    writer.write_all(config.as_bytes()).unwrap();
+    drop(writer);
+    daemon.wait_for(" rules");
+    daemon.wait_for("state: queue: ");
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn a_daemon_that_waits_for_its_configuration_can_be_ended() {
+    let dir = TempDir::new();
+    dir.fifo("fifo.conf");
+    let mut daemon = Daemon::spawn(&mut dir.command(&["-c", "fifo.conf"]));
+    let _writer = dir.writer("fifo.conf");
+    daemon.signal("TERM");
+    let status = daemon.exit_status();
+    assert!(!status.success(), "{status}");
+}

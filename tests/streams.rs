@@ -572,3 +572,21 @@ mod kernel_log {
         expect_flat(memory);
     }
 }
+
+#[test]
+fn a_watched_command_that_leaves_its_group_does_not_hold_up_the_end() {
+    if !common::works("python3", &["-c", ""]) {
+        return common::skipped("no python3 to leave a process group");
+    }
+    let dir = TempDir::new();
+    let script = "import os, time; os.setpgid(0, os.getpgid(os.getppid())); print('left', flush=True); time.sleep(1000)";
+    let source = format!(r#"["python3", "-c", "{script}"]"#);
+    let config = format!(
+        r#"{{"command": {source}, "ruleset": [{}]}}"#,
+        common::any_rule()
+    );
+    let mut daemon = Daemon::start_with(&dir, &config, &["-T"]);
+    daemon.expect_lines(&["left"]);
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+}

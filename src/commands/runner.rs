@@ -6,7 +6,10 @@
 //! * A command that fails or cannot be started is reported, and the next one of its job runs all the
 //!   same, as in a shell script.
 //! * A command still running at its deadline gets `SIGTERM`, `GRACE_MS` later `SIGKILL`, and so does
-//!   everything it started that is still in its process group.
+//!   everything it started that is still in its process group. A command that has left its group is killed all the
+//!   same; what it started elsewhere is out of reach, and nobody waits for it. One that even that does not end (it
+//!   hangs in a dead file system, or runs with rights that we have not) is left behind `GRACE_MS` later: a limit
+//!   must not trust what it limits.
 //! * What commands print is logged line by line, up to `OUTPUT_LINES` a command. The command's own end
 //!   counts, not that of its output: something it left running in the background does not hold up the
 //!   queue, and its further output is not read.
@@ -54,7 +57,7 @@ enum Stage {
 struct Running {
     child: Child,
     stage: Stage,
-    /// When the stage ends; never after `SIGKILL`, which leaves nothing to do but wait.
+    /// When the stage ends.
     deadline_ms: u64,
     output: Output,
 }
@@ -79,6 +82,8 @@ struct Current {
 pub struct Runner {
     queue: Queue,
     current: Option<Current>,
+    /// Commands that nothing has ended; nobody waits for them, but should they end, they are to be buried.
+    left_behind: Vec<Child>,
     null: Fd,
 }
 
@@ -88,6 +93,7 @@ impl Runner {
         Ok(Runner {
             queue: Queue::new(),
             current: None,
+            left_behind: Vec::new(),
             null: Fd::open(c"/dev/null")?,
         })
     }
@@ -173,6 +179,13 @@ impl Runner {
 
     /// Looks whether the running command has ended; to be called at every `SIGCHLD`.
     pub fn reap(&mut self, log: &mut Log) {
+        self.left_behind.retain(|child| {
+            let lives = !child.has_ended();
+            if !lives {
+                child.wait();
+            }
+            lives
+        });
         if let Some(current) = &mut self.current {
             current.reap(log);
         }
@@ -181,7 +194,7 @@ impl Runner {
     /// Pushes a command that is over its time.
     pub fn check_deadline(&mut self, now_ms: u64, log: &mut Log) {
         if let Some(current) = &mut self.current {
-            current.check_deadline(now_ms, log);
+            self.left_behind.extend(current.check_deadline(now_ms, log));
         }
     }
 }
@@ -250,28 +263,33 @@ impl Current {
         command.map_or(b"", |command| program(command))
     }
 
-    fn check_deadline(&mut self, now_ms: u64, log: &mut Log) {
-        let Some(running) = &mut self.running else {
-            return;
-        };
+    /// Pushes the running command if it is over its time, and hands it out if nothing helps.
+    fn check_deadline(&mut self, now_ms: u64, log: &mut Log) -> Option<Child> {
+        let running = self.running.as_mut()?;
         if now_ms < running.deadline_ms {
-            return;
+            return None;
         }
+        running.deadline_ms = now_ms.saturating_add(GRACE_MS);
+        let mut left = None;
         let what = match running.stage {
             Stage::Running => {
                 running.child.terminate_group();
                 running.stage = Stage::Terminated;
-                running.deadline_ms = now_ms.saturating_add(GRACE_MS);
                 "takes too long, terminating it"
             }
-            Stage::Terminated | Stage::Killed => {
+            Stage::Terminated => {
                 running.child.kill_group();
                 running.stage = Stage::Killed;
-                running.deadline_ms = NEVER;
                 "does not end, killing it"
+            }
+            Stage::Killed => {
+                left = self.running.take();
+                self.succeeded = false;
+                "cannot be ended, going on without it"
             }
         };
         say!(log, Warn: "rule {:?}: {}: {}", self.order.job.rule, self.program(), what);
+        left.map(|running| running.child)
     }
 }
 

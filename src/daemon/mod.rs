@@ -22,7 +22,7 @@ use crate::leases::ledger::{Ledger, Need};
 use crate::log::{Level, Log, Target};
 use crate::source::{Sources, Wanted};
 use crate::sys::fd::{self, Poll};
-use crate::sys::signal::{Signal, Signals};
+use crate::sys::signal::{self, Signal, Signals};
 use crate::sys::{Errno, clock, process, random_seed};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -30,6 +30,9 @@ use core::ffi::CStr;
 
 /// How long lines are taken before everything else gets its turn, in milliseconds.
 const TURN_MS: u64 = 20;
+
+/// How long to wait before asking again for what the system has no memory for, in milliseconds.
+const SHORTAGE_MS: u64 = 100;
 
 /// What the command line says about running as a daemon.
 #[derive(Clone, Copy)]
@@ -55,6 +58,7 @@ pub enum End {
 
 /// Runs until a signal ends it.
 pub fn run(options: Options) -> End {
+    signal::hold_early();
     process::settle_in();
     let mut log = Log::new(options.target, options.level);
     let config = match load(options.config, Purpose::Act) {
@@ -211,7 +215,14 @@ impl Daemon {
             deadline_ms = 0;
         }
         let timeout_ms = deadline_ms.saturating_sub(clock::boot_time_ms());
-        fd::poll(polls, (deadline_ms != NEVER).then_some(timeout_ms))?;
+        match fd::poll(polls, (deadline_ms != NEVER).then_some(timeout_ms)) {
+            // For a few descriptors the kernel needs no memory. The others get their turn when it has some again.
+            Err(errno) if errno.is_shortage() => {
+                let few = polls.get_mut(..first).unwrap_or_default();
+                fd::poll(few, Some(timeout_ms.min(SHORTAGE_MS)))?;
+            }
+            polled => polled?,
+        }
         let of_sources = polls.get(first..).unwrap_or_default();
         self.sources.note_ready(of_sources);
         Ok(())

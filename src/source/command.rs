@@ -1,7 +1,8 @@
 //! A command whose standard output is the log: `logread -f`.
 //!
 //! * It runs in a process group of its own, which is ended with us, when a reload drops it, and when it has
-//!   closed its output: `SIGTERM`, two seconds later `SIGKILL`. Every child is waited for.
+//!   closed its output: `SIGTERM`, two seconds later `SIGKILL`, even if it has left its group. Every child is waited
+//!   for; but one that cannot be ended holds up nothing, our own end included.
 //! * When it ends it is started again after 1 s, doubling to 60 s; having lived for 60 s makes it start
 //!   over with 1 s. What it had written is read first, and an unfinished last line is a line.
 //! * What it writes to standard error is logged, line by line, up to `ERROR_LINES` in ten seconds.
@@ -48,7 +49,18 @@ struct Running {
 /// A child on its way out.
 pub struct Leaving {
     child: Child,
-    kill_at_ms: u64,
+    stage: Stage,
+    /// When the stage ends.
+    deadline_ms: u64,
+}
+
+/// How far a child has been pushed towards its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Terminated,
+    Killed,
+    /// Nothing ends it.
+    LeftBehind,
 }
 
 /// One command.
@@ -261,20 +273,29 @@ impl Leaving {
         child.terminate_group();
         Leaving {
             child,
-            kill_at_ms: now_ms.saturating_add(GRACE_MS),
+            stage: Stage::Terminated,
+            deadline_ms: now_ms.saturating_add(GRACE_MS),
         }
     }
 
     /// When to call [`Leaving::push`].
     pub fn deadline_ms(&self) -> u64 {
-        self.kill_at_ms
+        self.deadline_ms
+    }
+
+    /// Whether its end is near.
+    pub fn is_awaited(&self) -> bool {
+        self.stage != Stage::LeftBehind
     }
 
     /// Pushes it further if it is over its time.
     pub fn push(&mut self, now_ms: u64) {
-        if self.kill_at_ms <= now_ms {
+        if self.deadline_ms <= now_ms {
             self.child.kill_group();
-            self.kill_at_ms = NEVER;
+            (self.stage, self.deadline_ms) = match self.stage {
+                Stage::Terminated => (Stage::Killed, now_ms.saturating_add(GRACE_MS)),
+                Stage::Killed | Stage::LeftBehind => (Stage::LeftBehind, NEVER),
+            };
         }
     }
 

@@ -206,7 +206,7 @@ impl Sources {
 
     /// Whether a command is still on its way out.
     pub fn has_leaving(&self) -> bool {
-        !self.leaving.is_empty()
+        self.leaving.iter().any(Leaving::is_awaited)
     }
 
     /// Finds out which files have something to read and which paths lead somewhere else than before.

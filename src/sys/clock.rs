@@ -1,7 +1,8 @@
 //! Time, by the clock that nobody can set.
 //!
 //! Every deadline and every age in the program is measured in milliseconds of `CLOCK_BOOTTIME`: it
-//! starts at boot, goes on through suspend and does not move when the wall clock is set.
+//! starts at boot, goes on through suspend and does not move when the wall clock is set. A system that does not tell
+//! it ends the program, at the start already.
 
 use super::ffi;
 use core::ffi::c_int;
@@ -21,16 +22,62 @@ pub fn unix_time_s() -> i64 {
 }
 
 fn read(clock: c_int) -> ffi::Timespec {
+    let time = ask(clock);
+    #[cfg(target_pointer_width = "32")]
+    let time = time.or_else(|| ask_for_32_bits(clock));
+    // If time stood still, nothing would ever be closed again.
+    time.unwrap_or_else(|| super::end(b"the system does not tell the time"))
+}
+
+fn ask(clock: c_int) -> Option<ffi::Timespec> {
     let mut time = ffi::Timespec::default();
     let place = &raw mut time;
-    // SAFETY: the structure is filled. That cannot fail for these clocks on any kernel since 2.6.39; if
-    // it did, time would stand still at zero.
-    unsafe {
+    // SAFETY: the structure is filled.
+    let answer = unsafe {
         #[cfg(not(target_env = "musl"))]
-        ffi::clock_gettime(clock, place);
+        {
+            ffi::clock_gettime(clock, place)
+        }
         // musl would look for the kernel's vDSO first, with a kilobyte of code, for a call a turn.
         #[cfg(target_env = "musl")]
-        ffi::syscall(ffi::arch::SYS_CLOCK_GETTIME, clock as usize, place);
+        {
+            ffi::syscall(ffi::arch::SYS_CLOCK_GETTIME, clock as usize, place)
+        }
+    };
+    (answer == 0).then_some(time)
+}
+
+/// By the call that 32-bit machines have had from the beginning: kernels before 5.1 have no other, and a filter of
+/// system calls may know no other.
+#[cfg(target_pointer_width = "32")]
+fn ask_for_32_bits(clock: c_int) -> Option<ffi::Timespec> {
+    let mut time = [0i32; 2];
+    let (number, place) = (ffi::arch::SYS_CLOCK_GETTIME32, &raw mut time);
+    // SAFETY: the structure is two words, which are filled.
+    let answer = unsafe { ffi::syscall(number, clock as usize, place) };
+    let [seconds, nanoseconds] = time.map(i64::from);
+    (answer == 0).then_some(ffi::Timespec {
+        seconds,
+        nanoseconds,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_ask_for_the_time_tells_the_same() {
+        for clock in [ffi::CLOCK_BOOTTIME, ffi::CLOCK_REALTIME] {
+            let known = ask(clock).unwrap();
+            assert!(known.seconds > 0);
+            #[cfg(target_pointer_width = "32")]
+            {
+                let other = ask_for_32_bits(clock).unwrap();
+                assert!((known.seconds..known.seconds + 60).contains(&other.seconds));
+                assert!((0..1_000_000_000).contains(&other.nanoseconds));
+            }
+        }
+        assert!(ask(-1).is_none());
     }
-    time
 }

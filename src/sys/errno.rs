@@ -15,6 +15,8 @@ pub struct Errno(pub(super) c_int);
 pub type Result<T> = core::result::Result<T, Errno>;
 
 impl Errno {
+    /// Input or output failed.
+    pub const EIO: Errno = Errno(ffi::EIO);
     /// No such file or directory.
     pub const ENOENT: Errno = Errno(ffi::ENOENT);
     /// A part of the path is not a directory.
@@ -38,7 +40,10 @@ impl Errno {
 
     /// Whether the system lacks memory or descriptors now: that says nothing about what was asked for.
     pub fn is_shortage(self) -> bool {
-        matches!(self.0, ffi::ENOMEM | ffi::ENFILE | ffi::EMFILE)
+        matches!(
+            self.0,
+            ffi::ENOMEM | ffi::EAGAIN | ffi::ENFILE | ffi::EMFILE
+        )
     }
 
     pub(super) fn last() -> Errno {

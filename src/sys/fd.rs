@@ -41,7 +41,11 @@ pub enum FileKind {
     Fifo,
     /// A character device.
     Device(Device),
-    /// A block device or a socket.
+    /// A socket.
+    Socket,
+    /// A symbolic link, where links are not followed.
+    Link,
+    /// A block device.
     Other,
 }
 
@@ -205,16 +209,22 @@ impl Fd {
             // SAFETY: write reads at most `length` bytes of a slice of that length.
             let written =
                 repeat(|| unsafe { ffi::write(self.number(), start.cast(), length) as c_long })?;
+            if written == 0 {
+                // No file system should do that; to try again would be to try for ever.
+                return Err(Errno::EIO);
+            }
             bytes = bytes.get(written..).unwrap_or_default();
         }
         Ok(())
     }
 
-    /// Sends `bytes` as one datagram.
+    /// Sends `bytes` through a socket, as one datagram if it has such. Never blocks, whatever others who share the
+    /// socket have made of it.
     pub fn send(&self, bytes: &[u8]) -> Result<()> {
         let (start, length) = (bytes.as_ptr(), bytes.len());
+        let flags = ffi::MSG_NOSIGNAL | ffi::MSG_DONTWAIT;
         // SAFETY: send reads `length` bytes of a slice of that length.
-        let sent = unsafe { ffi::send(self.number(), start.cast(), length, ffi::MSG_NOSIGNAL) };
+        let sent = unsafe { ffi::send(self.number(), start.cast(), length, flags) };
         check(sent as c_long).map(drop)
     }
 
@@ -264,6 +274,11 @@ pub fn status(path: &CStr) -> Result<Status> {
     statx(ffi::AT_FDCWD, path, 0)
 }
 
+/// What the name `path` stands for: a symbolic link at its end is not followed.
+pub fn status_no_link(path: &CStr) -> Result<Status> {
+    statx(ffi::AT_FDCWD, path, ffi::AT_SYMLINK_NOFOLLOW)
+}
+
 /// Gives a file another name, in place of whatever had that name before.
 pub fn rename(from: &CStr, to: &CStr) -> Result<()> {
     // SAFETY: both paths are NUL-terminated and borrowed for the call.
@@ -290,19 +305,13 @@ pub fn read_link(path: &CStr) -> Result<Vec<u8>> {
 /// Makes sure that descriptors 0, 1 and 2 are open, so that no file of ours ever gets one of these
 /// numbers and with it what is meant for a terminal or a log.
 pub fn fill_standard_descriptors() {
-    let mut standard = [
-        Poll::reading(&STDIN),
-        Poll::reading(&STDOUT),
-        Poll::reading(&STDERR),
-    ];
-    if poll(&mut standard, Some(0)).is_err() {
-        return;
-    }
-    for entry in standard {
-        if entry.0.revents & ffi::POLLNVAL != 0 {
-            // The kernel hands out the lowest free number, which is the one that is missing.
-            // SAFETY: the path is NUL-terminated.
-            unsafe { ffi::open(c"/dev/null".as_ptr(), ffi::O_RDWR) };
+    for fd in 0..3usize {
+        // SAFETY: no memory is involved, and the path is NUL-terminated.
+        unsafe {
+            if ffi::syscall(ffi::arch::SYS_FCNTL, fd, ffi::F_GETFD) < 0 {
+                // The kernel hands out the lowest free number, which is the one that is missing.
+                ffi::open(c"/dev/null".as_ptr(), ffi::O_RDWR);
+            }
         }
     }
 }
@@ -340,6 +349,8 @@ fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<Status> {
         ffi::S_IFREG => FileKind::Regular,
         ffi::S_IFDIR => FileKind::Directory,
         ffi::S_IFIFO => FileKind::Fifo,
+        ffi::S_IFSOCK => FileKind::Socket,
+        ffi::S_IFLNK => FileKind::Link,
         ffi::S_IFCHR => {
             let [major, minor] = answer.device_of_node;
             FileKind::Device(Device { major, minor })

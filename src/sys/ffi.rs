@@ -30,6 +30,7 @@ pub mod arch {
 
     #[cfg(target_env = "musl")]
     pub const SYS_CLOCK_GETTIME: c_long = 4403;
+    pub const SYS_CLOCK_GETTIME32: c_long = 4263;
     pub const SYS_FCNTL: c_long = 4055;
     pub const SYS_MMAP: c_long = 4210;
     pub const SYS_MREMAP: c_long = 4167;
@@ -117,6 +118,7 @@ mod arm {
     use core::ffi::c_long;
     #[cfg(target_env = "musl")]
     pub const SYS_CLOCK_GETTIME: c_long = 403;
+    pub const SYS_CLOCK_GETTIME32: c_long = 263;
     pub const SYS_FCNTL: c_long = 55;
     pub const SYS_MMAP: c_long = 192;
     pub const SYS_MREMAP: c_long = 163;
@@ -133,6 +135,7 @@ pub const O_RDONLY: c_int = 0;
 pub const O_WRONLY: c_int = 1;
 pub const O_RDWR: c_int = 2;
 pub const O_CLOEXEC: c_int = 0o2000000;
+pub const F_GETFD: usize = 1;
 pub const F_SETFD: usize = 2;
 pub const F_SETFL: usize = 4;
 pub const FD_CLOEXEC: usize = 1;
@@ -143,17 +146,19 @@ pub const SEEK_END: c_int = 2;
 
 pub const AT_FDCWD: c_int = -100;
 pub const AT_EMPTY_PATH: c_int = 0x1000;
+pub const AT_SYMLINK_NOFOLLOW: c_int = 0x100;
 pub const STATX_BASIC_STATS: usize = 0x7ff;
 pub const S_IFMT: u16 = 0o170000;
 pub const S_IFIFO: u16 = 0o010000;
 pub const S_IFCHR: u16 = 0o020000;
 pub const S_IFDIR: u16 = 0o040000;
 pub const S_IFREG: u16 = 0o100000;
+pub const S_IFLNK: u16 = 0o120000;
+pub const S_IFSOCK: u16 = 0o140000;
 
 pub const POLLIN: c_short = 0x1;
 pub const POLLPRI: c_short = 0x2;
 pub const POLLOUT: c_short = 0x4;
-pub const POLLNVAL: c_short = 0x20;
 
 pub const SIGHUP: c_int = 1;
 pub const SIGINT: c_int = 2;
@@ -186,13 +191,17 @@ pub const IN_Q_OVERFLOW: u32 = 0x4000;
 pub const IN_ONLYDIR: u32 = 0x0100_0000;
 
 pub const AF_UNIX: u16 = 1;
+pub const MSG_DONTWAIT: c_int = 0x40;
 pub const MSG_NOSIGNAL: c_int = 0x4000;
+pub const GRND_NONBLOCK: u32 = 1;
 
 pub const CLOCK_REALTIME: c_int = 0;
 pub const CLOCK_BOOTTIME: c_int = 7;
 
 pub const ENOENT: c_int = 2;
 pub const EINTR: c_int = 4;
+pub const EIO: c_int = 5;
+pub const ECHILD: c_int = 10;
 pub const EAGAIN: c_int = 11;
 pub const ENOMEM: c_int = 12;
 pub const ENFILE: c_int = 23;

@@ -45,13 +45,10 @@ impl Heap {
         }
     }
 
-    /// A small block from memory that was never used; null if there is none.
+    /// A small block from memory that was never used.
     fn cut(&self, size: usize) -> *mut u8 {
         if self.fresh_length.get() < size {
             let piece = map(PIECE);
-            if piece.is_null() {
-                return piece;
-            }
             self.fresh.set(piece);
             self.fresh_length.set(PIECE);
         }
@@ -139,7 +136,7 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-/// Zeroed memory from the kernel; null if it has none.
+/// Zeroed memory from the kernel. If it has none, that is the end of the program.
 fn map(size: usize) -> *mut u8 {
     const USE: usize = ffi::PROT_READ | ffi::PROT_WRITE;
     const KIND: usize = ffi::MAP_PRIVATE | ffi::arch::MAP_ANONYMOUS;
@@ -157,7 +154,7 @@ fn map(size: usize) -> *mut u8 {
     })
 }
 
-/// The mapping `block`, moved if it must be, with another size; null and unchanged if there is no memory.
+/// The mapping `block`, moved if it must be, with another size.
 fn remap(block: *mut u8, size: usize, wanted: usize) -> *mut u8 {
     let may_move = ffi::MREMAP_MAYMOVE;
     // SAFETY: the callers of realloc vouch for the block.
@@ -169,10 +166,11 @@ fn unmap(block: *mut u8, size: usize) {
     unsafe { ffi::syscall(ffi::arch::SYS_MUNMAP, block, size) };
 }
 
-/// What a system call answered as an address: -1 is no address, but "out of memory".
+/// What a system call answered as an address: -1 is no address, but "out of memory". To say so here spares every
+/// caller from telling it from a fault of ours.
 fn address(answer: core::ffi::c_long) -> *mut u8 {
     match answer {
-        -1 => null_mut(),
+        -1 => super::end(b"out of memory"),
         address => core::ptr::with_exposed_provenance_mut(address.cast_unsigned() as usize),
     }
 }

@@ -43,9 +43,16 @@ fn find_by(search: ffi::Search, text: &[u8], byte: u8) -> Option<usize> {
 /// A number nobody outside can guess, to seed hash functions with.
 pub fn random_seed() -> u64 {
     let mut seed = [0u8; 8];
-    // SAFETY: getrandom writes at most eight bytes into an array of eight. If it fails (a kernel that
-    // has it not), the seed is zero and only the protection against chosen collisions is lost.
-    unsafe { ffi::getrandom(seed.as_mut_ptr().cast(), seed.len(), 0) };
+    // SAFETY: getrandom writes at most eight bytes into an array of eight.
+    let filled =
+        unsafe { ffi::getrandom(seed.as_mut_ptr().cast(), seed.len(), ffi::GRND_NONBLOCK) };
+    if filled < 0
+        && let Ok(file) = fd::Fd::open(c"/dev/urandom")
+    {
+        // A kernel that has it not, or one that has gathered nothing yet, early at boot: there it would wait, for
+        // good on some routers. If this fails too, only the protection against chosen collisions is lost.
+        let _ = file.read(&mut seed);
+    }
     u64::from_ne_bytes(seed)
 }
 
@@ -53,6 +60,17 @@ pub fn random_seed() -> u64 {
 pub fn exit(status: u8) -> ! {
     // SAFETY: _exit takes any number and does not return.
     unsafe { ffi::_exit(c_int::from(status)) }
+}
+
+/// Ends the program with a message: it cannot keep its promises. What is open stands in the record, and the next
+/// start closes it. Never waits for whoever should read the message.
+pub fn end(reason: &[u8]) -> ! {
+    if fd::STDERR.is_writable() {
+        for part in [b"[ERROR] logknockd: ", reason, b"\n"] {
+            let _ = fd::STDERR.write_all(part);
+        }
+    }
+    exit(1)
 }
 
 /// The program's arguments, as C's `main` receives them.

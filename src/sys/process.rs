@@ -6,7 +6,7 @@
 //! reports through a pipe why the program cannot be run. The C library's own `posix_spawn` would be
 //! four kilobytes and a second heap.
 
-use super::errno::{Errno, Result, repeat};
+use super::errno::{Errno, Result, check, repeat};
 use super::fd::{self, Fd, FileKind, Poll, poll};
 use super::{ffi, signal};
 use crate::text::{Put, holds};
@@ -157,14 +157,18 @@ extern "C" fn become_program(plan: *mut c_void) -> c_int {
     }
     // SAFETY: no memory is involved.
     unsafe { ffi::setpgid(0, 0) };
+    let mut reason = Errno::ENOENT;
+    let mut candidates = plan.candidates;
     for (to, from) in (0..).zip(plan.streams) {
         // SAFETY: no memory is involved.
-        unsafe { ffi::dup2(from.number(), to) };
+        if let Err(errno) = check(c_long::from(unsafe { ffi::dup2(from.number(), to) })) {
+            // It would have our own standard input, or write where nobody reads: it does not run at all.
+            (reason, candidates) = (errno, &[]);
+        }
     }
-    signal::block_only(&[]);
+    let _ = signal::block_only(&[]);
     let (arguments, environment) = (plan.arguments.as_ptr(), plan.environment.as_ptr());
-    let mut reason = Errno::ENOENT;
-    for path in plan.candidates.iter().take_while(|path| !path.is_null()) {
+    for path in candidates.iter().take_while(|path| !path.is_null()) {
         // SAFETY: all strings are NUL-terminated, and both lists end with a null pointer.
         unsafe { ffi::execve(*path, arguments, environment) };
         match Errno::last() {
@@ -231,18 +235,18 @@ impl Child {
 
     /// Asks every process of the child's group to end (`SIGTERM`).
     pub fn terminate_group(self) {
-        self.signal_group(ffi::SIGTERM);
-    }
-
-    /// Ends every process of the child's group (`SIGKILL`).
-    pub fn kill_group(self) {
-        self.signal_group(ffi::SIGKILL);
-    }
-
-    fn signal_group(self, number: c_int) {
         // A group that has no process left is no error.
         // SAFETY: no memory is involved; the child has not been waited for, so its number is its own.
-        unsafe { ffi::kill(-self.0, number) };
+        unsafe { ffi::kill(-self.0, ffi::SIGTERM) };
+    }
+
+    /// Ends every process of the child's group (`SIGKILL`), and the child even if it has left its group.
+    pub fn kill_group(self) {
+        // SAFETY: as above.
+        unsafe {
+            ffi::kill(-self.0, ffi::SIGKILL);
+            ffi::kill(self.0, ffi::SIGKILL);
+        }
     }
 
     /// Whether the child has ended and can be waited for without blocking.
@@ -254,7 +258,11 @@ impl Child {
         let options = ffi::WEXITED | ffi::WNOHANG | ffi::WNOWAIT;
         // SAFETY: waitid fills a structure of siginfo_t's size.
         let answer = unsafe { ffi::waitid(ffi::P_PID, self.id(), &mut info, options) };
-        answer < 0 || info.signal != 0
+        // If the kernel will not tell, the child is alive: whoever waits for it waits no longer than its time.
+        match check(c_long::from(answer)) {
+            Ok(_) => info.signal != 0,
+            Err(errno) => errno == Errno(ffi::ECHILD),
+        }
     }
 
     /// Waits for the child's end and frees its number.

@@ -1,6 +1,6 @@
 //! Signals as something to read: a `signalfd` in the poll set instead of handlers that interrupt.
 
-use super::errno::{Errno, Result};
+use super::errno::{Errno, Result, check};
 use super::fd::{Fd, own};
 use super::ffi;
 use core::ffi::{c_int, c_ulong};
@@ -35,6 +35,12 @@ pub(super) const IGNORED: [c_int; 2] = [ffi::SIGPIPE, ffi::arch::SIGXFSZ];
 /// A descriptor that is readable when one of our signals has come.
 pub struct Signals(Fd);
 
+/// Holds back, from the first moment on, the signals that would end us though they are not meant to: somebody may
+/// send one while the configuration is being read. Those that are meant to end us still do.
+pub fn hold_early() {
+    let _ = block_only(&[ffi::SIGHUP, ffi::arch::SIGUSR1]);
+}
+
 impl Signals {
     /// Blocks the caught signals, ignores those that errors report as well and opens the descriptor.
     /// Children get the usual dispositions back (see `process::spawn`).
@@ -45,7 +51,7 @@ impl Signals {
         }
         // Whoever started us may have ignored it: then the kernel would not tell of a child's end.
         dispose(ffi::arch::SIGCHLD, ffi::SIG_DFL);
-        block_only(&caught);
+        block_only(&caught)?;
         let set = signal_set(&caught);
         let flags = (ffi::O_CLOEXEC | ffi::arch::O_NONBLOCK) as usize;
         let (number, new) = (ffi::arch::SYS_SIGNALFD4, usize::MAX);
@@ -95,11 +101,11 @@ pub(super) fn dispose(number: c_int, handler: usize) {
 }
 
 /// Holds these signals back, and no others.
-pub(super) fn block_only(numbers: &[c_int]) {
+pub(super) fn block_only(numbers: &[c_int]) -> Result<()> {
     let set = signal_set(numbers);
     let (how, place, old) = (ffi::arch::SIG_SETMASK, &raw const set, 0usize);
     // SAFETY: the set has the size that is named.
-    unsafe {
+    check(unsafe {
         ffi::syscall(
             ffi::arch::SYS_RT_SIGPROCMASK,
             how,
@@ -107,7 +113,8 @@ pub(super) fn block_only(numbers: &[c_int]) {
             old,
             size_of_val(&set),
         )
-    };
+    })
+    .map(drop)
 }
 
 /// The kernel's `sigset_t`: signal 1 is the lowest bit of the first word.

@@ -9,6 +9,7 @@ FUZZ = --seconds 600 --keep ../../target/fuzz/kept
 PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
 DEBS = amd64:x86_64 arm64:aarch64
 SECONDS = 1800
+FAULTS = --every 10
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
@@ -57,6 +58,10 @@ soak: build ## knocks, rotation, reloads, kills, floods for SECONDS (half an hou
 leaks: build ## descriptors and memory after 100 000 knocks, 1 000 reloads and 1 000 rotations
 	@tests/setup test
 	@tests/soak/leaks.py target/release/logknockd
+
+faults: build ## one system call fails, or the daemon is killed there, for every call of its paths (FAULTS=--every 1 for all)
+	@tests/setup test
+	@tests/faults/faults.py target/release/logknockd $(FAULTS)
 
 flood: build ## floods of full size (a minute), every event held to its time: on an idle machine only
 	@tests/setup test
@@ -126,5 +131,6 @@ bench-instructions: build mipsel ## instructions per line of a dry run, here and
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build install demo test soak leaks flood fuzz test-sanitized ipk apk deb dist size test-cross test-router \
+.PHONY: help build install demo test soak leaks faults flood fuzz test-sanitized ipk apk deb dist size \
+    test-cross test-router \
     measure bench bench-instructions clean cross $(TARGETS)

@@ -36,6 +36,7 @@ Options:
   -t, --test          check the configuration and exit
   -n, --dry-run       show what would run for the lines of the logs
   -l, --list          list what is open and when it closes
+  -q, --quiet         with -t: say only what is wrong
   -d, --debug         say where each sender stands
   -T, --trace         also show every line that is read
   -s, --syslog        log to /dev/log instead of standard error
@@ -65,6 +66,7 @@ struct Command {
     level: Level,
     target: Target,
     logs: Vec<&'static CStr>,
+    quiet: bool,
 }
 
 /// Does what the arguments (without the program's name) ask for and returns the exit status.
@@ -112,6 +114,7 @@ fn look(command: &Command) -> u8 {
         }
     };
     let answer = match command.mode {
+        Mode::Test if command.quiet => Ok(only_warnings(&listing::rules(&config, command.config))),
         Mode::Test => Ok(listing::rules(&config, command.config)),
         Mode::List => listing::leases(&config),
         _ => dryrun::run(config, &command.logs, command.level).map(|()| Vec::new()),
@@ -123,6 +126,21 @@ fn look(command: &Command) -> u8 {
             FAILED
         }
     }
+}
+
+/// The warnings of a listing, below the names of their rules: patterns may be secrets, and a log is no place for these.
+fn only_warnings(listing: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rule = &b""[..];
+    for line in listing.split_inclusive(|&byte| byte == b'\n') {
+        if line.starts_with(b"  \"") {
+            rule = line;
+        } else if line.trim_ascii_start().starts_with(b"warning: ") {
+            out.extend_from_slice(core::mem::take(&mut rule));
+            out.extend_from_slice(line);
+        }
+    }
+    out
 }
 
 fn print(text: &[u8]) -> u8 {
@@ -141,11 +159,12 @@ fn complain(message: &[u8]) {
 }
 
 /// Every option: its letter and its long name.
-const OPTIONS: [(u8, &str); 9] = [
+const OPTIONS: [(u8, &str); 10] = [
     (b'c', "config"),
     (b't', "test"),
     (b'n', "dry-run"),
     (b'l', "list"),
+    (b'q', "quiet"),
     (b'd', "debug"),
     (b'T', "trace"),
     (b's', "syslog"),
@@ -160,6 +179,7 @@ fn parse(mut arguments: impl Iterator<Item = &'static CStr>) -> Result<Command, 
         level: Level::Info,
         target: Target::Stderr,
         logs: Vec::new(),
+        quiet: false,
     };
     while let Some(argument) = arguments.next() {
         match argument.to_bytes() {
@@ -168,6 +188,9 @@ fn parse(mut arguments: impl Iterator<Item = &'static CStr>) -> Result<Command, 
             [b'-', _, ..] => command.short_options(argument, &mut arguments)?,
             _ => command.logs.push(argument),
         }
+    }
+    if command.quiet && !matches!(command.mode, Mode::Test | Mode::Help | Mode::Version) {
+        return Err(text!("option -q goes with -t"));
     }
     match command.logs.first() {
         Some(log) if command.mode == Mode::Test => Err(text!(
@@ -237,6 +260,10 @@ impl Command {
             }
             b's' => {
                 self.target = Target::Syslog;
+                return Ok(());
+            }
+            b'q' => {
+                self.quiet = true;
                 return Ok(());
             }
             b't' => Mode::Test,

@@ -153,11 +153,61 @@ pub fn program(command: &[u8]) -> &[u8] {
     words(command).next().unwrap_or_default()
 }
 
-/// Whether a character does something instead of showing something: controls (C0, C1 and DEL), line and
-/// paragraph separators, and marks that change the direction of the text around them.
+/// The first and the last of each run of characters that do something or show nothing: see `tests/unprintable.pl`,
+/// which writes this. Some of the Egyptian ones (U+13439 to U+1343F) are there since Unicode 15.
+const UNPRINTABLE: [(u32, u32); 27] = [
+    (0x0, 0x1f),
+    (0x7f, 0x9f),
+    (0xad, 0xad),
+    (0x34f, 0x34f),
+    (0x600, 0x605),
+    (0x61c, 0x61c),
+    (0x6dd, 0x6dd),
+    (0x70f, 0x70f),
+    (0x890, 0x891),
+    (0x8e2, 0x8e2),
+    (0x115f, 0x1160),
+    (0x17b4, 0x17b5),
+    (0x180b, 0x180f),
+    (0x200b, 0x200f),
+    (0x2028, 0x202e),
+    (0x2060, 0x206f),
+    (0x3164, 0x3164),
+    (0xfe00, 0xfe0f),
+    (0xfeff, 0xfeff),
+    (0xffa0, 0xffa0),
+    (0xfff0, 0xfffb),
+    (0x110bd, 0x110bd),
+    (0x110cd, 0x110cd),
+    (0x13430, 0x1343f),
+    (0x1bca0, 0x1bca3),
+    (0x1d173, 0x1d17a),
+    (0xe0000, 0xe0fff),
+];
+
+/// The table as the program carries it: the first of a run above twelve bits that say how many follow it.
+static RUNS: [u32; UNPRINTABLE.len()] = {
+    let mut runs = [0; UNPRINTABLE.len()];
+    let mut index = 0;
+    while index < runs.len() {
+        let (first, last) = UNPRINTABLE[index];
+        assert!(first < 1 << 20 && last - first < 1 << 12);
+        runs[index] = first << 12 | (last - first);
+        index += 1;
+    }
+    runs
+};
+
+/// Whether a character does something instead of showing something, or shows nothing at all, so that two texts that
+/// look alike are not: controls, separators of lines, marks of direction and format, fillers, tags. By Unicode's own
+/// properties: categories Cc, Cf, Zl and Zp, and `Default_Ignorable_Code_Point`.
 pub fn is_unprintable(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let code = u32::from(character);
+    if (0x20..0x7f).contains(&code) {
+        return false;
+    }
+    let is_in = |run: &u32| code.wrapping_sub(run >> 12) <= run & 0xfff;
+    RUNS.iter().any(is_in)
 }
 
 /// The first character of a text, if it begins with one in UTF-8. The library reads only whole texts, with a kilobyte

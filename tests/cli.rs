@@ -383,6 +383,99 @@ fn root_acts_only_on_what_root_alone_can_write() {
     assert_eq!((status, log), (USAGE, refused));
 }
 
+#[test]
+fn root_acts_only_on_what_nobody_else_can_put_in_place() {
+    if !common::is_root() {
+        return common::skipped("only root's configuration is guarded");
+    }
+    let dir = echoing();
+    let own = |name: &str, user: u32| {
+        std::os::unix::fs::lchown(dir.path(name), Some(user), None).unwrap();
+    };
+    // A good one, wherever somebody else might make it turn up.
+    dir.mkdir("good/deep");
+    std::fs::copy(dir.path(common::CONFIG), dir.path("good/x.conf")).unwrap();
+    for (folder, user, mode) in [
+        ("theirs", 65534, 0o755),
+        ("open", 0, 0o775),
+        ("tmp", 0, 0o1777),
+    ] {
+        dir.mkdir(folder);
+        dir.mkdir(&format!("{folder}/ours"));
+        std::fs::copy(
+            dir.path("good/x.conf"),
+            dir.path(&format!("{folder}/x.conf")),
+        )
+        .unwrap();
+        dir.symlink("../good/x.conf", &format!("{folder}/link.conf"));
+        dir.symlink("../good", &format!("{folder}/good"));
+        own(folder, user);
+        dir.chmod(folder, mode);
+    }
+    dir.symlink("/proc/self/cwd/theirs", "detour");
+    dir.symlink("../good/x.conf", "tmp/stranger.conf");
+    own("tmp/stranger.conf", 65534);
+    dir.mkdir("tmp/strange");
+    std::fs::copy(dir.path("good/x.conf"), dir.path("tmp/strange/x.conf")).unwrap();
+    own("tmp/strange", 65534);
+    let check = |path: &str| {
+        let (status, _, errors) = outcome(&dir.run(&["-t", "-c", path]));
+        (status, errors)
+    };
+    for path in [
+        "good/x.conf",
+        "./good/deep/../x.conf",
+        "tmp/x.conf",
+        "tmp/link.conf",
+        "tmp/good/x.conf",
+        &dir.text("good//x.conf"),
+    ] {
+        assert_eq!(check(path), (FINE, String::new()), "{path}");
+    }
+    for (path, place) in [
+        ("theirs/x.conf", "theirs"),
+        ("theirs/link.conf", "theirs"),
+        ("theirs/good/x.conf", "theirs"),
+        ("theirs/ours/../../good/x.conf", "theirs"),
+        ("detour/x.conf", "theirs"),
+        ("open/x.conf", "open"),
+        ("open/good/x.conf", "open"),
+        ("tmp/stranger.conf", "tmp/stranger.conf"),
+        ("tmp/strange/x.conf", "tmp/strange"),
+    ] {
+        let place = dir.path(place);
+        let place = place.canonicalize().unwrap_or(place);
+        let place = match path.ends_with("stranger.conf") {
+            true => dir.path("").canonicalize().unwrap().join(path),
+            false => place,
+        };
+        let expected = format!(
+            "{path}: refused: others can change {place:?} on the way to it, and its commands run as root\n"
+        );
+        assert_eq!(check(path), (USAGE, expected), "{path}");
+        // To look at it does no harm.
+        assert_eq!(dir.run(&["-n", "-c", path]).status.code(), FINE, "{path}");
+    }
+    assert_eq!(dir.run(&["-c", "theirs/link.conf"]).status.code(), USAGE);
+    // What a shell hands over has no folder.
+    let script = "cat good/x.conf | \"$0\" -t -c /dev/stdin";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", script]).arg(common::binary());
+    let (status, _, errors) = outcome(&shell.current_dir(dir.path("")).output().unwrap());
+    assert_eq!((status, errors.as_str()), (FINE, ""));
+}
+
+#[test]
+fn a_quiet_check_says_only_what_is_wrong() {
+    let dir = echoing();
+    let expected = (FINE, String::new(), String::new());
+    assert_eq!(outcome(&dir.run(&["-tq", "-c", common::CONFIG])), expected);
+    dir.write("bad", "{}");
+    let (status, stdout, stderr) = outcome(&dir.run(&["-t", "--quiet", "-c", "bad"]));
+    assert_eq!((status, stdout.as_str()), (USAGE, ""));
+    assert!(stderr.starts_with("bad:1:"), "{stderr}");
+}
+
 /// The summary without what depends on the machine's speed.
 fn facts(summary: &str) -> String {
     let (lines, rest) = summary.split_once(" lines in ").expect("a count of lines");

@@ -20,12 +20,12 @@ const PRINTABLE: [&str; 12] = [
     "[ERROR] logknockd: internal error",
     "=1+1|cmd",
     "für Ł 漢字 🔑",
-    "\u{a0}\u{ad}\u{fffd}",
+    "\u{a0}\u{fffd}",
     "<30>logknockd[1]: x",
 ];
 
 /// What no command sees: with its form in the log.
-const UNPRINTABLE: [(&[u8], &str); 9] = [
+const UNPRINTABLE: [(&[u8], &str); 13] = [
     (b"a\0b", r"a\x00b"),
     (b"\x1b[2J\x1b]0;title\x07", r"\x1b[2J\x1b]0;title\x07"),
     (b"a\rb", r"a\x0db"),
@@ -33,6 +33,14 @@ const UNPRINTABLE: [(&[u8], &str); 9] = [
     (b"\x7f\x08", r"\x7f\x08"),
     (b"\xc2\x9b2J", r"\xc2\x9b2J"),
     ("\u{202e}gnp".as_bytes(), r"\xe2\x80\xaegnp"),
+    // What turns text around without being one of the usual marks, and what shows nothing.
+    ("a\u{61c}b".as_bytes(), r"a\xd8\x9cb"),
+    ("ad\u{ad}min".as_bytes(), r"ad\xc2\xadmin"),
+    (
+        "\u{3164}\u{feff}\u{2060}".as_bytes(),
+        r"\xe3\x85\xa4\xef\xbb\xbf\xe2\x81\xa0",
+    ),
+    ("\u{e0041}".as_bytes(), r"\xf3\xa0\x81\x81"),
     (b"\xff\xfe", r"\xff\xfe"),
     (b"\xc0\xaf \xed\xa0\x80", r"\xc0\xaf \xed\xa0\x80"),
 ];

@@ -1,11 +1,12 @@
 //! From a configuration file's name to a valid [`Config`], or to a message that says what is wrong.
 //!
 //! Whoever can write the configuration can run commands with our rights. So before acting as root, a
-//! file that anyone but root can write is refused, as sshd refuses its own.
+//! file that anyone but root can write is refused, as sshd refuses its own, and so is one that somebody else can put
+//! another in the place of ([`trust`]).
 
-use crate::config::Config;
+use crate::config::{Config, trust};
 use crate::sys::fd::{Fd, FileKind};
-use crate::sys::{self, Errno, process};
+use crate::sys::{Errno, process};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -29,11 +30,7 @@ pub enum Purpose {
 /// Reads and checks the configuration file `path`. The error is a message of one or more lines.
 pub fn load(path: &CStr, purpose: Purpose) -> Result<Box<Config>, Vec<u8>> {
     let name = path.to_bytes();
-    let document = match read(path, purpose) {
-        Ok(Ok(document)) => document,
-        Ok(Err(reason)) => return Err(text!("{}: {}\n", name, reason)),
-        Err(errno) => return Err(text!("{}: {}\n", name, errno)),
-    };
+    let document = read(path, purpose).map_err(|reason| text!("{}: {}\n", name, reason))?;
     Config::parse(&document).map_err(|diagnostics| {
         let mut message = Vec::new();
         for diagnostic in diagnostics {
@@ -44,14 +41,29 @@ pub fn load(path: &CStr, purpose: Purpose) -> Result<Box<Config>, Vec<u8>> {
 }
 
 /// The file's bytes, or why it is not taken.
-fn read(path: &CStr, purpose: Purpose) -> sys::Result<Result<Vec<u8>, &'static str>> {
-    let fd = Fd::open(path)?;
-    let status = fd.status()?;
+fn read(path: &CStr, purpose: Purpose) -> Result<Vec<u8>, Vec<u8>> {
+    let say = |errno: Errno| text!("{}", errno);
+    let fd = Fd::open(path).map_err(say)?;
+    let status = fd.status().map_err(say)?;
     if status.kind == FileKind::Directory {
-        return Err(Errno::EISDIR);
+        return Err(say(Errno::EISDIR));
     }
-    if purpose == Purpose::Act && process::user_id() == 0 && !status.is_private_to(0) {
-        return Ok(Err(NOT_PRIVATE));
+    if purpose == Purpose::Act && process::user_id() == 0 {
+        if !status.is_private_to(0) {
+            return Err(text!("{}", NOT_PRIVATE));
+        }
+        // What a shell hands over (`<(…)`) has no path.
+        let weak = match status.kind {
+            FileKind::Fifo => None,
+            _ => trust::weak_place(path.to_bytes()).map_err(say)?,
+        };
+        if let Some(place) = weak {
+            return Err(text!(
+                "refused: others can change {:?} on the way to it, and its commands run as root",
+                place
+            ));
+        }
     }
-    Ok(fd.read_all(FILE_LIMIT)?.ok_or(TOO_LONG))
+    let document = fd.read_all(FILE_LIMIT).map_err(say)?;
+    document.ok_or_else(|| text!("{}", TOO_LONG))
 }

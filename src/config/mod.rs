@@ -26,6 +26,7 @@ pub mod diagnostic;
 pub mod json;
 pub mod load;
 mod read;
+pub mod trust;
 
 const TOP_KEYS: &[&str] = &[
     "command", "debug", "file", "max_keys", "poll", "ruleset", "state", "trace",

@@ -476,6 +476,21 @@ fn a_quiet_check_says_only_what_is_wrong() {
     assert!(stderr.starts_with("bad:1:"), "{stderr}");
 }
 
+#[test]
+fn what_the_unit_runs_before_the_start_tells_no_pattern() {
+    let unit =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("cross/systemd/logknockd.service");
+    let unit = std::fs::read_to_string(unit).unwrap();
+    let dir = echoing();
+    for key in ["ExecStartPre=", "ExecReload="] {
+        let line = unit.lines().find_map(|line| line.strip_prefix(key));
+        let mut arguments: Vec<_> = line.unwrap().split(' ').skip(1).collect();
+        arguments.extend(["-c", common::CONFIG]);
+        let expected = (FINE, String::new(), String::new());
+        assert_eq!(outcome(&dir.run(&arguments)), expected, "{arguments:?}");
+    }
+}
+
 /// The summary without what depends on the machine's speed.
 fn facts(summary: &str) -> String {
     let (lines, rest) = summary.split_once(" lines in ").expect("a count of lines");

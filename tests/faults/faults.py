@@ -445,6 +445,9 @@ def run(binary, scenario, base, options):
         print(f"{scenario.name}: without any fault: {wrong} ({place})")
         return 1
     faults = faults_of(trace, options.every)
+    if not faults:
+        print(f"{scenario.name}: no system call was seen ({place})")
+        return 1
     failed = 0
     begun = time.time()
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:

@@ -1,7 +1,7 @@
 # Every target is one line of `make help`.
 .POSIX:
 
-TARGETS = mipsel mips aarch64 armv7 x86_64
+TARGETS = mipsel mips mipsel32 mips32 aarch64 armv7 x86_64
 PREFIX = /usr/local
 DESTDIR =
 PROGRAM = target/release/logknockd
@@ -38,7 +38,7 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 	shellcheck .ci/run examples/knock tests/setup tests/demo tests/sanitized tests/bench/measure \
-	    tests/bench/instructions cross/setup cross/target cross/build cross/cc cross/test cross/check-package \
+	    tests/bench/instructions cross/setup cross/target cross/build cross/cc cross/mips16 cross/test cross/check-package \
 	    cross/dist cross/deb cross/check-deb cross/debian/postinst cross/debian/prerm cross/debian/postrm \
 	    tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh
 	cargo test

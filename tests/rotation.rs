@@ -203,7 +203,7 @@ fn rotate_at_random(rounds: usize, more: &str) {
     let dir = TempDir::new();
     dir.write("log", "");
     let rules = any_rule();
-    let config = format!(r#"{{"file": "log", {more} "ruleset": [{rules}]}}"#);
+    let config = format!(r#"{{"file": "log", "state": "state", {more} "ruleset": [{rules}]}}"#);
     let mut daemon = Daemon::start_with(&dir, &config, &["-T"]);
     let mut rotated = Rotated {
         dir: &dir,

@@ -197,7 +197,8 @@ fn a_reload_can_change_the_way_files_are_watched() {
     let dir = TempDir::new();
     dir.write("log", "");
     let rules = rule("x", r#""actions": ["true"]"#);
-    let with = |more: &str| format!(r#"{{"file": "log", {more} "ruleset": [{rules}]}}"#);
+    let with =
+        |more: &str| format!(r#"{{"file": "log", "state": "state", {more} "ruleset": [{rules}]}}"#);
     let mut daemon = Daemon::start_with(&dir, &with(""), &["-T"]);
     for (round, more) in [r#""poll": 0.1,"#, "", r#""poll": 0.2,"#]
         .iter()
@@ -220,7 +221,8 @@ fn a_reload_changes_how_much_is_said() {
     let dir = TempDir::new();
     dir.write("log", "");
     let rules = rule("x", r#""actions": ["true"]"#);
-    let with = |more: &str| format!(r#"{{"file": "log", {more} "ruleset": [{rules}]}}"#);
+    let with =
+        |more: &str| format!(r#"{{"file": "log", "state": "state", {more} "ruleset": [{rules}]}}"#);
     let mut daemon = Daemon::start(&dir, &with(""));
     for (more, shown) in [(r#""trace": true,"#, true), (r#""debug": true,"#, false)] {
         dir.configure(&with(more));

@@ -427,7 +427,7 @@ fn expect_every_knock(daemon: &mut Daemon, log: &mut File) {
 /// A rule whose command is done at once, so that only the lines are under test.
 fn quick(members: &str) -> String {
     format!(
-        r#"{{{members}, "ruleset": [{}]}}"#,
+        r#"{{{members}, "state": "state", "ruleset": [{}]}}"#,
         rule("x", r#""actions": ["true"]"#)
     )
 }

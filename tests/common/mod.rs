@@ -394,9 +394,15 @@ impl Drop for Daemon {
     }
 }
 
-/// A configuration that watches `files` (JSON) with `rules`.
+/// A configuration that watches `files` (JSON, which may go on with other keys) with `rules`. The record is the test's
+/// own: other daemons of this machine may use the usual one.
 pub fn config(files: &str, rules: &[String]) -> String {
-    format!("{{\"file\": {files}, \"ruleset\": [{}]}}", rules.join(", "))
+    let state = match files.contains("\"state\"") {
+        true => "",
+        false => "\"state\": \"state\", ",
+    };
+    let rules = rules.join(", ");
+    format!("{{\"file\": {files}, {state}\"ruleset\": [{rules}]}}")
 }
 
 /// A rule for lines such as `alice one`: the steps are `one`, `two` and `three`, the key is the first

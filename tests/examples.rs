@@ -64,12 +64,20 @@ fn the_nft_example_opens_for_an_address_and_closes_after_ten_minutes() {
     let expected = "\
 4: knock \"ssh\" 203.0.113.9
 4: open \"ssh\" 203.0.113.9
-4:   run nft add element inet fw4 knock_ssh '{ 203.0.113.9 }'
+4:   run nft add element inet fw4 knock_ssh4 '{ 203.0.113.9 }'
 5: close \"ssh\" 203.0.113.9
-5:   run sh -c 'nft delete element inet fw4 knock_ssh \"{ $1 }\" || ! nft get element inet fw4 \
-         knock_ssh \"{ $1 }\"' sh 203.0.113.9
+5:   run sh -c 'nft delete element inet fw4 knock_ssh$2 \"{ $1 }\" || ! nft get element inet fw4 \
+         knock_ssh$2 \"{ $1 }\"' sh 203.0.113.9 4
 ";
     assert_eq!(replay("openwrt-nft.conf", &log), expected);
+    // As the kernel writes it, and as it is written everywhere else.
+    let kernel = "2001:0db8:0000:0000:0000:0000:0000:0009";
+    let out = replay(
+        "openwrt-nft.conf",
+        &packets("knock: ", kernel, &[7411, 3907, 9230, 5642]),
+    );
+    let expected = "4:   run nft add element inet fw4 knock_ssh6 '{ 2001:db8::9 }'\n";
+    assert!(out.ends_with(expected), "{out}");
 }
 
 #[test]

@@ -40,7 +40,8 @@ test: build ## formatting, lints, unit, integration and differential tests
 	shellcheck .ci/run examples/knock tests/setup tests/demo tests/sanitized tests/bench/measure \
 	    tests/bench/instructions cross/setup cross/target cross/build cross/cc cross/mips16 cross/test cross/check-package \
 	    cross/dist cross/deb cross/check-deb cross/debian/postinst cross/debian/prerm cross/debian/postrm \
-	    tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh
+	    tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh tests/router/uci \
+	    tests/router/fw4 tests/router/ubus tests/router/service tests/router/firewall.init
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests

@@ -66,6 +66,9 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
         if let Some(ignore) = &rule.ignore {
             put_pattern(&"ignore", ignore, &mut out);
         }
+        if rule.count > 1 {
+            put!(&mut out, "    count: {} times\n", u32::from(rule.count));
+        }
         let mut before = "    ignore_hosts: ";
         for network in &rule.ignore_hosts {
             put!(&mut out, "{}{}", before, network);

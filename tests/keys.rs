@@ -312,3 +312,35 @@ fn a_command_that_names_the_family_serves_both_and_wants_an_address() {
     daemon.wait_for("rule \"r\": knock refused: {family}: the key is no address");
     daemon.wait_for("output: nft add ssh6 2001:db8::1");
 }
+
+#[test]
+fn a_count_bans_after_that_many_lines_and_then_starts_over() {
+    let dir = TempDir::new();
+    let rule = r#"{"name": "r", "filter": "Failed .* from <HOST>", "sequence": ["Failed"], "actions": ["echo {key}"],
+        "count": 3, "within": "10m"}"#;
+    dir.configure(&config(r#""log""#, &[rule.into()]));
+    let line =
+        |minute, host| format!("Nov 22 06:{minute:02}:00 h sshd[1]: Failed password from {host}\n");
+    // The first has been too long ago when the third comes.
+    let log = [
+        (0, 1),
+        (5, 1),
+        (11, 1),
+        (12, 1),
+        (13, 2),
+        (14, 1),
+        (15, 1),
+        (16, 1),
+    ];
+    let log = log.map(|(minute, host)| line(minute, format!("192.0.2.{host}")));
+    dir.write("log", log.concat());
+    let (status, shown, _) = outcome(&dir.run(&["-n", "-d", "-c", common::CONFIG, "log"]));
+    assert_eq!(status, Some(0));
+    let expected = "1: \"r\" 192.0.2.1 step 1/1, 1/3 times\n2: \"r\" 192.0.2.1 step 1/1, 2/3 times\n\
+        3: \"r\" 192.0.2.1 step 1/1, 2/3 times\n4: knock \"r\" 192.0.2.1\n4:   run echo 192.0.2.1\n\
+        5: \"r\" 192.0.2.2 step 1/1, 1/3 times\n6: \"r\" 192.0.2.1 step 1/1, 1/3 times\n\
+        7: \"r\" 192.0.2.1 step 1/1, 2/3 times\n8: knock \"r\" 192.0.2.1\n8:   run echo 192.0.2.1\n";
+    assert_eq!(shown, expected);
+    let (_, shown, _) = outcome(&dir.run(&["-t", "-c", common::CONFIG]));
+    assert!(shown.contains("    count: 3 times\n"), "{shown}");
+}

@@ -22,6 +22,8 @@ struct Rule {
     steps: Vec<String>,
     within_ms: Option<u64>,
     repeats: bool,
+    /// 1 if it is not given.
+    count: usize,
 }
 
 impl Rule {
@@ -31,6 +33,7 @@ impl Rule {
             steps: (0..length).map(|_| letters(random)).collect(),
             within_ms: None,
             repeats: false,
+            count: 1,
         }
     }
 
@@ -64,6 +67,22 @@ impl Rule {
         })
     }
 
+    /// When the latest of the windows began that end with the last line and match all steps.
+    fn start_ms(&self, lines: &[Line]) -> Option<u64> {
+        let matches = |start: &usize| {
+            let window = &lines[*start..];
+            self.in_time(window)
+                && match self.repeats {
+                    true => self.splits(window, 0),
+                    false => {
+                        window.len() == self.steps.len() && self.ends_with(window, window.len())
+                    }
+                }
+        };
+        let start = (0..lines.len()).rev().find(matches)?;
+        Some(lines[start].at_ms)
+    }
+
     /// Whether `lines` can be split into a part for each of the steps from `step` on.
     fn splits(&self, lines: &[Line], step: usize) -> bool {
         if step == self.steps.len() {
@@ -86,6 +105,9 @@ impl Rule {
                 within_ms / 1000,
                 within_ms % 1000
             );
+        }
+        if self.count > 1 {
+            more += &format!(r#", "count": {}"#, self.count);
         }
         let config = format!(
             r#"{{"file": "f", "ruleset": [{{"name": "r", "filter": "^([0-9]+) [a-d]",
@@ -219,6 +241,90 @@ fn repeats_are_several_lines_in_a_row_for_one_step_and_a_knock_starts_over() {
             }
         },
     );
+}
+
+#[test]
+fn a_count_is_that_many_completions_within_the_time_and_a_knock_starts_over() {
+    compare(
+        room_for_all,
+        |rule, random| {
+            rule.steps.truncate(1 + random.below(2));
+            rule.repeats = random.below(2) == 0;
+            rule.count = 2 + random.below(4);
+            let within_ms = 250 + random.below(80) as u64 * 250;
+            rule.within_ms = (random.below(4) > 0).then_some(within_ms);
+        },
+        |rule, _| {
+            // Each key's lines, and the starts of its hits.
+            let mut keys: Vec<(Vec<Line>, Vec<u64>)> = vec![Default::default(); 5];
+            move |key: usize, line| {
+                let (lines, hits) = &mut keys[key];
+                let now_ms = line.at_ms;
+                lines.push(line);
+                let Some(start_ms) = rule.start_ms(lines) else {
+                    return false;
+                };
+                hits.push(start_ms);
+                if rule.repeats {
+                    lines.clear();
+                }
+                let within_ms = rule.within_ms.unwrap_or(u64::MAX);
+                hits.retain(|start_ms| now_ms - start_ms <= within_ms);
+                let knocks = hits.len() == rule.count;
+                if knocks {
+                    *hits = Vec::new();
+                    *lines = Vec::new();
+                }
+                knocks
+            }
+        },
+    );
+}
+
+#[test]
+fn a_thousand_hits_count_as_exactly_as_two() {
+    let first_seed = common::seed();
+    for (seed, within_s) in (first_seed..).zip([3, 1_000, 900_000]) {
+        let mut random = Random::new(seed);
+        let rule = Rule {
+            steps: vec!["abcd".into()],
+            within_ms: Some(within_s * 1000),
+            repeats: false,
+            count: 1000,
+        };
+        let mut engine = rule.engine(10);
+        let (mut at_ms, mut hits, mut knocked) = (0, std::collections::VecDeque::new(), 0);
+        for number in 0..60_000 {
+            // Some stretches are too slow by a little, some are not.
+            let pace_ms = within_s * (if number / 2_500 % 2 == 0 { 2 } else { 1 });
+            at_ms += random.below(pace_ms as usize + 1) as u64;
+            if random.below(4_000) == 0 {
+                at_ms += within_s * 1000;
+            }
+            hits.push_back(at_ms);
+            while hits
+                .front()
+                .is_some_and(|first| at_ms - first > within_s * 1000)
+            {
+                hits.pop_front();
+            }
+            let expected = hits.len() == 1000;
+            if expected {
+                hits.clear();
+                knocked += 1;
+            }
+            let line = Line {
+                letters: "a".into(),
+                at_ms,
+            };
+            assert_eq!(
+                knocks(&mut engine, 1, &line),
+                expected,
+                "seed {seed}, line {number}"
+            );
+        }
+        assert!(knocked > 3, "only {knocked} knocks");
+    }
 }
 
 #[test]

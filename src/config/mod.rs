@@ -34,6 +34,7 @@ const TOP_KEYS: &[&str] = &[
 const RULE_KEYS: &[&str] = &[
     "action_timeout",
     "actions",
+    "count",
     "exclusive",
     "filter",
     "ignore",
@@ -62,6 +63,12 @@ const KEYS: Limits = Limits {
     least: 1,
     most: 65_535,
     what: "an integer from 1 to 65535",
+};
+const COUNT: Limits = Limits {
+    decimals: 0,
+    least: 2,
+    most: 1000,
+    what: "an integer from 2 to 1000",
 };
 const POLL: Limits = Limits {
     decimals: TIME,
@@ -241,6 +248,7 @@ impl Loader<'_> {
         let lease = self.lease(rule);
         let within_ms = self.number(rule, "within", &DURATION);
         let repeats = self.flag(rule, "repeats");
+        let count = self.number(rule, "count", &COUNT);
         Box::new(Rule {
             name: name_of(rule).unwrap_or_default(),
             filters: self.filters(rule),
@@ -252,6 +260,8 @@ impl Loader<'_> {
             revert,
             within_ms,
             repeats,
+            // OK because the limit fits.
+            count: count.map_or(1, |count| count as u16),
             lease,
             action_timeout_ms: action_timeout_ms.unwrap_or(DEFAULT_ACTION_TIMEOUT_MS),
         })

@@ -866,6 +866,15 @@ fn no_value_of_a_wrong_type_makes_the_reader_panic_or_say_nothing() {
 }
 
 #[test]
+fn a_count_is_more_than_one() {
+    for found in ["1", "0", "-2", "1001", "2.5", "1e9", "null"] {
+        let message =
+            format!("rule \"r\": count: expected an integer from 2 to 1000, found {found}");
+        check_added(&format!(r#""count": ¿{found}"#), &[&message]);
+    }
+}
+
+#[test]
 fn hosts_to_be_ignored_are_addresses_and_networks() {
     let no_network =
         "expected an address or a network, such as 192.0.2.1, 192.168.0.0/16 or fe80::/10";
@@ -904,6 +913,8 @@ fn progress_means_the_same_only_where_all_that_matches_is_the_same() {
         r#""filter": "(a)", "ignore_hosts": ["127.0.0.0/8"]"#,
         r#""filter": "(a)", "within": 5"#,
         r#""filter": "(a)", "repeats": true"#,
+        r#""filter": "(a)", "count": 2"#,
+        r#""filter": "(a)", "count": 3"#,
     ];
     let rules = |action: &str| {
         let rule = |members| rule(&format!(r#"{members}, "actions": ["{action}"]"#));

@@ -8,6 +8,7 @@
 //! `--trace` feed itself. Only the syslog tag of this very process counts as ours, and only in the place
 //! of a tag: text that a stranger put further back in a line cannot hide that line.
 
+mod hits;
 pub mod rule;
 pub mod tracker;
 
@@ -351,6 +352,7 @@ fn is_tagged(line: &[u8], tag: Option<&[u8]>) -> bool {
 fn terms(rule: &Rule, sequence: usize) -> Terms {
     Terms {
         length: rule.length(sequence),
+        count: rule.count,
         within_ms: rule.within_ms,
         repeats: rule.repeats,
     }

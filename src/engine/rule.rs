@@ -26,8 +26,10 @@ pub struct Rule {
     pub sequences: Vec<Sequence>,
     /// Whether each sequence works once only.
     pub one_time: bool,
-    /// The time a whole sequence may take; more than 0.
+    /// The time that a whole sequence may take, as often as it must be completed; more than 0.
     pub within_ms: Option<u64>,
+    /// How often a key must complete a sequence; 1 to 1000.
+    pub count: u16,
     /// Whether a line that repeats the step just matched keeps the progress.
     pub repeats: bool,
     pub lease: Option<LeaseTerms>,
@@ -171,7 +173,8 @@ impl Rule {
         for network in &self.ignore_hosts {
             put!(&mut out, " {}", network);
         }
-        put!(&mut out, ";{}", u32::from(self.repeats));
+        let (repeats, count) = (u32::from(self.repeats), u32::from(self.count));
+        put!(&mut out, ";{} {} ", repeats, count);
         put!(
             &mut out,
             "{} {}",

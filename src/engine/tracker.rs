@@ -2,13 +2,15 @@
 //!
 //! *Progress* is the Shift-And automaton: bit `i` says that the key's last `i + 1` filtered lines matched
 //! the steps `0..=i` in order. A line that matches the steps in the mask `m` moves it to
-//! `((p << 1) | 1) & m`, which is the sliding window over the last lines at the price of one word.
+//! `((p << 1) | 1) & m`, which is the sliding window over the last lines at the price of one word. Where the sequence must
+//! be completed several times, each time is a hit ([`super::hits`]), and after the last the key starts over.
 //!
-//! *Memory.* A key without progress is forgotten at once, so only senders that hit the first step are
+//! *Memory.* A key without progress or hits is forgotten at once, so only senders that hit the first step are
 //! remembered at all; beyond `max_keys` the least recently active one gives way. Every operation takes
 //! constant time: a chained hash table finds the key, a doubly linked list through the same slots keeps
 //! the order of activity. Keys are chosen by strangers, so the hash is seeded with a secret.
 
+use crate::engine::hits::Hits;
 use crate::text::Put;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -22,7 +24,9 @@ pub type Steps = u32;
 pub struct Terms {
     /// Steps in the sequence, 1 to 32.
     pub length: u8,
-    /// The whole sequence must arrive within this many milliseconds.
+    /// How often a key must complete it; at least 1.
+    pub count: u16,
+    /// All of that must arrive within this many milliseconds.
     pub within_ms: Option<u64>,
     /// A line that repeats the step just matched keeps the progress.
     pub repeats: bool,
@@ -40,8 +44,11 @@ pub struct Change {
     pub late: Steps,
     /// Another key's progress was given up to make room.
     pub evicted: bool,
-    /// The line completed the sequence.
+    /// The line completed the sequence, for the last time that was wanted.
     pub complete: bool,
+    /// How often it has been completed by now, and how often that is wanted.
+    pub hits: u16,
+    pub count: u16,
     /// Steps in the sequence.
     pub length: u8,
 }
@@ -62,6 +69,10 @@ impl Put for Change {
         }
         if self.late != 0 {
             put!(out, ", too late");
+        }
+        if self.count > 1 {
+            let (hits, count) = (u32::from(self.hits), u32::from(self.count));
+            put!(out, ", {}/{} times", hits, count);
         }
     }
 }
@@ -95,6 +106,8 @@ pub struct Tracker {
     terms: Terms,
     max_keys: usize,
     slots: Vec<Slot>,
+    /// Those of each slot; none if completing the sequence once is enough.
+    hits: Vec<Hits>,
     /// First slot of each chain; the length is a power of two.
     buckets: Vec<u16>,
     free: u16,
@@ -110,6 +123,7 @@ impl Tracker {
             terms,
             max_keys: max_keys.clamp(1, usize::from(NONE)),
             slots: Vec::new(),
+            hits: Vec::new(),
             buckets: Vec::new(),
             free: NONE,
             newest: NONE,
@@ -168,15 +182,22 @@ impl Tracker {
     }
 
     fn begin(&mut self, key: Key, after: Steps, now_ms: u64) -> Change {
-        let complete = self.is_complete(after);
+        let is_hit = self.is_complete(after);
         let kept = self.kept(after);
-        let evicted = kept != 0 && self.insert(key, kept, now_ms);
+        let is_kept = kept != 0 || is_hit && self.terms.count > 1;
+        let evicted = is_kept && self.insert(key, kept, now_ms);
+        let hits = match is_hit {
+            true if is_kept => self.hit(self.newest, now_ms, now_ms),
+            is_hit => u16::from(is_hit),
+        };
         Change {
             before: 0,
             after,
             late: 0,
             evicted,
-            complete,
+            complete: is_hit && hits >= self.terms.count,
+            hits,
+            count: self.terms.count,
             length: self.terms.length,
         }
     }
@@ -199,10 +220,20 @@ impl Tracker {
             }
             after &= !late;
         }
-        let complete = self.is_complete(after);
-        let kept = self.kept(after);
+        let start_ms = slot.started_ms.last().copied().unwrap_or(now_ms);
+        let is_hit = self.is_complete(after);
+        let hits = match is_hit {
+            true => self.hit(index, start_ms, now_ms),
+            false => self.hits.get(usize::from(index)).map_or(0, Hits::count),
+        };
+        let complete = is_hit && hits >= self.terms.count;
+        let (mut kept, mut is_kept) = (self.kept(after), self.terms.count > 1 && hits > 0);
+        if complete && self.terms.count > 1 {
+            // The key starts over.
+            (kept, is_kept) = (0, false);
+        }
         self.slots[usize::from(index)].progress = kept;
-        if kept == 0 {
+        if kept == 0 && !is_kept {
             self.remove(index);
         } else {
             self.unlink_from_order(index);
@@ -214,8 +245,16 @@ impl Tracker {
             late,
             evicted: false,
             complete,
+            hits,
+            count: self.terms.count,
             length: self.terms.length,
         }
+    }
+
+    /// Notes that the key of a slot has completed the sequence; tells how often it has.
+    fn hit(&mut self, index: u16, start_ms: u64, now_ms: u64) -> u16 {
+        let hits = self.hits.get_mut(usize::from(index));
+        hits.map_or(1, |hits| hits.add(start_ms, now_ms, self.terms.within_ms))
     }
 
     fn is_complete(&self, progress: Steps) -> bool {
@@ -288,6 +327,9 @@ impl Tracker {
             // OK because fewer than 65535 slots are in use: insert made room.
             let index = self.slots.len() as u16;
             self.slots.push(slot);
+            if self.terms.count > 1 {
+                self.hits.push(Hits::default());
+            }
             return index;
         }
         let index = self.free;
@@ -306,6 +348,9 @@ impl Tracker {
         slot.next_in_bucket = self.free;
         self.free = index;
         self.count -= 1;
+        if let Some(hits) = self.hits.get_mut(usize::from(index)) {
+            *hits = Hits::default();
+        }
     }
 
     /// Doubles the buckets, so that chains stay short and an idle rule has none.

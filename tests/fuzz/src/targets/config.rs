@@ -30,6 +30,7 @@ pub const TARGET: Target = Target {
         "\"one_time\":[[\"a\"],[\"b\",\"(c)\"]],",
         "\"actions\":[\"x {0} {key}\"],",
         "\"ignore\":\"z\",",
+        "\"count\":3,",
         "\"ignore_hosts\":[\"10.0.0.0/8\",\"::1\"],",
         "<HOST>",
         "{family}",
@@ -122,7 +123,7 @@ fn check_rule(rule: &Rule) {
     const TEN_YEARS_MS: u64 = 315_360_000_000;
     let duration = |ms: u64| (1..=TEN_YEARS_MS).contains(&ms);
     assert!((1..=255).contains(&rule.name.len()) && !rule.name.contains(char::is_control));
-    assert!((1..=16).contains(&rule.filters.len()));
+    assert!((1..=16).contains(&rule.filters.len()) && (1..=1000).contains(&rule.count));
     assert!(rule.filters.iter().all(|filter| filter.group_count() > 0));
     assert!(duration(rule.action_timeout_ms) && rule.within_ms.is_none_or(duration));
     assert!(

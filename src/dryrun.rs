@@ -106,7 +106,7 @@ impl Replay {
         loop {
             let count = read_some(&fd, buffer.room()).map_err(fail)?;
             match count {
-                0 => buffer.finish(),
+                0 => _ = buffer.finish(),
                 count => buffer.add(count),
             }
             loop {

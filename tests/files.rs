@@ -28,6 +28,39 @@ fn a_file_that_comes_later_is_read_from_its_beginning() {
 }
 
 #[test]
+fn a_file_that_comes_later_and_is_older_than_the_start_is_read_from_its_end() {
+    let dir = TempDir::new();
+    dir.mkdir("disk");
+    dir.write("disk/log", knock("last week"));
+    // As if the disk came from elsewhere, or the clock has not been set yet.
+    for time in ["2001-01-01", "2101-01-01"] {
+        dir.symlink("nowhere", "mounted");
+        assert!(common::works("touch", &["-d", time, &dir.text("disk/log")]));
+        let mut daemon = follow(&dir, r#""mounted/log""#);
+        dir.symlink("disk", "next");
+        dir.rename("next", "mounted");
+        daemon.wait_for("older than the start");
+        dir.append("disk/log", "a\n");
+        daemon.expect_lines(&["a"]);
+        dir.remove("mounted");
+    }
+}
+
+#[test]
+fn a_log_that_can_be_opened_and_not_read_is_reported_once() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    // Nothing is mapped at its beginning.
+    let mut daemon = follow(&dir, r#"["/proc/self/mem", "log"]"#);
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    dir.append("log", "a\n");
+    daemon.expect_lines(&["a"]);
+    assert_eq!(daemon.count(r#""/proc/self/mem": "#), 1);
+    let refused = r#"[ERROR] "/proc/self/mem": Input/output error (errno 5); trying again"#;
+    assert_eq!(daemon.count(refused), 1);
+}
+
+#[test]
 fn directories_that_come_later_are_waited_for() {
     let dir = TempDir::new();
     let mut daemon = follow(&dir, &format!("{:?}", dir.text("a/b/c/log")));
@@ -55,12 +88,12 @@ fn a_symbolic_link_that_is_switched_leads_to_the_new_target() {
 #[test]
 fn a_directory_link_that_is_switched_leads_to_the_new_target() {
     let dir = TempDir::new();
-    for (day, content) in [("monday", ""), ("tuesday", "b\n")] {
-        dir.mkdir(day);
-        dir.write(&format!("{day}/log"), content);
-    }
+    dir.mkdir("monday");
+    dir.write("monday/log", "");
     dir.symlink("monday", "today");
     let mut daemon = follow(&dir, r#""today/log""#);
+    dir.mkdir("tuesday");
+    dir.write("tuesday/log", "b\n");
     dir.append("monday/log", "a\n");
     daemon.expect_lines(&["a"]);
     dir.remove("today");
@@ -187,10 +220,10 @@ fn bytes_that_are_no_text_are_part_of_a_line() {
     let mut daemon = follow_log(&dir);
     dir.append(
         "log",
-        b"nul \0 in it\n\xff\xfe not UTF-8\r\n\0\n\n \t \nend\n",
+        b"nul \0 in it\n\xff\xfe not UTF-8\r\n\x01\n\n \t \nend\n",
     );
     let nul = r"nul \x00 in it";
-    daemon.expect_lines(&[nul, r"\xff\xfe not UTF-8", r"\x00", "", "", "end"]);
+    daemon.expect_lines(&[nul, r"\xff\xfe not UTF-8", r"\x01", "", "", "end"]);
 }
 
 #[test]

@@ -1,24 +1,30 @@
 //! A log file that is followed through everything that happens to log files.
 //!
-//! * At start it is opened at its end; a file that appears later is read from its beginning. One that is
-//!   there at the start and can be opened only later is read from where its end was at the start: an old
-//!   knock must not count again.
+//! * *Old lines never count as new.* At start a file is opened at its end. One that is there at the start and can be
+//!   opened only later is read from where its end was at the start. One that appears later is read from its
+//!   beginning, unless it was last written to before the start (a disk that is mounted late): then from its end.
 //! * *Rotation by rename, deletion or a replaced directory*: when the path leads to another file, that
 //!   one is opened and queued behind the old one. The old one is read until the new one has something
-//!   in it, because a writer goes on with the file it has open until it is told to open the new one;
-//!   its unfinished tail is then its last line. No line is lost, none read twice, and the order stays.
-//! * *Rotation by truncation* (copytruncate): a file shorter than what was read of it is read from its
-//!   beginning. Lines written before the truncation and not yet read are gone, as they are for everyone
-//!   but the copy; we read at every write, so that takes a writer faster than us.
-//! * A file that cannot be opened is waited for (see `access`).
+//!   in it, because a writer goes on with the file it has open until it is told to open the new one. Then both are
+//!   read for [`LEAVING_MS`] more, because not every writer is told at once; at the end of that the old
+//!   file's unfinished tail is a line. No line is lost, none read twice.
+//! * *Rewriting in place* (copytruncate, a log that is trimmed, a ring that is rewritten for every line): with what is
+//!   new the last bytes that were read before are read again. If they are not what they were, the file is searched
+//!   for the last lines that were read (see `place`), for [`SETTLING_MS`] because it may not be complete yet, and reading goes on
+//!   behind them; if they are not in it, it is new and read from its beginning. A file that takes the place of another is
+//!   searched in the same way, once. Lines written before the rewriting and not yet read are gone, as they are for everyone
+//!   but a copy; we read at every write, so that takes a writer faster than us.
+//! * A file that cannot be opened, or opened and not read, is waited for (see `access`).
 
 use super::access::{Access, Obstacle};
 use super::lines::{Line, LineBuffer};
+use super::place::{self, Place};
 use super::watch::Watcher;
+use crate::backoff::NEVER;
 use crate::log::Log;
-use crate::sys::Result;
-use crate::sys::fd::{Fd, FileId, FileKind, Path, status};
+use crate::sys::fd::{Fd, FileId, FileKind, Path, Status, status};
 use crate::sys::inotify::Watch;
+use crate::sys::{Result, clock};
 use alloc::vec::Vec;
 
 /// Rotated files that are still being read, at most. More come only from a rotation that does not wait
@@ -27,6 +33,49 @@ const QUEUE_LIMIT: usize = 16;
 
 /// Bytes of a file's buffer: two lines of the greatest length.
 const BUFFER_SIZE: usize = 16 << 10;
+
+/// How long a file is read on when its successor is written to, in milliseconds.
+const LEAVING_MS: u64 = 5000;
+
+/// How long a file that was rewritten may take to be complete, in milliseconds.
+const SETTLING_MS: u64 = 1000;
+
+/// How much later than the wall clock says a file may have been changed, in milliseconds, by the clock of whoever
+/// keeps it.
+const CLOCK_SKEW_MS: i64 = 60_000;
+
+/// A change of the wall clock by more than this, in milliseconds, is no drift: somebody has set it.
+const SET_MS: i64 = 1000;
+
+/// A time by both clocks: the one that nobody can set, and the one that file systems go by.
+#[derive(Clone, Copy)]
+pub struct Since {
+    boot_ms: u64,
+    wall_ms: i64,
+}
+
+impl Since {
+    /// The present, which is `now_ms`.
+    pub fn now(now_ms: u64) -> Since {
+        Since {
+            boot_ms: now_ms,
+            wall_ms: clock::file_time_ms(),
+        }
+    }
+
+    /// The time by the wall clock as it goes `now`, which may have been set in between.
+    fn by_clock_of(self, now: Since) -> i64 {
+        let age_ms = now.boot_ms.saturating_sub(self.boot_ms).cast_signed();
+        let set_ms = now
+            .wall_ms
+            .saturating_sub(age_ms)
+            .saturating_sub(self.wall_ms);
+        match set_ms.saturating_abs() > SET_MS {
+            true => self.wall_ms.saturating_add(set_ms),
+            false => self.wall_ms,
+        }
+    }
+}
 
 /// Where to begin with a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,29 +86,66 @@ pub enum Begin {
     AtEnd,
 }
 
+/// What is known of where to read on in a file.
+enum Progress {
+    /// It has just been opened: nothing.
+    Opened,
+    /// It has been rewritten. At this time it is complete.
+    Rewritten(u64),
+    /// At its offset. There may be more than what was read last.
+    Behind,
+    /// At its offset, which was its end when it was read last.
+    AtEnd,
+}
+
+/// What has come of reading once.
+#[derive(PartialEq, Eq)]
+enum Read {
+    /// There may be lines, and more of them.
+    Some,
+    /// There is nothing more just now; the next write will tell.
+    Nothing,
+}
+
+/// What to make of the first time that a file is read.
+enum FirstRead {
+    /// It is past.
+    Done,
+    /// The path can be got at.
+    Expected,
+    /// And that was not to be expected, so it is said.
+    News,
+}
+
 /// An open file and how far it has been read.
 struct Opened {
     fd: Fd,
     id: FileId,
-    offset: u64,
     watch: Option<Watch>,
+    offset: u64,
+    progress: Progress,
+    lines: LineBuffer,
+    first_read: FirstRead,
+    /// When to let go of it; [`NEVER`] before its successor has been written to.
+    leave_at_ms: u64,
 }
 
 /// One followed path.
 pub struct FileSource {
     access: Access,
-    /// The file being read, then those that have taken its place since.
+    /// Those that are about to be left, then the one that is read, then those that have taken its place since.
     files: Vec<Opened>,
-    lines: LineBuffer,
     /// The file that was there at the start, until one has been opened, and its length then.
     passed_over: Option<(FileId, u64)>,
+    since: Since,
 }
 
 impl FileSource {
-    /// Follows `path`.
+    /// Follows `path`, which is watched since `since`.
     pub fn new(
         path: Path,
         begin: Begin,
+        since: Since,
         watcher: &mut Watcher,
         now_ms: u64,
         log: &mut Log,
@@ -67,21 +153,28 @@ impl FileSource {
         let mut source = FileSource {
             access: Access::new(path),
             files: Vec::new(),
-            lines: LineBuffer::new(BUFFER_SIZE),
             passed_over: None,
+            since,
         };
         source.look(begin, watcher, now_ms, log);
         source
     }
 
-    /// How to get at it.
-    pub fn access(&self) -> &Access {
-        &self.access
-    }
-
     /// Whether a file is open.
     pub fn is_open(&self) -> bool {
         !self.files.is_empty()
+    }
+
+    /// When to look at the path and to read even though nothing has happened.
+    pub fn wake_at_ms(&self) -> u64 {
+        let mut wake_at_ms = self.access.backoff().at_ms();
+        for file in &self.files {
+            wake_at_ms = wake_at_ms.min(file.leave_at_ms);
+            if let Progress::Rewritten(complete_at_ms) = file.progress {
+                wake_at_ms = wake_at_ms.min(complete_at_ms);
+            }
+        }
+        wake_at_ms
     }
 
     /// Sets the inotify watches anew, with another watcher.
@@ -93,8 +186,8 @@ impl FileSource {
 
     /// Ends the inotify watches.
     pub fn close(mut self, watcher: &mut Watcher) {
-        while !self.files.is_empty() {
-            self.pop_front(watcher);
+        while self.is_open() {
+            self.remove(0, watcher);
         }
     }
 
@@ -104,12 +197,9 @@ impl FileSource {
     }
 
     fn look(&mut self, begin: Begin, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
-        match self.open_if_new(begin, watcher, log) {
-            Ok(()) => self.access.succeed(),
-            Err(obstacle) => {
-                let is_open = self.is_open();
-                self.access.fail(obstacle, is_open, now_ms, log);
-            }
+        if let Err(obstacle) = self.open_if_new(begin, watcher, log) {
+            let is_open = self.is_open();
+            self.access.fail(obstacle, is_open, now_ms, log);
         }
     }
 
@@ -119,16 +209,9 @@ impl FileSource {
         watcher: &mut Watcher,
         log: &mut Log,
     ) -> core::result::Result<(), Obstacle> {
-        let newest = self.files.last().map(|file| file.id);
         let there = status(self.access.path())?;
-        // A rotation that is taken back, before anything was written to the new file, is none.
-        let known = self.files.iter().position(|file| file.id == there.id);
-        if let Some(index) = known {
-            while self.files.len() > index + 1
-                && let Some(unread) = self.files.pop()
-            {
-                watcher.forget_file(unread.watch);
-            }
+        if self.is_known(there.id, watcher) {
+            self.access.succeed();
             return Ok(());
         }
         if begin == Begin::AtEnd {
@@ -140,109 +223,267 @@ impl FileSource {
         if opened.kind != FileKind::Regular {
             return Err(Obstacle::Unreadable);
         }
-        if newest == Some(opened.id) {
+        if self.is_known(opened.id, watcher) {
             return Ok(());
         }
-        if newest.is_some() {
-            say!(log, Debug: "{:?}: rotated", self.access.name());
-        } else if begin == Begin::AtStart {
-            say!(log, Info: "{:?}: opened", self.access.name());
-        }
-        self.queue(fd, opened.id, watcher, log)?;
+        // Success is what can be read, not what can be opened.
+        self.access.begin();
+        self.queue(fd, opened.id, begin, watcher, log);
         Ok(())
+    }
+
+    /// Whether the file is one that is open. If it is not the last, a rotation was taken back: what has taken its place and has
+    /// not been read is none, and it is the last again.
+    fn is_known(&mut self, id: FileId, watcher: &mut Watcher) -> bool {
+        let Some(index) = self.files.iter().position(|file| file.id == id) else {
+            return false;
+        };
+        let current = self.current();
+        while self.files.len() > index.max(current) + 1 {
+            self.remove(self.files.len() - 1, watcher);
+        }
+        if index < current {
+            let mut file = self.files.remove(index);
+            file.leave_at_ms = NEVER;
+            self.files.push(file);
+        }
+        true
+    }
+
+    /// The index of the file that is read, behind those that are about to be left.
+    fn current(&self) -> usize {
+        let is_current = |file: &Opened| file.leave_at_ms == NEVER;
+        let current = self.files.iter().position(is_current);
+        current.unwrap_or(self.files.len())
     }
 
     /// Puts a file that was just opened behind those that are being read.
-    fn queue(&mut self, fd: Fd, id: FileId, watcher: &mut Watcher, log: &mut Log) -> Result<()> {
-        let offset = match self.passed_over.take() {
-            Some((passed_over, length)) if passed_over == id => fd.seek_to(length)?,
-            _ => 0,
-        };
-        if self.files.len() >= QUEUE_LIMIT {
-            say!(log, Warn: "{:?}: rotated too fast, lines may be lost", self.access.name());
-            self.pop_front(watcher);
+    fn queue(&mut self, fd: Fd, id: FileId, begin: Begin, watcher: &mut Watcher, log: &mut Log) {
+        let is_first = self.files.is_empty();
+        if !is_first {
+            say!(log, Debug: "{:?}: rotated", self.access.name());
         }
-        let watch = watcher.watch_file(&fd, log);
-        self.files.push(Opened {
-            fd,
+        if self.files.len() >= QUEUE_LIMIT {
+            match self.files.first_mut() {
+                Some(oldest) if ![0, NEVER].contains(&oldest.leave_at_ms) => oldest.leave_at_ms = 0,
+                _ => {
+                    say!(log, Warn: "{:?}: rotated too fast, lines may be lost", self.access.name());
+                    self.remove(0, watcher);
+                }
+            }
+        }
+        let mut file = Opened {
             id,
-            offset,
-            watch,
-        });
-        Ok(())
+            watch: watcher.watch_file(&fd, log),
+            fd,
+            offset: 0,
+            progress: Progress::Opened,
+            lines: LineBuffer::new(BUFFER_SIZE),
+            first_read: match is_first && begin == Begin::AtStart {
+                true => FirstRead::News,
+                false => FirstRead::Expected,
+            },
+            leave_at_ms: NEVER,
+        };
+        if let Some((passed_over, length)) = self.passed_over.take()
+            && passed_over == id
+        {
+            file.read_on_at(length);
+        }
+        self.files.push(file);
     }
 
-    /// Reads what fits into the buffer, for [`FileSource::next_line`]. Returns whether there may be more;
-    /// when there is not, the next write or rotation will tell.
+    /// Reads what fits into the buffer of a file, for [`FileSource::next_line`]. Returns whether there may be more;
+    /// when there is not, the next write or rotation will tell, or [`FileSource::wake_at_ms`].
     pub fn read(&mut self, watcher: &mut Watcher, now_ms: u64, log: &mut Log) -> bool {
-        // Before the old file is read: whoever has written to the new one has finished with the old.
-        let replaced = self.is_replaced();
-        let Some(file) = self.files.first_mut() else {
-            return false;
-        };
-        match file.fd.read(self.lines.room()) {
-            Ok(0) => self.end_of_file(replaced, watcher, log),
-            Ok(count) => {
-                file.offset = file.offset.saturating_add(count as u64);
-                self.lines.add(count);
-                true
+        let mut index = 0;
+        while index < self.files.len() {
+            // Before it is read: whoever has written to the next one has finished with this one.
+            let is_replaced = self.is_replaced(index);
+            let Some(file) = self.files.get_mut(index) else {
+                break;
+            };
+            let name = self.access.name();
+            let read = match file.read(self.since, now_ms, name, log) {
+                Ok(read) => read,
+                Err(errno) => {
+                    self.give_up(index, Obstacle::System(errno), watcher, now_ms, log);
+                    continue;
+                }
+            };
+            match core::mem::replace(&mut file.first_read, FirstRead::Done) {
+                FirstRead::Done => {}
+                FirstRead::Expected => self.access.succeed(),
+                FirstRead::News => {
+                    say!(log, Info: "{:?}: opened", name);
+                    self.access.succeed();
+                }
             }
-            Err(errno) => {
-                // Opened anew, it goes on where it was.
-                self.passed_over = Some((file.id, file.offset));
-                self.pop_front(watcher);
-                let is_open = self.is_open();
-                self.access
-                    .fail(Obstacle::System(errno), is_open, now_ms, log);
-                false
+            if read == Read::Some {
+                return true;
+            }
+            match file.leave_at_ms {
+                NEVER if is_replaced => {
+                    file.leave_at_ms = now_ms.saturating_add(LEAVING_MS);
+                    self.hand_over(index);
+                    index += 1;
+                }
+                NEVER => break,
+                // What it ends with is a line, and then it goes.
+                leave_at_ms if leave_at_ms <= now_ms => match file.lines.finish() {
+                    true => return true,
+                    false => self.remove(index, watcher),
+                },
+                _ => index += 1,
             }
         }
+        false
     }
 
     /// Whether the file being read has a successor that somebody has begun to write to.
-    fn is_replaced(&self) -> bool {
-        match self.files.len() {
-            0 | 1 => false,
-            2 => {
-                let size = |file: &Opened| file.fd.status().map_or(0, |status| status.size);
-                self.files.get(1).is_some_and(|next| size(next) > 0)
-            }
-            _ => true,
+    fn is_replaced(&self, index: usize) -> bool {
+        let size = |file: &Opened| file.fd.status().map_or(0, |status| status.size);
+        match self.files.get(index..) {
+            Some([file, next]) => file.leave_at_ms == NEVER && size(next) > 0,
+            Some([_, _, _, ..]) => true,
+            _ => false,
         }
     }
 
-    /// Nothing more to read just now: is there a reason to read something else?
-    fn end_of_file(&mut self, replaced: bool, watcher: &mut Watcher, log: &mut Log) -> bool {
-        if replaced {
-            self.lines.finish();
-            self.pop_front(watcher);
-            return true;
+    /// Makes the successor of a file remember what was read of that.
+    fn hand_over(&mut self, index: usize) {
+        if let Some([file, next, ..]) = self.files.get_mut(index..)
+            && matches!(next.progress, Progress::Opened)
+        {
+            let memory = file.lines.memory();
+            next.lines.begin_behind(|room| {
+                let mut pairs = room.iter_mut().zip(memory);
+                pairs.by_ref().for_each(|(to, from)| *to = *from);
+                memory.len()
+            });
         }
-        let Some(file) = self.files.first_mut() else {
-            return false;
-        };
-        let is_shorter = |size: u64| size < file.offset;
-        if !file.fd.status().is_ok_and(|status| is_shorter(status.size)) {
-            return false;
+    }
+
+    /// A file that cannot be read. Opened anew, it goes on where it was.
+    fn give_up(
+        &mut self,
+        index: usize,
+        obstacle: Obstacle,
+        watcher: &mut Watcher,
+        now_ms: u64,
+        log: &mut Log,
+    ) {
+        if let Some(file) = self.files.get(index)
+            && matches!(file.progress, Progress::Behind | Progress::AtEnd)
+        {
+            self.passed_over = Some((file.id, file.offset));
         }
-        file.offset = 0;
-        if let Err(errno) = file.fd.seek_to(0) {
-            say!(log, Error: "{:?}: {}", self.access.name(), errno);
-            return false;
-        }
-        say!(log, Debug: "{:?}: truncated", self.access.name());
-        self.lines.finish();
-        true
+        self.remove(index, watcher);
+        let is_open = self.is_open();
+        self.access.fail(obstacle, is_open, now_ms, log);
     }
 
     /// The next line of what was read.
     pub fn next_line(&mut self) -> Option<Line<'_>> {
-        self.lines.next_line()
+        let mut files = self.files.iter_mut();
+        files.find_map(|file| file.lines.next_line())
     }
 
-    fn pop_front(&mut self, watcher: &mut Watcher) {
-        if !self.files.is_empty() {
-            watcher.forget_file(self.files.remove(0).watch);
+    fn remove(&mut self, index: usize, watcher: &mut Watcher) {
+        if index < self.files.len() {
+            watcher.forget_file(self.files.remove(index).watch);
         }
+    }
+}
+
+impl Opened {
+    /// Reads once, from a file whose lines have all been taken.
+    fn read(&mut self, since: Since, now_ms: u64, name: &[u8], log: &mut Log) -> Result<Read> {
+        let again = match self.progress {
+            Progress::AtEnd => self.lines.remembered(self.offset),
+            Progress::Behind => 0,
+            Progress::Opened | Progress::Rewritten(_) => {
+                return self.find_place(since, now_ms, name, log);
+            }
+        };
+        let room = self.lines.room();
+        let length = room.len();
+        let count = self.fd.read_at(room, self.offset - again as u64)?;
+        let is_same = self.lines.add_again(again, count);
+        if !is_same || count == 0 && self.fd.status()?.size < self.offset {
+            self.progress = Progress::Rewritten(now_ms.saturating_add(SETTLING_MS));
+            return Ok(Read::Some);
+        }
+        // OK because what was read again is among what was read.
+        let new = count - again;
+        self.offset = self.offset.saturating_add(new as u64);
+        self.progress = match count < length {
+            true => Progress::AtEnd,
+            false => Progress::Behind,
+        };
+        Ok(if new > 0 { Read::Some } else { Read::Nothing })
+    }
+
+    /// Finds out where to read on in a file that is not known to be what was read before.
+    fn find_place(
+        &mut self,
+        since: Since,
+        now_ms: u64,
+        name: &[u8],
+        log: &mut Log,
+    ) -> Result<Read> {
+        let status = self.fd.status()?;
+        let (is_complete, is_opened) = match self.progress {
+            Progress::Rewritten(complete_at_ms) => (complete_at_ms <= now_ms, false),
+            _ => (true, true),
+        };
+        let read_at = |room: &mut [u8], offset| self.fd.read_at(room, offset);
+        match place::find(self.lines.memory(), status.size, read_at)? {
+            Some(Place { offset, is_last }) if is_last || is_complete => {
+                say!(log, Debug: "{:?}: holds lines that were read before, going on behind them", name);
+                self.read_on_at(offset);
+            }
+            _ if !is_complete => return Ok(Read::Nothing),
+            _ if is_opened && self.is_old(&status, since, now_ms) => {
+                say!(log, Info: "{:?}: older than the start, going on at its end", name);
+                self.read_on_at(status.size);
+            }
+            _ => {
+                if !is_opened {
+                    say!(log, Debug: "{:?}: truncated", name);
+                }
+                self.lines.finish();
+                // A writer that does not append has left one before what it has written since.
+                self.offset = self.fd.end_of_hole().unwrap_or(0);
+                self.progress = Progress::Behind;
+            }
+        }
+        Ok(Read::Some)
+    }
+
+    /// Whether what is in a file that was just opened was written before `since`.
+    fn is_old(&self, status: &Status, since: Since, now_ms: u64) -> bool {
+        let now = Since::now(now_ms);
+        let vague_ms = if status.by_the_second { 2000 } else { 0 };
+        let is_before = status.modified_ms.saturating_add(vague_ms) < since.by_clock_of(now);
+        // A router without a clock of its own, which has not been told the time yet.
+        let is_ahead = status.modified_ms > now.wall_ms.saturating_add(CLOCK_SKEW_MS);
+        is_before || is_ahead && self.lines.memory().is_empty()
+    }
+
+    /// Goes on at `offset`, and remembers what stands before it.
+    fn read_on_at(&mut self, offset: u64) {
+        let fd = &self.fd;
+        self.lines.begin_behind(|room| {
+            let length =
+                usize::try_from(offset).map_or(room.len(), |offset| offset.min(room.len()));
+            let before = room.get_mut(..length).unwrap_or_default();
+            match fd.read_at(before, offset - length as u64) {
+                Ok(count) if count == length => count,
+                _ => 0,
+            }
+        });
+        self.offset = offset;
+        self.progress = Progress::AtEnd;
     }
 }

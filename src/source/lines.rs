@@ -2,12 +2,15 @@
 //!
 //! * A line is a line when its newline has come. What follows the last newline waits for the rest, or
 //!   for [`LineBuffer::finish`] when there will be no rest.
-//! * ASCII white space at both ends is not part of a line. Every other byte is, NUL included.
+//! * ASCII white space at both ends is not part of a line, nor are NUL bytes at its beginning: a log that was
+//!   truncated under a writer that does not append begins with as many of them as it had bytes. Every other
+//!   byte is.
 //! * A line longer than [`LINE_LIMIT`] is cut there and what remains of it is skipped, so a log without
 //!   newlines takes no more memory than any other.
 //!
 //! Bytes are read straight into the buffer and lines are handed out as parts of it: nothing is copied
-//! but the unfinished tail.
+//! but the unfinished tail, and the last [`MEMORY`] bytes before it, by which a file is known again that
+//! was rewritten (see `place`).
 
 use crate::regex::seek::{count_lines, find_byte};
 use alloc::vec::Vec;
@@ -15,6 +18,10 @@ use core::ops::Range;
 
 /// The longest line, in bytes.
 pub const LINE_LIMIT: usize = 8192;
+
+/// How much of what was handed out is remembered, in bytes. With an unfinished tail there is room left to read
+/// into, and to read this much again.
+pub const MEMORY: usize = 2048;
 
 /// One line.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,10 +63,11 @@ impl LineBuffer {
         if self.bytes.is_empty() {
             self.bytes = alloc::vec![0; self.bytes.capacity()];
         }
-        if self.filled.start > 0 {
-            self.bytes.copy_within(self.filled.clone(), 0);
-            self.searched -= self.filled.start;
-            self.filled = 0..self.filled.len();
+        let forgotten = self.filled.start.saturating_sub(MEMORY);
+        if forgotten > 0 {
+            self.bytes.copy_within(forgotten..self.filled.end, 0);
+            self.searched -= forgotten;
+            self.filled = self.filled.start - forgotten..self.filled.end - forgotten;
         }
         self.bytes.get_mut(self.filled.end..).unwrap_or_default()
     }
@@ -67,6 +75,45 @@ impl LineBuffer {
     /// Tells that the first `count` bytes of [`LineBuffer::room`] have been filled.
     pub fn add(&mut self, count: usize) {
         self.filled.end = self.filled.end.saturating_add(count).min(self.bytes.len());
+    }
+
+    /// The same if the first `again` of these bytes were read before and should be the last that were added. False
+    /// if they are not: then nothing is added.
+    pub fn add_again(&mut self, again: usize, count: usize) -> bool {
+        let end = self.filled.end;
+        let old = self.bytes.get(end.saturating_sub(again)..end);
+        let is_same = again <= count && old == self.bytes.get(end..end.saturating_add(again));
+        if is_same && again > 0 {
+            let new = end + again..(end + count).min(self.bytes.len());
+            self.bytes.copy_within(new, end);
+        }
+        if is_same {
+            self.add(count - again);
+        }
+        is_same
+    }
+
+    /// How many of the bytes that were added last are remembered, up to `limit`.
+    pub fn remembered(&self, limit: u64) -> usize {
+        let most = self.filled.end.min(MEMORY);
+        usize::try_from(limit).map_or(most, |limit| limit.min(most))
+    }
+
+    /// The last [`MEMORY`] bytes that were handed out as lines, or fewer.
+    pub fn memory(&self) -> &[u8] {
+        let start = self.filled.start;
+        let memory = self.bytes.get(start.saturating_sub(MEMORY)..start);
+        memory.unwrap_or_default()
+    }
+
+    /// Begins anew behind some bytes, up to [`MEMORY`], which `fill` gives and which count as handed out.
+    pub fn begin_behind(&mut self, fill: impl FnOnce(&mut [u8]) -> usize) {
+        self.filled = 0..0;
+        let count = fill(self.room().get_mut(..MEMORY).unwrap_or_default()).min(MEMORY);
+        self.filled = count..count;
+        self.searched = count;
+        self.skipping = false;
+        self.finished = false;
     }
 
     /// Drops the complete lines that end before the place `find` gives, or all if it gives none, and returns how
@@ -104,7 +151,10 @@ impl LineBuffer {
 
     /// Without a newline in sight: the beginning of a line that is too long, the last line, or nothing.
     fn cut_line(&mut self) -> Option<Line<'_>> {
-        let rest = self.filled.clone();
+        let mut rest = self.filled.clone();
+        let unfinished = self.bytes.get(rest.clone()).unwrap_or_default();
+        rest.start += unfinished.len() - without_nuls(unfinished).len();
+        self.filled.start = rest.start;
         self.searched = rest.end;
         let last = core::mem::take(&mut self.finished);
         if !last && !self.skipping && rest.len() <= LINE_LIMIT {
@@ -120,9 +170,11 @@ impl LineBuffer {
     }
 
     /// Makes the next lines handed out include what has come of one whose end will never come, such as
-    /// the last line of a file that was rotated away. What is added after those is a new line.
-    pub fn finish(&mut self) {
+    /// the last line of a file that was rotated away. What is added after those is a new line. Returns whether
+    /// something has come.
+    pub fn finish(&mut self) -> bool {
         self.finished = true;
+        !self.filled.is_empty()
     }
 
     fn line(&self, range: Range<usize>) -> Option<Line<'_>> {
@@ -132,12 +184,19 @@ impl LineBuffer {
 
 /// The line that `bytes` are when nothing else separates lines.
 pub fn one_line(bytes: &[u8]) -> Line<'_> {
+    let bytes = without_nuls(bytes);
     let cut = bytes.len() > LINE_LIMIT;
     let bytes = bytes.get(..LINE_LIMIT).unwrap_or(bytes);
     Line {
         bytes: trim(bytes),
         cut,
     }
+}
+
+/// `line` without the NUL bytes it begins with.
+fn without_nuls(line: &[u8]) -> &[u8] {
+    let nuls = line.iter().take_while(|&&byte| byte == 0).count();
+    line.get(nuls..).unwrap_or_default()
 }
 
 /// `line` without the white space at its ends, vertical tabs included as in Python's `strip`.
@@ -233,6 +292,54 @@ mod tests {
             Some(&b"four"[..])
         );
         assert_eq!(buffer.skip_lines(|_| None), 0);
+    }
+
+    #[test]
+    fn nul_bytes_before_a_line_are_no_part_of_it_however_many_there_are() {
+        let nuls = std::vec![0; 1 << 20];
+        assert_eq!(lines(&[b"a\n", &nuls, b"b\0c\n"]), ["a", "b\0c"]);
+        assert_eq!(lines(&[b"\0\0b\n\0 c"]), ["b", "c"]);
+        let limit = [b'x'; LINE_LIMIT];
+        assert_eq!(lines(&[&nuls[..5000], &limit, b"\n"]), ["x*8192"]);
+        assert_eq!(lines(&[&nuls]), [""; 0]);
+    }
+
+    #[test]
+    fn bytes_that_are_read_again_are_not_added_again() {
+        let mut buffer = LineBuffer::new(0);
+        let mut read = |again, text: &[u8]| {
+            buffer.room()[..text.len()].copy_from_slice(text);
+            let is_same = buffer.add_again(again, text.len());
+            let mut lines = Vec::new();
+            while let Some(line) = buffer.next_line() {
+                lines.push(String::from_utf8_lossy(line.bytes).into_owned());
+            }
+            (is_same, lines, buffer.remembered(u64::MAX))
+        };
+        let told = |is_same, lines: &[&str], remembered| {
+            let lines = lines.iter().map(|line| String::from(*line)).collect();
+            (is_same, lines, remembered)
+        };
+        assert_eq!(read(0, b"one\ntw"), told(true, &["one"], 6));
+        assert_eq!(read(6, b"one\ntwo\n"), told(true, &["two"], 8));
+        assert_eq!(read(8, b"one\ntwo\n"), told(true, &[], 8));
+        assert_eq!(read(8, b"one\ntwo"), told(false, &[], 8));
+        assert_eq!(read(8, b"two\none\nnew\n"), told(false, &[], 8));
+        assert_eq!(buffer.memory(), b"one\ntwo\n");
+        buffer.begin_behind(|room| {
+            room[..4].copy_from_slice(b"old\n");
+            4
+        });
+        assert_eq!(buffer.next_line(), None);
+        assert_eq!(buffer.memory(), b"old\n");
+        let line = [&[b'x'; 99][..], b"\n"].concat();
+        for _ in 0..300 {
+            buffer.room()[..100].copy_from_slice(&line);
+            buffer.add(100);
+            assert!(buffer.next_line().is_some());
+            assert!(buffer.room().len() >= LINE_LIMIT - MEMORY);
+        }
+        assert_eq!(buffer.memory().len(), MEMORY);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod command;
 mod file;
 pub mod kmsg;
 pub mod lines;
+mod place;
 mod stream;
 mod watch;
 
@@ -23,7 +24,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use command::{CommandSource, Leaving};
 use core::ffi::CStr;
-use file::{Begin, FileSource};
+use file::{Begin, FileSource, Since};
 use lines::{LINE_LIMIT, Line};
 use stream::{STDIN_NAME, StreamSource};
 use watch::{News, Watcher};
@@ -50,6 +51,8 @@ enum Source {
 /// A source and what is known of it.
 struct Entry {
     name: Vec<u8>,
+    /// Since when it is watched.
+    since: Since,
     source: Source,
     /// There may be something to read.
     ready: bool,
@@ -113,8 +116,9 @@ impl Sources {
             }
             match c_path(name) {
                 Ok(path) => {
-                    let source = open_path(path, Begin::AtEnd, &mut self.watcher, now_ms, log);
-                    self.add(name.to_vec(), source);
+                    let (begin, since) = (Begin::AtEnd, Since::now(now_ms));
+                    let source = open_path(path, begin, since, &mut self.watcher, now_ms, log);
+                    self.add(name.to_vec(), source, since);
                 }
                 Err(errno) => say!(log, Error: "{:?}: {}", name, errno),
             }
@@ -125,7 +129,7 @@ impl Sources {
                 self.entries.push(former.swap_remove(index));
             } else {
                 let source = Source::Command(CommandSource::new(words, now_ms, log));
-                self.add(spaced(words), source);
+                self.add(spaced(words), source, Since::now(now_ms));
             }
         }
         for entry in former {
@@ -138,9 +142,10 @@ impl Sources {
         self.look_at_ms = now_ms;
     }
 
-    fn add(&mut self, name: Vec<u8>, source: Source) {
+    fn add(&mut self, name: Vec<u8>, source: Source, since: Since) {
         self.entries.push(Box::new(Entry {
             name,
+            since,
             // What was written to a file before its watch was set is found by looking. For anything
             // else there is poll; to read standard input unasked could block.
             ready: matches!(source, Source::File(_)),
@@ -346,7 +351,7 @@ impl Entry {
     /// When to look at it even though nothing has happened.
     fn wake_at_ms(&self) -> u64 {
         match &self.source {
-            Source::File(file) => file.access().backoff().at_ms(),
+            Source::File(file) => file.wake_at_ms(),
             Source::Stream(stream) => stream.access().backoff().at_ms(),
             Source::Command(command) => command.wake_at_ms(),
         }
@@ -363,7 +368,8 @@ impl Entry {
             Source::Stream(stream) if is_stream != Some(false) => stream.check_path(now_ms, log),
             Source::Command(command) => command.start(now_ms, log),
             Source::File(_) | Source::Stream(_) => {
-                let other = open_path(path, Begin::AtStart, watcher, now_ms, log);
+                let (begin, since) = (Begin::AtStart, self.since);
+                let other = open_path(path, begin, since, watcher, now_ms, log);
                 if let Source::File(file) = core::mem::replace(&mut self.source, other) {
                     file.close(watcher);
                 }
@@ -406,12 +412,13 @@ fn is_stream(path: &CStr) -> Option<bool> {
 fn open_path(
     path: Path,
     begin: Begin,
+    since: Since,
     watcher: &mut Watcher,
     now_ms: u64,
     log: &mut Log,
 ) -> Source {
     match is_stream(&path) {
         Some(true) => Source::Stream(StreamSource::new(path, now_ms, log)),
-        _ => Source::File(FileSource::new(path, begin, watcher, now_ms, log)),
+        _ => Source::File(FileSource::new(path, begin, since, watcher, now_ms, log)),
     }
 }

@@ -10,15 +10,27 @@ use core::ffi::c_int;
 /// Milliseconds since the machine booted.
 pub fn boot_time_ms() -> u64 {
     let time = read(ffi::CLOCK_BOOTTIME);
-    // OK because both are positive, a second has less than 2^32 nanoseconds, and 2^64 milliseconds are more
-    // than any machine stays up.
-    (time.seconds as u64).wrapping_mul(1000) + u64::from(time.nanoseconds as u32 / 1_000_000)
+    // OK because it is positive, and a second has less than 2^32 nanoseconds.
+    milliseconds(time.seconds, time.nanoseconds as u32) as u64
 }
 
 /// Seconds since 1970 by the wall clock, which may be wrong and may jump: for showing and for guessing a
 /// missing year only.
 pub fn unix_time_s() -> i64 {
     read(ffi::CLOCK_REALTIME).seconds
+}
+
+/// Milliseconds since 1970 by the wall clock as file systems read it: up to a tick behind.
+pub fn file_time_ms() -> i64 {
+    let time = read(ffi::CLOCK_REALTIME_COARSE);
+    milliseconds(time.seconds, time.nanoseconds as u32)
+}
+
+/// OK because 2^63 milliseconds are more than any machine stays up; what a file says of its time may be nonsense.
+pub(super) fn milliseconds(seconds: i64, nanoseconds: u32) -> i64 {
+    seconds
+        .wrapping_mul(1000)
+        .wrapping_add(i64::from(nanoseconds / 1_000_000))
 }
 
 fn read(clock: c_int) -> ffi::Timespec {

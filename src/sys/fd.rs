@@ -2,6 +2,7 @@
 //!
 //! Every descriptor is opened close-on-exec: a child gets only what [`super::process::spawn`] hands it.
 
+use super::clock::milliseconds;
 use super::errno::{Errno, Result, check, repeat};
 use super::ffi;
 use crate::text::holds;
@@ -79,6 +80,10 @@ pub struct Status {
     pub owner: u32,
     /// Its permission bits.
     pub permissions: u16,
+    /// When its content was changed last, in milliseconds since 1970 by the wall clock.
+    pub modified_ms: i64,
+    /// The file system keeps that time by the second, or by two.
+    pub by_the_second: bool,
 }
 
 impl Status {
@@ -186,6 +191,14 @@ impl Fd {
         repeat(|| unsafe { ffi::read(self.number(), start.cast(), length) as c_long })
     }
 
+    /// Reads at most `buffer.len()` bytes from `offset` on, counted from the beginning of the file; 0 is its end.
+    /// The descriptor's own place goes along, so that everybody can see how far we are.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        // OK because no file is longer than an i64 can say.
+        self.seek(offset.cast_signed(), ffi::SEEK_SET)?;
+        self.read(buffer)
+    }
+
     /// Reads to the end; none if that is more than `limit` bytes.
     pub fn read_all(&self, limit: usize) -> Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
@@ -234,10 +247,10 @@ impl Fd {
         repeat(|| c_long::from(unsafe { ffi::fsync(self.number()) })).map(drop)
     }
 
-    /// Reads on from `offset`, counted from the beginning of the file.
-    pub fn seek_to(&self, offset: u64) -> Result<u64> {
-        // OK because no file is longer than an i64 can say.
-        self.seek(offset.cast_signed(), ffi::SEEK_SET)
+    /// Where the first bytes stand that were ever written to the file: before them is a hole, which reads as NUL
+    /// bytes.
+    pub fn end_of_hole(&self) -> Result<u64> {
+        self.seek(0, ffi::SEEK_DATA)
     }
 
     /// Reads on from the end of the file; returns its length.
@@ -357,7 +370,10 @@ fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<Status> {
         }
         _ => FileKind::Other,
     };
+    let [.., modified] = answer.times;
     Ok(Status {
+        modified_ms: milliseconds(modified.seconds, modified.nanoseconds),
+        by_the_second: modified.nanoseconds == 0,
         id: FileId {
             device: answer.device,
             inode: answer.inode,

@@ -143,6 +143,7 @@ pub const LOCK_EX: c_int = 2;
 pub const LOCK_NB: c_int = 4;
 pub const SEEK_SET: c_int = 0;
 pub const SEEK_END: c_int = 2;
+pub const SEEK_DATA: c_int = 3;
 
 pub const AT_FDCWD: c_int = -100;
 pub const AT_EMPTY_PATH: c_int = 0x1000;
@@ -196,6 +197,7 @@ pub const MSG_NOSIGNAL: c_int = 0x4000;
 pub const GRND_NONBLOCK: u32 = 1;
 
 pub const CLOCK_REALTIME: c_int = 0;
+pub const CLOCK_REALTIME_COARSE: c_int = 5;
 pub const CLOCK_BOOTTIME: c_int = 7;
 
 pub const ENOENT: c_int = 2;
@@ -244,10 +246,20 @@ pub struct Statx {
     pub size: u64,
     pub blocks: u64,
     pub attributes_mask: u64,
-    pub times: [u64; 8],
+    /// Of access, birth, change of the status, change of the content.
+    pub times: [StatxTime; 4],
     pub device_of_node: [u32; 2],
     pub device: [u32; 2],
     pub spare: [u64; 14],
+}
+
+/// `struct statx_timestamp`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct StatxTime {
+    pub seconds: i64,
+    pub nanoseconds: u32,
+    pub padding: i32,
 }
 
 /// `struct signalfd_siginfo`: 128 bytes, the signal's number first.

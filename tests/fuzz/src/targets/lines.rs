@@ -89,7 +89,8 @@ impl Stream {
             match event {
                 Event::Bytes(bytes) => file.extend(bytes),
                 Event::End => {
-                    let ended = file.ends_with(b"\n") || file.is_empty();
+                    let last = file.rsplit(|&byte| byte == b'\n').next();
+                    let ended = last.is_none_or(|last| last.iter().all(|byte| *byte == 0));
                     let mut pieces: Vec<&[u8]> = file.split(|&byte| byte == b'\n').collect();
                     if ended {
                         pieces.pop();
@@ -104,6 +105,8 @@ impl Stream {
 }
 
 fn line(bytes: &[u8]) -> (Vec<u8>, bool) {
+    let nuls = bytes.iter().take_while(|byte| **byte == 0).count();
+    let bytes = &bytes[nuls..];
     let kept = &bytes[..bytes.len().min(LINE_LIMIT)];
     let is_blank = |byte: &u8| b" \t\n\x0b\x0c\r".contains(byte);
     let first = kept

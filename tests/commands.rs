@@ -548,3 +548,35 @@ fn a_command_that_leaves_its_group_is_ended_at_its_limit_and_holds_nothing_up() 
     daemon.wait_for("python3: ended by signal");
     daemon.wait_for("output: next");
 }
+
+#[test]
+fn as_process_1_nobody_that_commands_leave_behind_stays_a_zombie() {
+    let launcher = ["unshare", "-Urpf", "--kill-child"];
+    if !common::works(launcher[0], &[launcher[1], launcher[2], "true"]) {
+        return common::skipped("no process namespace of our own");
+    }
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let rule = rule(
+        "x",
+        r#""actions": [["sh", "-c", "sleep 0.1 >/dev/null 2>&1 &"]]"#,
+    );
+    let text = config(r#""log""#, &[rule]).replacen('{', r#"{"state": "state", "#, 1);
+    dir.configure(&text);
+    let arguments = ["-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&launcher, "", &arguments));
+    daemon.wait_until_watching();
+    for number in 0..20 {
+        dir.append("log", knock(&format!("k{number}")));
+        daemon.wait_for("running sh");
+    }
+    let children = |pid: &str| fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let own = children(&daemon.pid().to_string()).unwrap();
+    let limit = std::time::Instant::now() + common::PATIENCE;
+    while !children(own.trim()).unwrap().is_empty() {
+        if std::time::Instant::now() > limit {
+            daemon.fail("somebody is left");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

@@ -60,6 +60,43 @@ fn a_log_that_can_be_opened_and_not_read_is_reported_once() {
     assert_eq!(daemon.count(refused), 1);
 }
 
+/// Whether the daemon has opened the device `name`.
+fn has_open(daemon: &Daemon, name: &str) -> bool {
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap();
+    let mut targets = descriptors.map_while(|entry| fs::read_link(entry.ok()?.path()).ok());
+    targets.any(|target| target.ends_with(name))
+}
+
+#[test]
+fn a_device_in_the_place_of_the_log_is_not_opened() {
+    let dir = TempDir::new();
+    let mut daemon = follow_log(&dir);
+    dir.rename("log", "log.1");
+    dir.symlink("/dev/zero", "log");
+    daemon.wait_for(r#"[ERROR] "log": leads to a device"#);
+    assert!(!has_open(&daemon, "dev/zero"));
+    dir.append("log.1", "a\n");
+    daemon.expect_lines(&["a"]);
+    dir.remove("log");
+    dir.write("log", "b\n");
+    daemon.expect_lines(&["b"]);
+}
+
+#[test]
+fn a_device_is_opened_if_the_path_is_one_and_not_through_a_link() {
+    let dir = TempDir::new();
+    dir.symlink("/dev/zero", "zero");
+    dir.write("log", "");
+    let mut daemon = follow(&dir, r#"["zero", "/dev/null", "later", "log"]"#);
+    assert_eq!(daemon.count(r#"[ERROR] "zero": leads to a device"#), 1);
+    daemon.wait_for(r#""/dev/null": has come to its end"#);
+    dir.symlink("/dev/zero", "later");
+    daemon.wait_for(r#"[ERROR] "later": leads to a device"#);
+    assert!(!has_open(&daemon, "dev/zero"));
+    dir.append("log", "a\n");
+    daemon.expect_lines(&["a"]);
+}
+
 #[test]
 fn directories_that_come_later_are_waited_for() {
     let dir = TempDir::new();

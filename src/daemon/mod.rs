@@ -232,10 +232,7 @@ impl Daemon {
     fn handle_signals(&mut self) -> Option<End> {
         while let Some(signal) = self.signals.next() {
             match (signal, self.dispatch.life()) {
-                (Signal::Child, _) => {
-                    self.dispatch.reap();
-                    self.sources.reap(&mut self.dispatch.log);
-                }
+                (Signal::Child, _) => self.reap(),
                 (Signal::Report, _) => self.report(),
                 (Signal::Reload, Life::Running) => self.reload(),
                 (Signal::Reload, Life::Stopping) => {}
@@ -248,6 +245,24 @@ impl Daemon {
             }
         }
         None
+    }
+
+    /// Waits for everybody who has ended: our children, and as process 1 of a container those that commands have
+    /// left behind.
+    fn reap(&mut self) {
+        let mut stranger = None;
+        loop {
+            self.dispatch.reap();
+            self.sources.reap(&mut self.dispatch.log);
+            let ended = process::ended_child();
+            match ended {
+                None => return,
+                // It had ended before we waited for all of ours.
+                Some(child) if ended == stranger => _ = child.wait(),
+                Some(_) => {}
+            }
+            stranger = ended;
+        }
     }
 
     fn reload(&mut self) {

@@ -7,7 +7,7 @@
 use crate::backoff::Backoff;
 use crate::log::{Level, Log};
 use crate::sys::Errno;
-use crate::sys::fd::Path;
+use crate::sys::fd::{Fd, FileKind, Path, Status, status_no_link};
 use crate::text::Put;
 use core::ffi::CStr;
 
@@ -18,6 +18,8 @@ pub enum Obstacle {
     Missing,
     /// There is something, but nothing that has lines.
     Unreadable,
+    /// There is a device that nobody has named, or one where a file was.
+    Device,
     /// It has come to its end for good.
     Ended,
     /// The system refuses.
@@ -60,6 +62,27 @@ impl Access {
         self.path.to_bytes()
     }
 
+    /// Opens what is there, but no device that the path does not name itself: whoever may write its folder could have root
+    /// read from any, and to open some is to set them going.
+    pub fn open(&self) -> Result<(Fd, Status), Obstacle> {
+        let held = Fd::hold(&self.path)?;
+        let status = held.status()?;
+        if let FileKind::Device(_) = status.kind
+            && !is_device(&self.path)
+        {
+            return Err(Obstacle::Device);
+        }
+        match held.open_held() {
+            // Without /proc there is only the path. What counts is what was opened.
+            Err(Errno::ENOENT) => {
+                let fd = Fd::open(&self.path)?;
+                let status = fd.status()?;
+                Ok((fd, status))
+            }
+            opened => Ok((opened?, status)),
+        }
+    }
+
     /// When to try again.
     pub fn backoff(&self) -> Backoff {
         self.backoff
@@ -91,6 +114,10 @@ impl Access {
             Obstacle::Missing if is_open => (Level::Debug, "gone"),
             Obstacle::Missing => (Level::Warn, "not there yet, waiting for it"),
             Obstacle::Unreadable => (Level::Error, "not a file with lines to read"),
+            Obstacle::Device => (
+                Level::Error,
+                "leads to a device, which only its own path may name",
+            ),
             Obstacle::Ended => (Level::Warn, "has come to its end, trying again"),
             Obstacle::System(errno) => {
                 return say!(log, Error: "{:?}: {}; trying again", name, errno);
@@ -98,4 +125,10 @@ impl Access {
         };
         log.say(level, "{:?}: {}", &[name.part(), what.part()]);
     }
+}
+
+/// Whether a path is itself a device, not a link to one.
+pub fn is_device(path: &CStr) -> bool {
+    let status = status_no_link(path);
+    status.is_ok_and(|status| matches!(status.kind, FileKind::Device(_)))
 }

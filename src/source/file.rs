@@ -217,9 +217,12 @@ impl FileSource {
         if begin == Begin::AtEnd {
             self.passed_over = Some((there.id, there.size));
         }
-        let fd = Fd::open(self.access.path())?;
+        // A path that was a file does not become a device.
+        if let FileKind::Device(_) = there.kind {
+            return Err(Obstacle::Device);
+        }
         // The path may have changed since: what counts is what was opened.
-        let opened = fd.status()?;
+        let (fd, opened) = self.access.open()?;
         if opened.kind != FileKind::Regular {
             return Err(Obstacle::Unreadable);
         }

@@ -19,6 +19,7 @@ mod watch;
 use crate::backoff::NEVER;
 use crate::log::Log;
 use crate::sys::fd::{FileKind, Path, Poll, c_path, status};
+use access::is_device;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -364,6 +365,10 @@ impl Entry {
         };
         let is_stream = is_stream(&path);
         match &mut self.source {
+            // A path that was a file does not become a device.
+            Source::File(file) if file.is_open() && is_device(&path) => {
+                file.check_path(watcher, now_ms, log);
+            }
             Source::File(file) if is_stream != Some(true) => file.check_path(watcher, now_ms, log),
             Source::Stream(stream) if is_stream != Some(false) => stream.check_path(now_ms, log),
             Source::Command(command) => command.start(now_ms, log),
@@ -400,13 +405,13 @@ fn paths(names: &[String]) -> impl Iterator<Item = &[u8]> {
     paths.filter(|name| *name != STDIN_NAME)
 }
 
-/// Whether there is a stream at a path; none if there is nothing.
+/// Whether there is a stream at a path; none if there is nothing. A link to a device is none.
 fn is_stream(path: &CStr) -> Option<bool> {
     if path.to_bytes() == STDIN_NAME {
         return Some(true);
     }
     let kind = status(path).ok()?.kind;
-    Some(matches!(kind, FileKind::Fifo | FileKind::Device(_)))
+    Some(kind == FileKind::Fifo || is_device(path))
 }
 
 fn open_path(

@@ -135,8 +135,7 @@ impl StreamSource {
 
     /// Opens the path. What was open before is closed after that.
     fn reopen(&mut self) -> core::result::Result<(), Obstacle> {
-        let fd = Fd::open(self.access.path())?;
-        let status = fd.status()?;
+        let (fd, status) = self.access.open()?;
         match (status.kind, &self.form) {
             (FileKind::Device(KMSG), _) => {
                 fd.seek_to_end()?;

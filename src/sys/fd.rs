@@ -118,6 +118,17 @@ impl Fd {
         open(path, ffi::O_RDONLY)
     }
 
+    /// Takes hold of what is at `path` without opening it: it can be asked for its status, and be opened for
+    /// reading with [`Fd::open_held`]. To open a device can be to set it going.
+    pub fn hold(path: &CStr) -> Result<Fd> {
+        open(path, ffi::O_PATH)
+    }
+
+    /// Opens for reading what was taken hold of, whatever its path is now.
+    pub fn open_held(&self) -> Result<Fd> {
+        Fd::open(&c_path(&self.proc_path())?)
+    }
+
     /// Opens for writing. Never blocks.
     pub fn open_to_write(path: &CStr) -> Result<Fd> {
         open(path, ffi::O_WRONLY)

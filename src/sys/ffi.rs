@@ -136,6 +136,7 @@ pub const O_WRONLY: c_int = 1;
 pub const O_RDWR: c_int = 2;
 pub const O_CLOEXEC: c_int = 0o2000000;
 pub const F_GETFD: usize = 1;
+pub const O_PATH: c_int = 0o10000000;
 pub const F_SETFD: usize = 2;
 pub const F_SETFL: usize = 4;
 pub const FD_CLOEXEC: usize = 1;
@@ -170,6 +171,7 @@ pub const SIGTERM: c_int = 15;
 pub const SIG_DFL: usize = 0;
 pub const SIG_IGN: usize = 1;
 
+pub const P_ALL: c_int = 0;
 pub const P_PID: c_int = 1;
 pub const WNOHANG: c_int = 1;
 pub const WEXITED: c_int = 4;

@@ -280,6 +280,24 @@ impl Child {
     }
 }
 
+/// A child that has ended and that nobody has waited for. As process 1, those are ours, too, whose parents
+/// have ended.
+pub fn ended_child() -> Option<Child> {
+    // In siginfo_t the process stands behind three integers, and is aligned as a pointer is.
+    const PROCESS: usize = 2 + size_of::<usize>() / 8;
+    let mut info = ffi::ChildInfo {
+        signal: 0,
+        rest: [0; 31],
+    };
+    let options = ffi::WEXITED | ffi::WNOHANG | ffi::WNOWAIT;
+    // SAFETY: waitid fills a structure of siginfo_t's size.
+    unsafe { ffi::waitid(ffi::P_ALL, 0, &mut info, options) };
+    let [.., process] = info.rest.get(..=PROCESS)? else {
+        return None;
+    };
+    (info.signal != 0).then_some(Child(*process))
+}
+
 /// Pointers to strings that have a NUL byte behind each, and the null that ends the list.
 fn pointers(strings: &[u8]) -> Vec<*const c_char> {
     let mut list = Vec::new();

@@ -82,7 +82,7 @@ pub fn on_rule(rule: &Rule) -> Vec<Vec<u8>> {
     for sequence in &rule.sequences {
         on_steps(sequence, &mut scratch, &mut advice);
     }
-    let commands = [&rule.actions, &rule.revert];
+    let commands = [&rule.actions, &rule.check, &rule.revert];
     for command in commands.into_iter().flatten() {
         on_program(program(command.words()), &mut advice);
         for word in words(command.words()) {

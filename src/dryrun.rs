@@ -5,14 +5,15 @@
 //! applied. What would run goes to standard output, one event a line with the line number first; the
 //! summary, and on a terminal the progress, go to standard error.
 
-use crate::commands::job::Job;
+use crate::commands::job::Event;
 use crate::commands::template::put_shell_words;
 use crate::config::Config;
 use crate::engine::rule::Rule;
 use crate::engine::tracker::{Change, Steps, reached};
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
-use crate::leases::lease::Leases;
-use crate::leases::request::{Request, first_unspent};
+use crate::leases::journal::Now;
+use crate::leases::lease::{Begin, Leases, Note};
+use crate::leases::request::{end, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
 use crate::regex::{Regex, Scratch};
 use crate::source::lines::LineBuffer;
@@ -48,7 +49,7 @@ pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<
     let replay = Box::leak(Box::new(Replay {
         engine: Engine::new(config.rules, &setup),
         play: Play {
-            leases: Leases::default(),
+            leases: Leases::new(setup.seed),
             max_leases: config.max_keys,
             spent: Vec::new(),
             scratch: Scratch::new(),
@@ -182,7 +183,7 @@ impl Replay {
                 put!(&mut summary, ", {} without a key\n", counters.nobodys);
             }
         }
-        let left = self.play.leases.all().len();
+        let left = self.play.leases.count();
         if left > 0 {
             put!(
                 &mut summary,
@@ -307,31 +308,38 @@ impl Play {
 
     fn knock(&mut self, place: &Place, rule: &Rule, knock: &Knock, now_ms: u64) {
         self.event(place, "knock ", rule.name.as_bytes(), &knock.key, &"");
-        let request = match Request::new(rule, knock) {
-            Ok(request) => request,
+        let job = match job(rule, knock) {
+            Ok(job) => job,
             Err(reason) => return put!(&mut self.out, "{}  refused: {}\n", place, reason),
         };
-        if request.renew(rule, &mut self.leases, now_ms) {
+        let now = Now {
+            ms: now_ms,
+            wall_s: 0,
+        };
+        let found = self.leases.find(&job.rule, &job.key);
+        let terms = match (found, terms(rule, &job, &self.leases, self.max_leases, now)) {
+            (None, Ok(terms)) => terms,
+            (None, Err(reason)) => return put!(&mut self.out, "{}  refused: {}\n", place, reason),
+            (Some(_), _) => None,
+        };
+        for id in ends(rule, &job.key, &self.leases, found.is_none()) {
+            self.leases.apply(id, Note::Until(now_ms, 0));
+        }
+        self.close_due(place, now_ms);
+        if let (Some(id), Some((deadline_ms, end_s))) = (found, end(rule, now)) {
             self.event(place, "renew ", rule.name.as_bytes(), &knock.key, &"");
-            return self.spend(rule, knock);
-        }
-        match request.open(rule, &mut self.leases, self.max_leases, now_ms) {
-            Err(reason) => return put!(&mut self.out, "{}  refused: {}\n", place, reason),
-            Ok(lease) => {
-                self.close_due(place, now_ms);
-                if lease.is_some() {
-                    self.event(place, "open ", rule.name.as_bytes(), &knock.key, &"");
-                }
-                put_commands(place, &request.actions, &mut self.out);
+            self.leases.renew(id, deadline_ms, end_s);
+            self.leases.next_renewed();
+        } else {
+            if let Some(terms) = terms {
+                self.event(place, "open ", rule.name.as_bytes(), &knock.key, &"");
+                let id = self.leases.open(terms, 0);
+                self.leases.begin(id, Event::Open);
             }
+            put_commands(place, &job.actions, &mut self.out);
         }
-        self.spend(rule, knock);
-    }
-
-    fn spend(&mut self, rule: &Rule, knock: &Knock) {
         if rule.one_time {
-            self.leases
-                .spend(&rule.name, &mut rule.steps(knock.sequence));
+            self.leases.spend(sequence(rule, knock.sequence));
             self.spent.push(knock.rule);
         }
     }
@@ -339,9 +347,14 @@ impl Play {
     /// Closes the leases whose time has come.
     fn close_due(&mut self, place: &Place, now_ms: u64) {
         while let Some((id, job)) = self.leases.next_due(now_ms) {
-            self.event(place, "close ", &job.rule, &job.key, &"");
-            put_commands(place, &job, &mut self.out);
-            self.leases.closed(id, true, now_ms);
+            if self.leases.begin(id, Event::Close) == Begin::Go {
+                self.event(place, "close ", &job.rule, &job.key, &"");
+                put_commands(place, &job.revert, &mut self.out);
+            } else {
+                let why = ": another lease holds the same open";
+                self.event(place, "end ", &job.rule, &job.key, &why);
+            }
+            self.leases.apply(id, Note::Close);
         }
     }
 
@@ -353,8 +366,8 @@ impl Play {
     }
 }
 
-fn put_commands(place: &Place, job: &Job, out: &mut Vec<u8>) {
-    for words in &job.commands {
+fn put_commands(place: &Place, commands: &[Vec<u8>], out: &mut Vec<u8>) {
+    for words in commands {
         put!(out, "{}  run ", place);
         put_shell_words(words, out);
         out.push(b'\n');

@@ -1,15 +1,16 @@
 //! What `-t` and `-l` show: the rules as they were understood, and the open leases.
 
 use crate::advice;
+use crate::backoff::NEVER;
 use crate::commands::template::{Command, Values, put_shell_words};
 use crate::config::Config;
 use crate::config::diagnostic::count_characters;
 use crate::engine::rule::{KeyGroup, Rule, Sequence, is_key_certain, key_group};
-use crate::leases::lease::{Lease, Leases};
+use crate::leases::lease::{Lease, Leases, Terms};
 use crate::leases::record::{Found, Record};
 use crate::leases::request::{count_unspent, first_unspent};
 use crate::regex::Regex;
-use crate::sys::clock;
+use crate::sys::{clock, random_seed};
 use crate::text::{Put, put_escaped};
 use crate::timestamp::Utc;
 use alloc::vec::Vec;
@@ -133,6 +134,7 @@ fn put_sequence(rule: &Rule, sequence: &Sequence, out: &mut Vec<u8>) {
     }
     put!(out, if groups.is_empty() { " none\n" } else { "\n" });
     put_commands("open", rule, &rule.actions, step, &groups, out);
+    put_commands("check", rule, &rule.check, step, &groups, out);
     put_commands("close", rule, &rule.revert, step, &groups, out);
 }
 
@@ -191,7 +193,7 @@ fn put_pattern(what: &dyn Put, pattern: &Regex, out: &mut Vec<u8>) {
 /// The open leases as a table. The error says why they are not known.
 pub fn leases(config: &Config) -> Result<Vec<u8>, Vec<u8>> {
     let leases = recorded(config)?;
-    if leases.all().is_empty() {
+    if leases.count() == 0 {
         return Ok(text!("no open leases\n"));
     }
     let (now_ms, now_s) = (clock::boot_time_ms(), clock::unix_time_s());
@@ -206,28 +208,38 @@ pub fn leases(config: &Config) -> Result<Vec<u8>, Vec<u8>> {
 }
 
 fn recorded(config: &Config) -> Result<Leases, Vec<u8>> {
-    let reason = match Record::new(&config.state).and_then(|record| record.load()) {
-        Ok(Found::Leases(leases)) => return Ok(leases),
-        Ok(Found::Unusable(reason)) => reason,
+    let seed = random_seed();
+    let reason = match Record::new(&config.state, seed).and_then(|record| record.load()) {
+        Ok(Found::Journal(journal, _)) => return Ok(journal.leases),
+        Ok(Found::Nothing) => return Ok(Leases::new(seed)),
+        Ok(Found::Unusable(reason) | Found::Foreign(reason)) => reason,
         Err(errno) => text!("{}", errno),
     };
     Err(text!("record {:?}: {}", config.state, reason))
 }
 
 fn add_row(lease: &Lease, now_ms: u64, now_s: i64, cells: &mut Vec<Vec<u8>>) {
+    let Terms {
+        job,
+        opened_ms,
+        deadline_ms,
+        ..
+    } = &lease.terms;
     // OK because no timeout is that long.
-    let left_s = (lease.deadline_ms.saturating_sub(now_ms).saturating_add(999) / 1000) as u32;
+    let left_s = deadline_ms.saturating_sub(now_ms).div_ceil(1000) as u32;
     // The age is known for certain; what the wall clock showed at that time may have been wrong.
-    let age_s = now_ms.saturating_sub(lease.opened_ms) / 1000;
+    let age_s = now_ms.saturating_sub(*opened_ms) / 1000;
     let mut key = Vec::new();
-    put_escaped(&lease.job.key, &mut key);
-    cells.push(text!("{:?}", lease.job.rule));
+    put_escaped(&job.key, &mut key);
+    cells.push(text!("{:?}", job.rule));
     cells.push(key);
-    cells.push(match lease.opened_ms {
+    cells.push(match *opened_ms {
         0 => text!("before the last boot"),
         _ => text!("{}", Utc(now_s.saturating_sub_unsigned(age_s))),
     });
     cells.push(match left_s {
+        _ if !lease.stands => text!("not standing"),
+        _ if *deadline_ms == NEVER => text!("no limit"),
         0 => text!("due"),
         1..60 => text!("{} s", left_s),
         60..3600 => text!("{} min {} s", left_s / 60, left_s % 60),
@@ -270,17 +282,27 @@ mod tests {
 
     #[test]
     fn a_row_tells_the_age_by_the_clock_that_cannot_be_set() {
-        let mut leases = Leases::default();
+        let mut leases = Leases::new(1);
         let job = Job {
             rule: "ssh".into(),
             key: "198.51.100.7".into(),
-            commands: Vec::new(),
-            timeout_ms: 1,
+            ..Job::default()
         };
-        leases.open(job.into(), 1_000, 3_700_000);
+        let terms = Terms {
+            job: job.into(),
+            opened_ms: 1_000,
+            deadline_ms: 3_700_000,
+            end_s: 0,
+        };
+        leases.open(terms, 0);
         let show = |now_ms| {
             let mut cells = Vec::new();
-            add_row(&leases.all()[0], now_ms, 1_795_327_200, &mut cells);
+            add_row(
+                leases.all().next().unwrap(),
+                now_ms,
+                1_795_327_200,
+                &mut cells,
+            );
             cells.join(&b" | "[..])
         };
         assert_eq!(

@@ -2,8 +2,7 @@
 
 mod common;
 
-use common::{Daemon, TempDir, config, knock, outcome, rule};
-use logknockd::leases::lease::Leases;
+use common::{Daemon, TempDir, config, knock, outcome, recorded, rule};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -24,13 +23,10 @@ fn start(dir: &TempDir, more: &str) -> Daemon {
     Daemon::start(dir, &door(more))
 }
 
-/// The record, once it does not say that anything is open.
+/// The record does not say that anything is open.
 fn expect_nothing_recorded(dir: &TempDir) {
-    assert!(
-        dir.read("state").contains(r#""leases":[]"#),
-        "{}",
-        dir.read("state")
-    );
+    let record = dir.read("state");
+    assert!(recorded(&record).is_empty(), "{record}");
 }
 
 #[test]
@@ -39,8 +35,8 @@ fn a_lease_opens_once_is_renewed_by_further_knocks_and_closes_at_its_deadline() 
     let mut daemon = start(&dir, &format!(r#""timeout": 1.2, {ACTIONS}"#));
     dir.append("log", knock("alice"));
     daemon.wait_for("knock by alice");
-    daemon.wait_for("opened for alice");
     daemon.wait_for("output: opened alice");
+    daemon.wait_for("opened for alice, closes in 2 s");
     let renewed = Instant::now();
     dir.append("log", knock("alice"));
     daemon.wait_for("renewed for alice");
@@ -89,13 +85,14 @@ fn an_exclusive_lease_is_opened_after_the_standing_one_is_closed() {
 #[test]
 fn the_record_is_there_before_the_actions_and_empty_after_the_revert() {
     let dir = TempDir::new();
-    let commands = r#""actions": ["cat state"], "revert": ["cat state"]"#;
+    let commands = r#""actions": ["tail -n 1 state"], "revert": ["tail -n 1 state"]"#;
     let mut daemon = start(&dir, &format!(r#""timeout": 0.3, {commands}"#));
     dir.append("log", knock("alice"));
     for _ in 0..2 {
         let record = daemon.wait_for_rest("output: ");
         assert!(record.contains(r#""key":"alice""#), "{record}");
-        assert!(record.contains(r#""revert":[["cat","state"]]"#), "{record}");
+        let revert = r#""revert":[["tail","-n","1","state"]]"#;
+        assert!(record.contains(revert), "{record}");
     }
     daemon.wait_for("closed for alice");
     // The message comes before the record is emptied; the next one after that.
@@ -162,28 +159,40 @@ fn when_the_record_cannot_be_written_the_revert_runs_all_the_same() {
     // It is tried again, until the record agrees with what is open.
     dir.rename("gone", "var");
     let limit = Instant::now() + common::PATIENCE;
-    while !dir.read("var/state").contains(r#""leases":[]"#) {
+    while !recorded(&dir.read("var/state")).is_empty() {
         assert!(Instant::now() < limit, "{}", dir.read("var/state"));
         std::thread::yield_now();
     }
 }
 
 #[test]
-fn a_link_in_place_of_the_record_is_not_followed() {
+fn what_is_no_record_is_refused_and_stays_as_it_is() {
     let dir = TempDir::new();
-    dir.write("victim", "precious");
-    dir.symlink("victim", "state");
-    dir.symlink("victim", "state.new");
-    let mut daemon = start(&dir, &format!(r#""timeout": 60, {ACTIONS}"#));
-    assert_eq!(daemon.count("[ERROR] record \"state\" is unusable"), 1);
-    dir.append("log", knock("alice"));
-    daemon.wait_for("output: opened alice");
-    assert_eq!(dir.read("victim"), "precious");
-    assert!(
-        std::fs::symlink_metadata(dir.path("state"))
-            .unwrap()
-            .is_file()
-    );
+    dir.append("log", "");
+    let precious = "root:x:0:0:root:/root:/bin/ash\ndaemon:*:1:1:daemon:/var:/bin/false\n";
+    dir.write("victim", precious);
+    dir.symlink("victim", "link");
+    dir.mkdir("folder");
+    dir.write("folder/in it", precious);
+    dir.fifo("fifo");
+    dir.configure(&door(&format!(r#""timeout": 60, {ACTIONS}"#)));
+    for (name, reason) in [
+        ("victim", "it is some other file"),
+        ("link", "it is a symbolic link"),
+        ("folder", "it is a folder"),
+        ("fifo", "it is no file"),
+    ] {
+        let rules = [rule("door", &format!(r#""timeout": 60, {ACTIONS}"#))];
+        dir.configure(&config(&format!(r#""log", "state": "{name}""#), &rules));
+        let (status, _, errors) = outcome(&dir.run(&["-c", common::CONFIG]));
+        assert_eq!(status, Some(2), "{errors}");
+        let message = format!("\"state\": \"{name}\" is no record of ours ({reason})");
+        assert!(errors.contains(&message), "{errors}");
+        assert!(!dir.path(&format!("{name}.lock")).exists());
+    }
+    assert_eq!(dir.read("victim"), precious);
+    assert_eq!(dir.read("folder/in it"), precious);
+    assert_eq!(dir.read("link"), precious);
 }
 
 #[test]
@@ -238,14 +247,9 @@ fn after_a_crash_a_lease_goes_on_with_the_time_it_has_left() {
     assert!(opened.elapsed() < Duration::from_millis(5000));
 }
 
-fn of_another_boot(record: &str) -> Vec<u8> {
+fn of_another_boot(record: &str) -> String {
     let boot = record.split('"').nth(5).expect("a boot id");
-    let Ok(leases) = Leases::from_json(record.as_bytes(), boot, 0) else {
-        panic!("{record}");
-    };
-    let mut record = Vec::new();
-    leases.put_json("another", &mut record);
-    record
+    record.replace(boot, "another")
 }
 
 #[test]
@@ -355,7 +359,7 @@ fn a_knock_while_its_lease_is_being_closed_opens_again_after_that() {
     dir.append("log", knock("alice"));
     daemon.wait_for("output: closing");
     dir.append("log", knock("alice"));
-    daemon.wait_for("opened for alice");
+    daemon.wait_for("knock by alice");
     drop(dir.writer("wait"));
     daemon.wait_without("output: opened", "output: closed");
     daemon.wait_for("output: opened alice");
@@ -434,9 +438,9 @@ fn a_retried_revert_does_not_close_what_the_same_key_has_opened_again() {
     daemon.wait_for("not closed for alice, trying again in 1 s");
     let opened = Instant::now();
     dir.append("log", knock("alice"));
+    daemon.wait_for("1 leases that could not be closed are left to newer ones");
     daemon.wait_for("opened for alice");
     dir.write("allowed", "");
-    daemon.wait_for("1 leases that could not be closed are left to newer ones");
     daemon.wait_for("output: closing");
     assert!(
         opened.elapsed() >= Duration::from_millis(1900),
@@ -498,7 +502,7 @@ fn a_flood_of_knocks_delays_no_deadline_and_writes_no_more_than_it_must() {
 /// The record is written after the message that says so.
 fn wait_until_nothing_is_recorded(dir: &TempDir) {
     let limit = Instant::now() + common::PATIENCE;
-    while !dir.read("state").contains(r#""leases":[]"#) {
+    while !recorded(&dir.read("state")).is_empty() {
         assert!(Instant::now() < limit, "{}", dir.read("state"));
         std::thread::yield_now();
     }

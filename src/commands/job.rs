@@ -1,31 +1,57 @@
-//! What is to be run: the commands of one event, filled in.
+//! What is to be run: the commands of one knock, filled in.
 //!
 //! A job is made when a knock is completed and does not change any more: the queue, the leases and what
 //! the record is written from share it.
 
 use alloc::vec::Vec;
 
-/// Names the lease that a job opens or closes, while the program runs: whoever runs the job only hands it back.
+/// Names a lease while the program runs: whoever runs its job only hands it back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
-pub struct LeaseId(pub u32);
+pub struct LeaseId {
+    /// Where the lease is kept, which is its number in the record.
+    pub slot: u32,
+    /// Tells it from those that were kept there before.
+    pub serial: u32,
+}
 
-/// All commands of one event.
+/// What commands are run for: their `LOGKNOCK_EVENT`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub enum Event {
+    /// A knock was completed.
+    Open,
+    /// Is what a knock opened there?
+    Check,
+    /// What a knock opened is closed again.
+    Close,
+}
+
+/// All commands of one knock. Each command is its words, placeholders filled in and a NUL byte behind each.
+#[derive(Default)]
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub struct Job {
     /// The rule's name.
     pub rule: Vec<u8>,
     /// Whose knock it was; printable.
     pub key: Vec<u8>,
-    /// Each command's words, placeholders filled in and a NUL byte behind each.
-    pub commands: Vec<Vec<u8>>,
     /// How long each command may take, in milliseconds.
     pub timeout_ms: u64,
+    /// What opens.
+    pub actions: Vec<Vec<u8>>,
+    /// What tells whether it is open; may be nothing.
+    pub check: Vec<Vec<u8>>,
+    /// What closes.
+    pub revert: Vec<Vec<u8>>,
 }
 
 impl Job {
-    /// Whether running one is as good as running the other.
-    pub fn does_the_same_as(&self, other: &Job) -> bool {
-        self.rule == other.rule && self.commands == other.commands
+    /// What is run for an event.
+    pub fn commands(&self, event: Event) -> &[Vec<u8>] {
+        match event {
+            Event::Open => &self.actions,
+            Event::Check => &self.check,
+            Event::Close => &self.revert,
+        }
     }
 }

@@ -9,7 +9,7 @@
 //! * [`QUEUE_LIMIT`] knocks may wait. Reverts are not counted and never refused: what was opened must be closed.
 //!   However many there are, taking the next one costs the same.
 
-use crate::commands::job::{Job, LeaseId};
+use crate::commands::job::{Event, Job, LeaseId};
 use crate::text::checksum;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -18,22 +18,12 @@ use alloc::vec::Vec;
 /// Knocks that may wait.
 pub const QUEUE_LIMIT: usize = 256;
 
-/// What an order is for: the `LOGKNOCK_EVENT` of its commands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(test, derive(Debug))]
-pub enum Event {
-    /// A knock was completed.
-    Open,
-    /// What a knock opened is closed again.
-    Close,
-}
-
 /// A job to be done.
 #[cfg_attr(test, derive(Debug))]
 pub struct Order {
     /// What it is for.
     pub event: Event,
-    /// The lease it opens or closes.
+    /// The lease it is about.
     pub lease: Option<LeaseId>,
     /// What is to be run.
     pub job: Rc<Job>,
@@ -100,6 +90,8 @@ impl Queue {
                 self.knocks += 1;
                 self.openings.push_back(waiting);
             }
+            // Somebody has knocked, and waits; not for room, though.
+            Event::Check => self.openings.push_back(waiting),
             Event::Close => {
                 let lease = waiting.order.lease;
                 let opens = |other: &Waiting| lease.is_some() && other.order.lease == lease;
@@ -147,7 +139,7 @@ impl Queue {
             if order.event == Event::Open {
                 dropped.push(order.lease);
             }
-            order.event == Event::Close
+            order.event != Event::Open
         });
         self.knocks = 0;
         dropped
@@ -172,16 +164,19 @@ fn is_alike(one: &Job, other: &Job) -> bool {
 mod tests {
     use super::*;
 
+    fn id(slot: u32) -> LeaseId {
+        LeaseId { slot, serial: 0 }
+    }
+
     fn order(event: Event, lease: u32, rule: &str, key: &str) -> Order {
         let job = Job {
             rule: rule.into(),
             key: key.into(),
-            commands: Vec::new(),
-            timeout_ms: 0,
+            ..Job::default()
         };
         Order {
             event,
-            lease: Some(LeaseId(lease)),
+            lease: Some(id(lease)),
             job: Rc::new(job),
         }
     }
@@ -203,7 +198,7 @@ mod tests {
     fn drain(mut queue: Queue) -> Vec<String> {
         let name = |order: Order| {
             let mark = ["-", "+"][usize::from(order.event == Event::Open)];
-            format!("{mark}{}", order.lease.unwrap().0)
+            format!("{mark}{}", order.lease.unwrap().slot)
         };
         core::iter::from_fn(|| queue.pop()).map(name).collect()
     }

@@ -15,11 +15,11 @@
 //!   queue, and its further output is not read.
 
 use crate::backoff::NEVER;
-use crate::commands::job::{Job, LeaseId};
+use crate::commands::job::{Event, Job, LeaseId};
 use crate::commands::queue::Queue;
-pub use crate::commands::queue::{Event, Order, QUEUE_LIMIT};
+pub use crate::commands::queue::{Order, QUEUE_LIMIT};
 use crate::commands::template::put_shell_words;
-use crate::log::Log;
+use crate::log::{Level, Log};
 use crate::source::lines::LineBuffer;
 use crate::sys::Errno;
 use crate::sys::fd::{Fd, Poll};
@@ -37,12 +37,23 @@ const OUTPUT_LINES: u32 = 200;
 /// Reads it takes to empty a pipe that nobody writes to any more.
 const LAST_READS: usize = 8;
 
+/// How the commands of an order ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Each with status 0.
+    Yes,
+    /// One with status 1, which is a check's no.
+    No,
+    /// In another way, if they could be run at all.
+    Unclear,
+}
+
 /// An order that has been dealt with.
 pub struct Finished {
     /// The order.
     pub order: Order,
-    /// Whether each of its commands ended with status 0.
-    pub succeeded: bool,
+    /// How its commands ended.
+    pub answer: Answer,
 }
 
 /// How far a running command has been pushed towards its end.
@@ -74,7 +85,7 @@ struct Current {
     order: Order,
     /// Index of the command that is running or was last.
     index: usize,
-    succeeded: bool,
+    answer: Answer,
     running: Option<Running>,
 }
 
@@ -149,31 +160,37 @@ impl Runner {
         self.current.as_ref()?.running.as_ref()
     }
 
-    /// Starts what can be started, and hands out the next job that has been dealt with.
+    /// Goes on with the job that is being run, and hands it out when it has been dealt with.
     pub fn advance(&mut self, now_ms: u64, log: &mut Log) -> Option<Finished> {
-        loop {
-            if self.current.is_none() {
-                self.current = Some(Current::new(self.queue.pop()?));
-            }
-            let current = self.current.as_mut()?;
-            if current.running.is_some() {
-                return None;
-            }
-            if !current.start_next(&self.null, now_ms, log) {
-                let Current {
-                    order, succeeded, ..
-                } = self.current.take()?;
-                return Some(Finished { order, succeeded });
-            }
+        let current = self.current.as_mut()?;
+        if current.running.is_some() || current.start_next(&self.null, now_ms, log) {
+            return None;
         }
+        let Current { order, answer, .. } = self.current.take()?;
+        Some(Finished { order, answer })
+    }
+
+    /// Takes the next job out of the queue if none is being run. It is either to [begin](Runner::begin) or to be
+    /// dropped.
+    pub fn take_next(&mut self) -> Option<Order> {
+        match self.current {
+            Some(_) => None,
+            None => self.queue.pop(),
+        }
+    }
+
+    /// Makes a job the one that is being run.
+    pub fn begin(&mut self, order: Order) {
+        self.current = Some(Current::new(order));
     }
 
     /// Logs what the running command has printed.
     pub fn read_output(&mut self, log: &mut Log) {
+        let level = self.current.as_ref().map_or(Level::Info, Current::level);
         if let Some(current) = &mut self.current
             && let Some(running) = &mut current.running
         {
-            running.output.read(&current.order.job, log);
+            running.output.read(&current.order.job, level, log);
         }
     }
 
@@ -204,7 +221,7 @@ impl Current {
         Current {
             order,
             index: 0,
-            succeeded: true,
+            answer: Answer::Yes,
             running: None,
         }
     }
@@ -212,9 +229,17 @@ impl Current {
     /// Starts the next command that can be started; false if there is none.
     fn start_next(&mut self, null: &Fd, now_ms: u64, log: &mut Log) -> bool {
         let job = &*self.order.job;
-        while let Some(command) = job.commands.get(self.index) {
+        while let Some(command) = job.commands(self.order.event).get(self.index) {
+            if self.is_check() && self.answer != Answer::Yes {
+                return false;
+            }
             self.index += 1;
-            say!(log, Info: "rule {:?}: running {}", job.rule, ShellWords(command));
+            let (words, rule) = (ShellWords(command), &job.rule);
+            log.say(
+                self.level(),
+                "rule {:?}: running {}",
+                &[rule.part(), words.part()],
+            );
             match start(&self.order, command, null) {
                 Ok((child, output)) => {
                     self.running = Some(Running {
@@ -226,7 +251,7 @@ impl Current {
                     return true;
                 }
                 Err(errno) => {
-                    self.succeeded = false;
+                    self.answer = Answer::Unclear;
                     say!(log, Error: "rule {:?}: cannot run {:?}: {}",
                         job.rule, program(command), errno);
                 }
@@ -244,22 +269,42 @@ impl Current {
             running.child.kill_group();
         }
         for _ in 0..LAST_READS {
-            running.output.read(&self.order.job, log);
+            running.output.read(&self.order.job, self.level(), log);
         }
-        running.output.finish(&self.order.job, log);
+        running.output.finish(&self.order.job, self.level(), log);
         let what = match running.child.wait() {
             // One that had to be ended did not succeed, whatever it says.
             Exit::Status(0) if running.stage == Stage::Running => return,
             exit => exit,
         };
-        self.succeeded = false;
+        let says_no = running.stage == Stage::Running && what == Exit::Status(1);
+        self.answer = match says_no {
+            true => Answer::No,
+            false => Answer::Unclear,
+        };
+        if says_no && self.is_check() {
+            return;
+        }
         say!(log, Warn: "rule {:?}: {}: {}", self.order.job.rule, self.program(), what);
+    }
+
+    fn is_check(&self) -> bool {
+        self.order.event == Event::Check
+    }
+
+    /// How loud it is: what a check does is seldom worth a line.
+    fn level(&self) -> Level {
+        match self.is_check() {
+            true => Level::Debug,
+            false => Level::Info,
+        }
     }
 
     /// The running command's name.
     fn program(&self) -> &[u8] {
         let index = self.index.wrapping_sub(1);
-        let command = self.order.job.commands.get(index);
+        let commands = self.order.job.commands(self.order.event);
+        let command = commands.get(index);
         command.map_or(b"", |command| program(command))
     }
 
@@ -297,6 +342,7 @@ impl Current {
 fn start(order: &Order, command: &[u8], null: &Fd) -> Result<(Child, Output), Errno> {
     let event = match order.event {
         Event::Open => "open",
+        Event::Check => "check",
         Event::Close => "close",
     };
     let (rule, key) = (&order.job.rule, &order.job.key);
@@ -323,30 +369,31 @@ fn start(order: &Order, command: &[u8], null: &Fd) -> Result<(Child, Output), Er
 
 impl Output {
     /// Reads once and logs the complete lines.
-    fn read(&mut self, job: &Job, log: &mut Log) {
+    fn read(&mut self, job: &Job, level: Level, log: &mut Log) {
         let Some(fd) = &self.fd else {
             return;
         };
         match fd.read(self.lines.room()) {
             Err(Errno::EAGAIN) => return,
             Ok(count @ 1..) => self.lines.add(count),
-            Ok(0) | Err(_) => return self.finish(job, log),
+            Ok(0) | Err(_) => return self.finish(job, level, log),
         }
-        self.log_lines(job, log);
+        self.log_lines(job, level, log);
     }
 
     /// Logs what was printed without a newline and reads no more.
-    fn finish(&mut self, job: &Job, log: &mut Log) {
+    fn finish(&mut self, job: &Job, level: Level, log: &mut Log) {
         self.fd = None;
         self.lines.finish();
-        self.log_lines(job, log);
+        self.log_lines(job, level, log);
     }
 
-    fn log_lines(&mut self, job: &Job, log: &mut Log) {
+    fn log_lines(&mut self, job: &Job, level: Level, log: &mut Log) {
         while let Some(line) = self.lines.next_line() {
             self.logged = self.logged.saturating_add(1);
             if self.logged <= OUTPUT_LINES {
-                say!(log, Info: "rule {:?}: output: {}", job.rule, line.bytes);
+                let parts = [job.rule.part(), line.bytes.part()];
+                log.say(level, "rule {:?}: output: {}", &parts);
             } else if self.logged == OUTPUT_LINES + 1 {
                 say!(log, Warn: "rule {:?}: the rest of the output is not logged", job.rule);
             }

@@ -11,6 +11,7 @@
 //! `_` are comments.
 
 use crate::address::Network;
+use crate::backoff::NEVER;
 use crate::commands::template::{self, Command};
 use crate::config::diagnostic::Diagnostic;
 use crate::engine::rule::{LeaseTerms, Rule, Sequence};
@@ -34,11 +35,14 @@ const TOP_KEYS: &[&str] = &[
 const RULE_KEYS: &[&str] = &[
     "action_timeout",
     "actions",
+    "check",
+    "closes",
     "count",
     "exclusive",
     "filter",
     "ignore",
     "ignore_hosts",
+    "keep",
     "name",
     "one_time",
     "repeats",
@@ -48,9 +52,10 @@ const RULE_KEYS: &[&str] = &[
     "within",
 ];
 /// Keys of a rule that mean nothing without another.
-const NEEDS: [(&str, &str); 3] = [
+const NEEDS: [(&str, &str); 4] = [
     ("timeout", "revert"),
-    ("revert", "timeout"),
+    ("check", "revert"),
+    ("keep", "timeout"),
     ("exclusive", "timeout"),
 ];
 
@@ -97,6 +102,8 @@ const BOTH_SEQUENCES: &str = "cannot stand beside \"sequence\"";
 const NAME_TAKEN: &str = "an earlier rule has this name";
 const NOT_JSON: &str = "a configuration is JSON and begins with {: INI files (knockd.conf, jail.conf) and YAML are not read, \
                         but examples/from-knockd.conf and from-fail2ban.conf show the way";
+const CLOSES_ITSELF: &str = "a rule cannot close its own leases";
+const NO_END: &str = "\"revert\" needs \"timeout\", or another rule that \"closes\" this one";
 const NO_KEY: &str = "there is no capture group to take the key from, such as ([0-9.]+)";
 const NO_SEQUENCE: &str = "missing \"sequence\" (or \"one_time\")";
 const NO_SOURCE: &str = "missing \"file\" or \"command\": there is nothing to watch";
@@ -212,11 +219,49 @@ impl Loader<'_> {
             let others = (TOP_KEYS, "beside \"ruleset\"");
             if self.object(rule, RULE_KEYS, others).is_some() {
                 self.name(rule, &mut names);
-                let rule = self.rule(rule);
+                self.report_endless(rule, ruleset);
+                let rule = self.rule(rule, ruleset);
                 rules.push(rule);
             }
         }
         rules
+    }
+
+    /// Reports a `revert` that neither a time nor another rule's knock makes run.
+    fn report_endless(&mut self, rule: Value, ruleset: Value) {
+        let name = name_of(rule);
+        let closes_it = |other: Value| {
+            let mut names = closes(other);
+            name.is_some() && names.any(|closed| closed.string() == name)
+        };
+        if let (Some(revert), None) = (rule.key("revert"), rule.key("timeout"))
+            && !ruleset.items().any(closes_it)
+        {
+            self.report(revert, &NO_END);
+        }
+    }
+
+    /// The names of the rules whose leases a rule's knocks end.
+    fn closes(&mut self, rule: Value, ruleset: Value) -> Vec<String> {
+        let mut names = Vec::new();
+        if let Some(written) = rule.member("closes").filter(|list| list.first() == b'[') {
+            self.items(written, &RULES);
+        }
+        for written in closes(rule) {
+            let Some(name) = self.string(written) else {
+                continue;
+            };
+            if name_of(rule).as_ref() == Some(&name) {
+                self.report(written, &CLOSES_ITSELF);
+            } else if !ruleset
+                .items()
+                .any(|other| name_of(other).as_ref() == Some(&name))
+            {
+                self.report(written, &text!("there is no rule {:?}", name));
+            }
+            names.push(name);
+        }
+        names
     }
 
     /// Checks the name of a rule against those of the rules before it.
@@ -232,9 +277,13 @@ impl Loader<'_> {
     }
 
     /// Reads a rule.
-    fn rule(&mut self, rule: Value) -> Box<Rule> {
+    fn rule(&mut self, rule: Value, ruleset: Value) -> Box<Rule> {
         self.report_lonely(rule);
-        let actions = self.required(rule, "actions");
+        let closes = self.closes(rule, ruleset);
+        let actions = match rule.member("closes") {
+            Some(_) => rule.member("actions"),
+            None => self.required(rule, "actions"),
+        };
         let one_time = rule.member("one_time").is_some();
         let sequences = self.sequences(rule);
         let fit = Fit {
@@ -242,6 +291,7 @@ impl Loader<'_> {
             one_time,
         };
         let actions = self.commands(actions, &fit);
+        let check = self.commands(rule.member("check"), &fit);
         let revert = self.commands(rule.member("revert"), &fit);
         let ignore = rule.member("ignore").and_then(|ignore| self.regex(ignore));
         let action_timeout_ms = self.number(rule, "action_timeout", &DURATION);
@@ -257,7 +307,9 @@ impl Loader<'_> {
             sequences,
             one_time,
             actions,
+            check,
             revert,
+            closes,
             within_ms,
             repeats,
             // OK because the limit fits.
@@ -277,10 +329,12 @@ impl Loader<'_> {
     }
 
     fn lease(&mut self, rule: Value) -> Option<LeaseTerms> {
-        let exclusive = self.flag(rule, "exclusive");
-        let timeout_ms = self.number(rule, "timeout", &DURATION)?;
-        Some(LeaseTerms {
-            timeout_ms,
+        let (exclusive, keep) = (self.flag(rule, "exclusive"), self.flag(rule, "keep"));
+        let timeout_ms = self.number(rule, "timeout", &DURATION);
+        let lasts = timeout_ms.is_some() || rule.member("revert").is_some();
+        lasts.then_some(LeaseTerms {
+            timeout_ms: timeout_ms.unwrap_or(NEVER),
+            keep,
             exclusive,
         })
     }
@@ -381,6 +435,17 @@ impl Loader<'_> {
         }
         commands
     }
+}
+
+/// What is written behind a rule's `closes`: the names, or the name.
+fn closes(rule: Value) -> impl Iterator<Item = Value> {
+    let written = rule.member("closes");
+    let single = written.filter(|written| written.first() != b'[');
+    let list = written.map_or(json::Items::default(), |written| match single {
+        Some(_) => json::Items::default(),
+        None => written.items(),
+    });
+    single.into_iter().chain(list)
 }
 
 /// What the commands of a rule are to be right for.

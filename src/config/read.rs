@@ -66,12 +66,13 @@ const TIMES: &str =
     " seconds: a number, or a string such as \"90s\", \"10m\", \"2h\", \"7d\" or \"1w\"";
 
 /// What messages call the items of a rule's arrays, and the items of those.
-const NOUNS: [(&str, &str, &str); 6] = [
+const NOUNS: [(&str, &str, &str); 7] = [
     ("ignore_hosts", "ignored host", ""),
     ("filter", "filter", ""),
     ("sequence", "sequence step", ""),
     ("one_time", "one_time sequence", "step"),
     ("actions", "action", ""),
+    ("check", "check command", ""),
     ("revert", "revert command", ""),
 ];
 
@@ -199,7 +200,8 @@ impl<'d> Loader<'d> {
         json::Items::default()
     }
 
-    fn string(&mut self, value: Value) -> Option<String> {
+    /// What a string stands for.
+    pub(super) fn string(&mut self, value: Value) -> Option<String> {
         let string = value.string();
         if string.is_none() {
             self.expected(value, &STRING);

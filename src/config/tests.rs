@@ -674,7 +674,7 @@ fn what_belongs_together_is_asked_for() {
     );
     check_added(
         r#"¿"revert": ["x"]"#,
-        &["rule \"r\": \"revert\" needs \"timeout\""],
+        &["rule \"r\": \"revert\" needs \"timeout\", or another rule that \"closes\" this one"],
     );
     check_added(
         r#"¿"exclusive": true"#,
@@ -683,7 +683,7 @@ fn what_belongs_together_is_asked_for() {
     check_added(
         r#"¿"revert": ["x"], ¿"exclusive": ¿1"#,
         &[
-            "rule \"r\": \"revert\" needs \"timeout\"",
+            "rule \"r\": \"revert\" needs \"timeout\", or another rule that \"closes\" this one",
             "rule \"r\": \"exclusive\" needs \"timeout\"",
             "rule \"r\": exclusive: expected true or false, found 1",
         ],

@@ -7,15 +7,17 @@
 //!   same.
 
 use crate::backoff::NEVER;
-use crate::commands::job::{Job, LeaseId};
-use crate::commands::runner::{Event, Finished, Order, QUEUE_LIMIT, Runner};
+use crate::commands::job::{Event, Job, LeaseId};
+use crate::commands::runner::{Answer, Finished, Order, QUEUE_LIMIT, Runner};
 use crate::engine::rule::Rule;
 use crate::engine::{Engine, KEY_LIMIT, Knock, Meaning, Outcome};
-use crate::leases::lease::{Closed, Phase};
-use crate::leases::ledger::Ledger;
-use crate::leases::request::{Request, count_unspent, first_unspent};
+use crate::leases::lease::{Again, Begin, Note, Phase};
+use crate::leases::ledger::{End, Ledger, Need};
+use crate::leases::record::now;
+use crate::leases::request::{count_unspent, end, ends, first_unspent, job, sequence, terms};
 use crate::log::{Log, Throttle};
 use crate::sys::fd::Poll;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 /// How far the program is from its end.
@@ -35,8 +37,6 @@ pub struct Dispatch {
     runner: Runner,
     ledger: Ledger,
     max_leases: usize,
-    /// Rules whose current one-time sequence has just been spent.
-    spent: Vec<usize>,
     key_too_long: Throttle,
     unfit: Throttle,
     refused: Throttle,
@@ -51,37 +51,54 @@ impl Dispatch {
             runner,
             ledger,
             max_leases,
-            spent: Vec::new(),
             key_too_long: Throttle::new(1),
             unfit: Throttle::new(1),
             refused: Throttle::new(1),
         }
     }
 
-    /// Follows a reloaded configuration. The record stays where it is: what it holds is in use.
-    pub fn reload(&mut self, state: &str, max_leases: usize) {
+    /// Follows a reloaded configuration, with the record in another place if it says so. The error says why that cannot be.
+    pub fn reload(
+        &mut self,
+        state: &str,
+        need: Need,
+        max_leases: usize,
+        now_ms: u64,
+    ) -> Result<(), Vec<u8>> {
+        self.ledger.relocate(state, now_ms, &mut self.log)?;
         self.max_leases = max_leases;
-        if let Some(path) = self.ledger.path().filter(|path| *path != state.as_bytes()) {
-            say!(self.log, Warn: "\"state\" has changed: {:?} is used until the next start", path);
+        if need == Need::Required
+            && let Err(reason) = self.ledger.attach(now_ms, &mut self.log)
+        {
+            say!(self.log, Error: "{}: no lease can be opened", reason);
         }
+        self.check_all();
+        Ok(())
     }
 
-    /// Makes the first sequence that has not been spent the current one of every one-time rule.
-    pub fn select_sequences(&mut self, engine: &mut Engine) {
-        let one_time = engine.rules().enumerate().filter(|(_, rule)| rule.one_time);
-        self.spent = one_time.map(|(index, _)| index).collect();
-        self.advance_sequences(engine);
+    /// Has every open lease checked that can be.
+    pub fn check_all(&mut self) {
+        self.ledger.leases_mut().want_checks();
     }
 
-    /// Moves the rules on whose sequence the last line has spent.
-    pub fn advance_sequences(&mut self, engine: &mut Engine) {
-        for index in core::mem::take(&mut self.spent) {
-            let Some(rule) = engine.rule(index) else {
+    /// Makes the first sequence that has not been spent the current one of every one-time rule, if which are spent has
+    /// changed; says so of those rules whose current one is another, or of all.
+    pub fn select_sequences(&mut self, engine: &mut Engine, all: bool) {
+        if !self.ledger.take_spent_changed() && !all {
+            return;
+        }
+        for index in 0..engine.rules().count() {
+            let Some(rule) = engine.rule(index).filter(|rule| rule.one_time) else {
                 continue;
             };
+            let leases = self.ledger.leases();
+            let next = first_unspent(rule, leases);
+            if next == engine.current(index) && !all {
+                continue;
+            }
             let name = &rule.name;
-            match count_unspent(rule, &self.ledger.leases) {
-                _ if self.ledger.leases.is_spent_unknown() => {
+            match count_unspent(rule, leases) {
+                _ if leases.is_spent_unknown() => {
                     say!(self.log, Error: "rule {:?}: which one-time sequences are spent is \
                         unknown, the rule stays shut: put the record back, or remove it to begin anew", name);
                 }
@@ -91,7 +108,6 @@ impl Dispatch {
                 }
                 left => say!(self.log, Info: "rule {:?}: {} one-time sequences left", name, left),
             }
-            let next = first_unspent(rule, &self.ledger.leases);
             engine.select(index, next);
         }
     }
@@ -104,11 +120,22 @@ impl Dispatch {
             self.ledger.settle(now_ms, &mut self.log);
         }
         self.runner.check_deadline(now_ms, &mut self.log);
-        while let Some(finished) = self.runner.advance(now_ms, &mut self.log) {
-            if finished.order.event == Event::Close
-                && let Some(id) = finished.order.lease
+        loop {
+            if let Some(finished) = self.runner.advance(now_ms, &mut self.log) {
+                self.finished(&finished, now_ms);
+            }
+            // What nobody waits for comes last.
+            if self.runner.is_idle()
+                && self.life == Life::Running
+                && let Some((id, event)) = self.ledger.leases_mut().next_wanted()
             {
-                self.closed(id, &finished, now_ms);
+                self.order(id, event);
+            }
+            let Some(order) = self.runner.take_next() else {
+                break;
+            };
+            if self.begin(&order, now_ms) {
+                self.runner.begin(order);
             }
         }
     }
@@ -118,7 +145,7 @@ impl Dispatch {
         let command_ms = self.runner.deadline_ms();
         match self.life {
             Life::Running => command_ms
-                .min(self.ledger.leases.deadline_ms())
+                .min(self.ledger.leases().deadline_ms())
                 .min(self.ledger.deadline_ms()),
             Life::Stopping => command_ms,
         }
@@ -149,22 +176,24 @@ impl Dispatch {
         self.runner.is_idle()
     }
 
-    /// Forgets the knocks whose commands have not begun and begins to close every lease.
+    /// Forgets the knocks whose commands have not begun and begins to close every lease that does not outlive us.
     pub fn begin_stop(&mut self, now_ms: u64) {
         self.life = Life::Stopping;
         let dropped = self.runner.drop_opening();
-        for id in dropped.iter().flatten() {
-            self.ledger.leases.cancel(*id);
-        }
         if !dropped.is_empty() {
             say!(self.log, Warn: "stopping: {} knocks whose commands have not begun are dropped",
                 dropped.len());
         }
-        if !self.ledger.leases.all().is_empty() {
-            self.ledger.leases.expire_all(now_ms);
-            self.ledger.store(now_ms, &mut self.log);
-            self.close_due(now_ms);
+        let leases = self.ledger.leases();
+        let mut ids = Vec::new();
+        for lease in leases.all() {
+            let outlives = lease.terms.keeps() && lease.phase == Phase::Open;
+            if !outlives || !leases.has_begun(lease.id()) {
+                ids.push(lease.id());
+            }
         }
+        self.ledger.expire(&ids, now_ms, &mut self.log);
+        self.close_due(now_ms);
         if let Some(job) = self.runner.current() {
             say!(self.log, Info: "stopping: waiting for the commands of rule {:?}", job.rule);
         }
@@ -172,29 +201,41 @@ impl Dispatch {
 
     /// The last thing to do: says what could not be closed. True if that is nothing.
     pub fn end_stop(&mut self, now_ms: u64) -> bool {
-        if self.ledger.deadline_ms() != NEVER {
-            self.ledger.store(now_ms, &mut self.log);
+        self.ledger.sync(now_ms, &mut self.log);
+        let (mut left, mut kept) = (0, 0);
+        for lease in self.ledger.leases().all() {
+            match lease.phase == Phase::Open && lease.terms.keeps() {
+                true => kept += 1,
+                false => left += 1,
+            }
         }
-        let left = self.ledger.leases.all().len();
+        if kept > 0 {
+            say!(self.log, Info: "{} leases are kept for the next start", kept as usize);
+        }
         if left > 0 {
             say!(self.log, Error: "{} leases could not be closed, the next start will try again",
-                left);
+                left as usize);
         }
         left == 0
     }
 
     /// Reports the leases.
     pub fn report(&mut self, now_ms: u64) {
-        for lease in self.ledger.leases.all() {
-            let left_s = lease.deadline_ms.saturating_sub(now_ms) / 1000;
+        for lease in self.ledger.leases().all() {
+            let left_s = lease.terms.deadline_ms.saturating_sub(now_ms) / 1000;
             let state = match lease.phase {
+                Phase::Open if lease.terms.deadline_ms == NEVER => &b"open"[..],
                 Phase::Open => &text!("closes in {} s", left_s),
-                Phase::Closing => &b"being closed"[..],
+                Phase::Closing | Phase::Asking => b"being closed",
                 Phase::Failed => b"could not be closed, trying again",
                 Phase::GivenUp => b"could not be closed, given up",
             };
-            let Job { rule, key, .. } = &*lease.job;
-            say!(self.log, Info: "state: lease of rule {:?}, {}: {}", rule, key, state);
+            let stands = match lease.stands || lease.phase != Phase::Open {
+                true => "",
+                false => "not standing, ",
+            };
+            let Job { rule, key, .. } = &*lease.terms.job;
+            say!(self.log, Info: "state: lease of rule {:?}, {}: {}{}", rule, key, stands, state);
         }
         let running = usize::from(self.runner.current().is_some());
         let waiting = self.runner.waiting();
@@ -225,8 +266,8 @@ impl Dispatch {
 
     fn knock(&mut self, rule: &Rule, knock: Knock, now_ms: u64) {
         let name = &rule.name;
-        let request = match Request::new(rule, &knock) {
-            Ok(request) => request,
+        let job = match job(rule, &knock) {
+            Ok(job) => job,
             Err(reason) => {
                 if self.unfit.pass(now_ms) {
                     say!(self.log, Warn: "rule {:?}: knock refused: {}{}", name, reason, self.unfit);
@@ -234,115 +275,260 @@ impl Dispatch {
                 return;
             }
         };
-        if !rule.one_time && request.renew(rule, &mut self.ledger.leases, now_ms) {
-            say!(self.log, Debug: "rule {:?}: knock by {}", name, knock.key);
-            return;
+        let mut found = self.ledger.leases().find(name.as_bytes(), &knock.key);
+        if let Some(id) = found
+            && self.ledger.leases().is_out_of_date(id, &job)
+        {
+            self.end(&[id], now_ms);
+            found = None;
         }
-        match self.admit(rule, &knock, request, now_ms) {
-            Ok(None) => {}
-            Ok(Some(order)) => self.runner.submit(order),
-            Err(reason) => {
-                if self.refused.pass(now_ms) {
-                    say!(self.log, Error: "rule {:?}: knock by {} refused: {}{}",
-                        name, knock.key, reason, self.refused);
-                }
-            }
+        let done = match (found, rule.one_time) {
+            (Some(id), false) => self.knock_again(rule, id, job, Vec::new(), now_ms),
+            (found, _) => self.admit(rule, &knock, found, job, now_ms),
+        };
+        if let Err(reason) = done
+            && self.refused.pass(now_ms)
+        {
+            say!(self.log, Error: "rule {:?}: knock by {} refused: {}{}",
+                name, knock.key, reason, self.refused);
         }
     }
 
-    /// Decides about a knock and records the decision; returns what is to be run. The error says why it is
-    /// refused.
+    /// Decides about a knock and records the decision. The error says why it is refused.
     fn admit(
         &mut self,
         rule: &Rule,
         knock: &Knock,
-        request: Request,
+        found: Option<LeaseId>,
+        job: Rc<Job>,
         now_ms: u64,
-    ) -> Result<Option<Order>, Vec<u8>> {
+    ) -> Result<(), Vec<u8>> {
         let name = &rule.name;
         if !self.runner.has_room() {
             return Err(text!("{} knocks are waiting already", QUEUE_LIMIT));
         }
-        let mut lease = None;
-        let mut is_renewal = false;
+        let mut spent = Vec::new();
         if rule.one_time || rule.lease.is_some() {
-            // A copy, so that what cannot be recorded has not happened.
-            let mut next = self.ledger.leases.clone();
-            is_renewal = request.renew(rule, &mut next, now_ms);
-            if !is_renewal {
-                lease = request.open(rule, &mut next, self.max_leases, now_ms)?;
-            }
-            if rule.one_time {
-                next.spend(&rule.name, &mut rule.steps(knock.sequence));
-            }
-            self.ledger.commit(next)?;
+            self.ledger.attach(now_ms, &mut self.log)?;
         }
         if rule.one_time {
-            self.spent.push(knock.rule);
+            spent = sequence(rule, knock.sequence);
+            if self.ledger.leases().is_spent(&spent) {
+                return Err(text!("its sequence is spent"));
+            }
         }
-        say!(self.log, Info: "rule {:?}: knock by {}", name, knock.key);
-        if is_renewal {
-            return Ok(None);
+        if let Some(id) = found {
+            say!(self.log, Info: "rule {:?}: knock by {}", name, knock.key);
+            return self.knock_again(rule, id, job, spent, now_ms);
         }
-        if let Some(terms) = rule.lease.as_ref().filter(|_| lease.is_some()) {
-            let timeout_s = terms.timeout_ms.div_ceil(1000);
-            say!(self.log, Info: "rule {:?}: opened for {}, closes in {} s",
-                name, knock.key, timeout_s);
-        }
-        // What an exclusive lease displaces is closed before the newcomer's actions run, and so is what the same
-        // commands close as will close this one.
-        self.close_due(now_ms);
-        if let Some(terms) = &rule.lease {
-            let (name, revert) = (name.as_bytes(), &request.revert.commands);
-            self.runner.before_next_opening(|order| {
-                order.job.commands == *revert || terms.exclusive && order.job.rule == name
+        let leases = self.ledger.leases();
+        let terms = terms(rule, &job, leases, self.max_leases, now())?;
+        let ends = ends(rule, &knock.key, leases, true);
+        let log = &mut self.log;
+        let lease = self.ledger.open(terms, &ends, spent, now_ms, log)?;
+        say!(log, Info: "rule {:?}: knock by {}", name, knock.key);
+        self.end(&ends, now_ms);
+        if !job.actions.is_empty() {
+            self.runner.submit(Order {
+                event: Event::Open,
+                lease,
+                job,
             });
         }
-        Ok(Some(Order {
-            event: Event::Open,
-            lease,
-            job: request.actions,
-        }))
+        Ok(())
+    }
+
+    /// Has leases closed before anything that is opened from now on.
+    fn end(&mut self, ids: &[LeaseId], now_ms: u64) {
+        if !ids.is_empty() {
+            self.ledger.expire(ids, now_ms, &mut self.log);
+            self.close_due(now_ms);
+            let ends = |order: &Order| order.lease.is_some_and(|id| ids.contains(&id));
+            self.runner.before_next_opening(ends);
+        }
+    }
+
+    /// A knock by a key that has an open lease. The error says why it is refused.
+    fn knock_again(
+        &mut self,
+        rule: &Rule,
+        id: LeaseId,
+        job: Rc<Job>,
+        spent: Vec<u8>,
+        now_ms: u64,
+    ) -> Result<(), Vec<u8>> {
+        self.ledger.open(None, &[], spent, now_ms, &mut self.log)?;
+        say!(self.log, Debug: "rule {:?}: knock by {}", job.rule, job.key);
+        self.end(&ends(rule, &job.key, self.ledger.leases(), false), now_ms);
+        let leases = self.ledger.leases_mut();
+        if let Some((deadline_ms, end_s)) = end(rule, now()) {
+            leases.renew(id, deadline_ms, end_s);
+        }
+        let Some(event) = leases.knocked(id, now_ms) else {
+            return Ok(());
+        };
+        if !self.runner.has_room() {
+            return Err(text!("{} knocks are waiting already", QUEUE_LIMIT));
+        }
+        self.ledger.leases_mut().set_busy(id, true);
+        self.order(id, event);
+        Ok(())
+    }
+
+    /// Has commands of a lease run.
+    fn order(&mut self, id: LeaseId, event: Event) {
+        if let Some(lease) = self.ledger.leases().get(id) {
+            self.runner.submit(Order {
+                event,
+                lease: Some(id),
+                job: lease.terms.job.clone(),
+            });
+        }
     }
 
     /// Queues the reverts of the leases that are due.
     fn close_due(&mut self, now_ms: u64) {
-        let superseded = self.ledger.leases.drop_superseded();
-        if superseded > 0 {
-            say!(self.log, Warn: "{} leases that could not be closed are left to newer ones",
-                superseded);
-            self.ledger.store(now_ms, &mut self.log);
-        }
-        while let Some((id, job)) = self.ledger.leases.next_due(now_ms) {
+        while let Some((id, job)) = self.ledger.leases_mut().next_due(now_ms) {
             say!(self.log, Info: "rule {:?}: closing for {}", job.rule, job.key);
-            self.runner.submit(Order {
-                event: Event::Close,
-                lease: Some(id),
-                job,
-            });
+            self.order(id, Event::Close);
         }
     }
 
-    fn closed(&mut self, id: LeaseId, finished: &Finished, now_ms: u64) {
-        let Job { rule, key, .. } = &*finished.order.job;
-        match self.ledger.leases.closed(id, finished.succeeded, now_ms) {
-            Closed::Done => say!(self.log, Info: "rule {:?}: closed for {}", rule, key),
-            Closed::Retry(_) if self.life == Life::Stopping => {
-                say!(self.log, Warn: "rule {:?}: not closed for {}", rule, key);
-                return;
+    /// Whether the commands of an order are to be run, now that it is their turn.
+    fn begin(&mut self, order: &Order, now_ms: u64) -> bool {
+        let Some(id) = order.lease else {
+            return true;
+        };
+        match self.ledger.leases_mut().begin(id, order.event) {
+            Begin::Gone => return false,
+            Begin::Left => self.leave(id, now_ms),
+            Begin::Go => {
+                if order.event == Event::Open {
+                    // What could not be closed before is what it will close.
+                    while let Some(other) = self.ledger.leases().companion(id) {
+                        self.leave(other, now_ms);
+                    }
+                }
+                return true;
             }
-            Closed::Retry(delay_ms) => {
+        }
+        false
+    }
+
+    /// Ends a lease without its revert, because another one with the same revert is open.
+    fn leave(&mut self, id: LeaseId, now_ms: u64) {
+        if let Some(lease) = self.ledger.leases().get(id) {
+            let Job { rule, key, .. } = &*lease.terms.job;
+            if lease.has_failed() {
+                say!(self.log, Warn: "rule {:?}: 1 leases that could not be closed are left to newer ones, for {}",
+                    rule, key);
+            } else {
+                say!(self.log, Info: "rule {:?}: ended for {}, another lease holds the same open", rule, key);
+            }
+        }
+        self.ledger.note(id, Note::Close, now_ms, &mut self.log);
+    }
+
+    fn finished(&mut self, finished: &Finished, now_ms: u64) {
+        let (order, answer) = (&finished.order, finished.answer);
+        let leases = self.ledger.leases();
+        let of_lease = order.lease.and_then(|id| Some((id, leases.get(id)?.phase)));
+        let Some((id, phase)) = of_lease else {
+            return;
+        };
+        match (order.event, phase) {
+            (Event::Open, _) => self.opened(id, answer == Answer::Yes, now_ms),
+            (Event::Check, Phase::Asking) if answer == Answer::No => self.closed(id, true, now_ms),
+            (Event::Check, Phase::Asking) => self.closed(id, false, now_ms),
+            (Event::Check, _) => self.checked(id, answer, now_ms),
+            // What has never been opened may well fail to be closed.
+            (Event::Close, _) if answer == Answer::Yes || !self.ledger.leases().has_begun(id) => {
+                self.closed(id, true, now_ms);
+            }
+            (Event::Close, _) => match self.ledger.leases_mut().ask(id) {
+                true => self.order(id, Event::Check),
+                false => self.closed(id, false, now_ms),
+            },
+        }
+    }
+
+    /// Notes how the actions of a lease ended.
+    fn opened(&mut self, id: LeaseId, stands: bool, now_ms: u64) {
+        let leases = self.ledger.leases_mut();
+        leases.set_busy(id, false);
+        let Some(lease) = leases.get(id) else {
+            return;
+        };
+        let (rule, key) = (&lease.terms.job.rule, &lease.terms.job.key);
+        if stands {
+            let end = End(lease.terms.deadline_ms, now_ms);
+            say!(self.log, Info: "rule {:?}: opened for {}{}", rule, key, end);
+        } else {
+            say!(self.log, Warn: "rule {:?}: not opened for {}: an action has failed, \
+                the next knock runs them again", rule, key);
+        }
+        self.stands(id, stands, now_ms);
+    }
+
+    /// Notes whether what a lease opened is there.
+    fn stands(&mut self, id: LeaseId, stands: bool, now_ms: u64) {
+        let lease = self.ledger.leases().get(id);
+        if lease.is_some_and(|lease| lease.stands != stands) {
+            let note = Note::Stands(stands);
+            self.ledger.note(id, note, now_ms, &mut self.log);
+        }
+    }
+
+    /// Deals with what the check of an open lease says.
+    fn checked(&mut self, id: LeaseId, answer: Answer, now_ms: u64) {
+        let leases = self.ledger.leases_mut();
+        leases.set_busy(id, false);
+        let Some(lease) = leases.get(id).filter(|lease| lease.phase == Phase::Open) else {
+            return;
+        };
+        let (rule, key) = (&lease.terms.job.rule, &lease.terms.job.key);
+        match answer {
+            Answer::Yes => self.stands(id, true, now_ms),
+            Answer::No => {
+                say!(self.log, Warn: "rule {:?}: what was opened for {} is gone, opening it again", rule, key);
+                self.ledger.leases_mut().set_busy(id, true);
+                self.stands(id, false, now_ms);
+                self.order(id, Event::Open);
+            }
+            Answer::Unclear => {
+                say!(self.log, Warn: "rule {:?}: whether what was opened for {} is there cannot be told", rule, key);
+            }
+        }
+    }
+
+    /// Notes how the closing of a lease ended.
+    fn closed(&mut self, id: LeaseId, succeeded: bool, now_ms: u64) {
+        let Some(lease) = self.ledger.leases().get(id) else {
+            return;
+        };
+        let job = lease.terms.job.clone();
+        let (rule, key) = (&job.rule, &job.key);
+        if succeeded {
+            say!(self.log, Info: "rule {:?}: closed for {}", rule, key);
+            // Others that the same commands were to close are closed by them, too.
+            while let Some(other) = self.ledger.leases().companion(id) {
+                self.ledger.note(other, Note::Close, now_ms, &mut self.log);
+            }
+            return self.ledger.note(id, Note::Close, now_ms, &mut self.log);
+        }
+        match self.ledger.leases_mut().failed(id, now_ms) {
+            Again::After(_) if self.life == Life::Stopping => {
+                say!(self.log, Warn: "rule {:?}: not closed for {}", rule, key);
+            }
+            Again::After(delay_ms) => {
                 let seconds = delay_ms / 1000;
                 say!(self.log, Warn: "rule {:?}: not closed for {}, trying again in {} s",
                     rule, key, seconds);
-                return;
             }
-            Closed::GivenUp => {
+            Again::GivenUp => {
                 say!(self.log, Error: "rule {:?}: not closed for {}, giving up; \
                     the record keeps it for the next start", rule, key);
-                return;
             }
         }
-        self.ledger.store(now_ms, &mut self.log);
     }
 }

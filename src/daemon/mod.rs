@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::config::load::{Purpose, load};
 use crate::daemon::dispatch::{Dispatch, Life};
 use crate::engine::{Engine, Setup};
-use crate::leases::ledger::{Ledger, Need};
+use crate::leases::ledger::{Ledger, Need, Refusal};
 use crate::log::{Level, Log, Target};
 use crate::source::{Sources, Wanted};
 use crate::sys::fd::{self, Poll};
@@ -68,12 +68,19 @@ pub fn run(options: Options) -> End {
             return End::BadConfig;
         }
     };
-    match Daemon::start(options, config, log) {
-        Ok(daemon) => daemon.run(),
-        Err(errno) => {
-            let mut log = Log::new(options.target, options.level);
+    let refusal = match Daemon::start(options, config, log) {
+        Ok(daemon) => return daemon.run(),
+        Err(refusal) => refusal,
+    };
+    let mut log = Log::new(options.target, options.level);
+    match refusal {
+        Refusal::Failed(errno) => {
             say!(log, Error: "cannot start: {}", errno);
             End::Failed
+        }
+        Refusal::Foreign(sentence) => {
+            say!(log, Error: "{}", sentence);
+            End::BadConfig
         }
     }
 }
@@ -104,7 +111,7 @@ impl Daemon {
         options: Options,
         config: Box<Config>,
         mut log: Log,
-    ) -> Result<&'static mut Daemon, Errno> {
+    ) -> Result<&'static mut Daemon, Refusal> {
         let signals = Signals::catch()?;
         let runner = Runner::new()?;
         log.set_level(options.level.max(configured_level(&config)));
@@ -115,7 +122,8 @@ impl Daemon {
             explain: log.shows(Level::Debug),
         };
         let now_ms = clock::boot_time_ms();
-        let ledger = Ledger::open(&config.state, need(&config), now_ms, &mut log)?;
+        let (state, need, seed) = (&config.state, need(&config), setup.seed);
+        let ledger = Ledger::load(state, need, now_ms, seed, &mut log)?;
         let sources = Sources::open(&wanted(&config), now_ms, &mut log);
         let daemon = Box::leak(Box::new(Daemon {
             dispatch: Dispatch::new(runner, ledger, config.max_keys, log),
@@ -126,7 +134,8 @@ impl Daemon {
             signals,
             first_source: 0,
         }));
-        daemon.dispatch.select_sequences(&mut daemon.engine);
+        daemon.dispatch.select_sequences(&mut daemon.engine, true);
+        daemon.dispatch.check_all();
         Ok(daemon)
     }
 
@@ -275,16 +284,21 @@ impl Daemon {
                 return;
             }
         };
-        log.set_level(self.options.level.max(configured_level(&config)));
         let now_ms = clock::boot_time_ms();
+        let (state, need) = (&config.state, need(&config));
+        if let Err(reason) = self.dispatch.reload(state, need, config.max_keys, now_ms) {
+            say!(self.dispatch.log, Error: "reload failed: {}: the configuration in use is kept", reason);
+            return;
+        }
+        let log = &mut self.dispatch.log;
+        log.set_level(self.options.level.max(configured_level(&config)));
         self.sources.replace(&wanted(&config), now_ms, log);
-        self.dispatch.reload(&config.state, config.max_keys);
         self.setup.max_keys = config.max_keys;
         self.setup.explain = self.dispatch.log.shows(Level::Debug);
         let engine = Engine::new(config.rules, &self.setup);
         let former = core::mem::replace(&mut self.engine, engine);
         self.engine.inherit(former);
-        self.dispatch.select_sequences(&mut self.engine);
+        self.dispatch.select_sequences(&mut self.engine, true);
         self.announce("reloaded, watching");
     }
 
@@ -336,7 +350,7 @@ impl Daemon {
                 for (rule, outcome) in self.engine.line(line, now_ms) {
                     self.dispatch.outcome(rule, name, outcome, now_ms);
                 }
-                self.dispatch.advance_sequences(&mut self.engine);
+                self.dispatch.select_sequences(&mut self.engine, false);
             }
             now_ms = clock::boot_time_ms();
         }

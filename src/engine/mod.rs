@@ -196,6 +196,11 @@ impl Engine {
         self.entries.get(index).map(|entry| &*entry.rule)
     }
 
+    /// The sequence that counts for a rule; none if it is shut.
+    pub fn current(&self, rule: usize) -> Option<usize> {
+        self.entries.get(rule)?.standing.current
+    }
+
     /// Makes `sequence` the one that counts for a rule, with no progress yet; none shuts the rule.
     pub fn select(&mut self, rule: usize, sequence: Option<usize>) {
         let Some(entry) = self.entries.get_mut(rule) else {

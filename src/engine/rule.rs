@@ -33,10 +33,14 @@ pub struct Rule {
     /// Whether a line that repeats the step just matched keeps the progress.
     pub repeats: bool,
     pub lease: Option<LeaseTerms>,
-    /// At least one; filled from the groups of a sequence's last step, as `revert` is.
+    /// Filled from the groups of a sequence's last step, as `check` and `revert` are. At least one if `closes` is empty.
     pub actions: Vec<Command>,
+    /// What tells whether that which was opened is there; perhaps nothing.
+    pub check: Vec<Command>,
     /// At least one if the rule has a lease, none otherwise.
     pub revert: Vec<Command>,
+    /// The names of other rules, whose leases for the same key a knock ends.
+    pub closes: Vec<String>,
     /// A command that runs longer is ended; more than 0.
     pub action_timeout_ms: u64,
 }
@@ -47,8 +51,10 @@ pub struct Sequence {
 }
 
 pub struct LeaseTerms {
-    /// More than 0.
+    /// More than 0; [`NEVER`] if only another rule's knock, or somebody by hand, ends the lease.
     pub timeout_ms: u64,
+    /// Whether the lease outlives a stop and a reboot.
+    pub keep: bool,
     /// Whether a knock by another key closes the standing lease first.
     pub exclusive: bool,
 }

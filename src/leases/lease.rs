@@ -1,26 +1,32 @@
 //! What knocks have opened and what will close it again; and which one-time sequences are spent.
 //!
-//! * A *lease* belongs to a rule and a key. It holds the filled-in commands that close again, so it can
+//! * A *lease* belongs to a rule and a key. It holds the filled-in commands that open, check and close, so it can
 //!   be closed whatever has become of the rule.
-//! * All of this is plain state that is moved by calls with the time in them. It is written to disk as a
-//!   whole (see `record`) before anything that depends on it happens, and it is read back from there; so
-//!   every state it can be in must be one that a restart can go on from. After a crash nobody knows how
-//!   far commands have come, so a lease read back is simply open until its deadline.
-//! * A lease leaves the state when its revert has succeeded, and for no other reason but one: its revert
-//!   has failed, and by now a newer lease of the same rule promises to run exactly the same commands
-//!   later. To run them sooner would close what the newer one has opened.
+//! * It is *standing* while what it opened is known to be there: its actions have all succeeded, and no check has
+//!   said otherwise since.
+//! * All of this is plain state that is moved by calls with the time in them. Every state it can be in must be one
+//!   that a restart can go on from: after a crash nobody knows how far commands have come, so a lease read back is
+//!   simply open until its deadline.
+//! * Several leases may have opened the same thing, which is to say that their reverts are the very same commands.
+//!   The last one closes: a revert does not run while another lease, whose actions have begun, is open. A lease whose
+//!   actions have not begun takes over nothing.
+//! * What a call costs does not grow with the number of leases, or with its logarithm.
 
 use crate::backoff::{NEVER, delay_ms};
-use crate::commands::job::{Job, LeaseId};
-use crate::config::json::{self, Items, Value, put_json_string};
-use crate::text::{Put, checksum, words};
+use crate::commands::job::{Event, Job, LeaseId};
+use crate::engine::tracker::hash;
+use crate::leases::due::Due;
+use crate::leases::sets::Sets;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 /// How often a revert that failed is tried again before it is given up.
 pub const RETRIES: u32 = 10;
 
-/// Where a lease stands.
+/// Between two checks of one lease that knocks ask for, in milliseconds.
+const CHECK_MS: u64 = 5000;
+
+/// How far a lease has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub enum Phase {
@@ -28,76 +34,145 @@ pub enum Phase {
     Open,
     /// Its revert is on its way.
     Closing,
+    /// Its revert has failed, and its check is on its way: perhaps there was nothing to close.
+    Asking,
     /// Its revert has failed and will be tried again.
     Failed,
     /// Its revert has failed too often. The record keeps it for the next start.
     GivenUp,
 }
 
-/// Something that was opened and is to be closed.
+/// What a lease is opened with.
 #[derive(Clone)]
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
-pub struct Lease {
-    id: LeaseId,
-    /// What closes it.
+pub struct Terms {
+    /// What opens, checks and closes it.
     pub job: Rc<Job>,
     /// When it was opened, on the clock of this boot. Zero if that was before this boot.
     pub opened_ms: u64,
-    /// When it is to be closed, on the same clock.
+    /// When it is to be closed, on the same clock; perhaps [`NEVER`].
     pub deadline_ms: u64,
-    /// Where it stands.
-    pub phase: Phase,
-    /// When its revert is to run, for the first time or again.
-    due_ms: u64,
-    /// How often its revert has failed.
-    failures: u32,
-    /// Its deadline was moved since the record was written.
-    renewed: bool,
+    /// The same by the wall clock, in seconds, for a lease that outlives a stop and a reboot; zero for others.
+    pub end_s: u64,
 }
 
-impl Lease {
-    fn has_failed(&self) -> bool {
-        matches!(self.phase, Phase::Failed | Phase::GivenUp)
+impl Terms {
+    /// Whether the lease outlives a stop and a reboot.
+    pub fn keeps(&self) -> bool {
+        self.end_s != 0
     }
 }
 
-/// How a closing came out.
+/// Something that was opened and is to be closed.
+#[cfg_attr(test, derive(Debug))]
+pub struct Lease {
+    id: LeaseId,
+    pub terms: Terms,
+    pub phase: Phase,
+    /// Whether what it opened is known to be there.
+    pub stands: bool,
+    /// Its actions have begun, now or in an earlier life.
+    begun: bool,
+    /// Its actions or its check are waiting or running.
+    busy: bool,
+    /// How often its revert has failed.
+    failures: u32,
+    /// When it was checked last because of a knock.
+    checked_ms: Option<u64>,
+    /// Its deadline was moved since that was told.
+    renewed: bool,
+    /// How long its line in the record is.
+    line: usize,
+}
+
+/// What happens to a lease after it was opened.
+#[derive(Clone, Copy)]
+pub enum Note {
+    /// Its deadline is moved, on both clocks.
+    Until(u64, u64),
+    /// What it opened is found to be there, or not to be there.
+    Stands(bool),
+    /// It is closed.
+    Close,
+}
+
+/// What to do when the turn of a lease's commands has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
-pub enum Closed {
-    /// The lease is gone.
-    Done,
+pub enum Begin {
+    /// Run them.
+    Go,
+    /// Nothing: the lease is gone, or has come too far.
+    Gone,
+    /// Another lease holds the same open, so this one ends without its revert.
+    Left,
+}
+
+/// What comes of a failed revert.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+pub enum Again {
     /// It will be tried again after this many milliseconds.
-    Retry(u64),
+    After(u64),
     /// It has failed too often.
     GivenUp,
 }
 
+/// What stands in a record.
+pub enum Written<'l> {
+    Lease(&'l Lease),
+    Spent(&'l [u8]),
+}
+
 /// All leases and all spent sequences.
-#[derive(Clone, Default)]
 pub struct Leases {
-    leases: Vec<Lease>,
+    slots: Vec<Option<Lease>>,
+    free: Vec<u32>,
+    seed: u64,
+    last_serial: u32,
+    /// By rule; by rule and key; by revert. In front are those that are not open any more, and those are held by which
+    /// the same thing is open.
+    rules: Sets,
+    keys: Sets,
+    reverts: Sets,
+    due: Due,
+    renewed: Vec<LeaseId>,
+    /// The length of what is needed in the record.
+    needed: usize,
+    /// What is to be run for leases without anybody waiting for it.
+    wanted: Vec<(LeaseId, Event)>,
     /// Each as the record has it: what is spent is remembered by its text.
     spent: Vec<Vec<u8>>,
     /// The record was lost, and with it what is spent: then everything is.
     spent_unknown: bool,
-    /// A lease was opened or could not be closed since [`Leases::drop_superseded`] looked.
-    unsettled: bool,
-    last_id: u32,
 }
 
 impl Leases {
-    /// Every lease, the oldest first.
-    pub fn all(&self) -> &[Lease] {
-        &self.leases
+    /// Nothing is open. The seed is a secret for the hash tables.
+    pub fn new(seed: u64) -> Leases {
+        Leases {
+            slots: Vec::new(),
+            free: Vec::new(),
+            seed,
+            last_serial: 0,
+            rules: Sets::default(),
+            keys: Sets::default(),
+            reverts: Sets::default(),
+            due: Due::default(),
+            renewed: Vec::new(),
+            needed: 0,
+            wanted: Vec::new(),
+            spent: Vec::new(),
+            spent_unknown: false,
+        }
     }
 
     /// What to go on with when the record is lost: nothing is known to be open, and no one-time sequence
     /// is known not to be spent.
-    pub fn after_loss() -> Leases {
+    pub fn after_loss(seed: u64) -> Leases {
         Leases {
             spent_unknown: true,
-            ..Leases::default()
+            ..Leases::new(seed)
         }
     }
 
@@ -106,317 +181,442 @@ impl Leases {
         self.spent_unknown
     }
 
-    /// How many leases of a rule there are.
-    pub fn count(&self, rule: &str) -> usize {
-        let is_of_rule = |lease: &&Lease| lease.job.rule == rule.as_bytes();
-        self.leases.iter().filter(is_of_rule).count()
+    /// Forgets which sequences are spent.
+    pub(super) fn forget_spent(&mut self) {
+        self.spent_unknown = true;
     }
 
-    /// Moves the deadline of the open lease of `rule` and `key`; false if there is none.
-    pub fn renew(&mut self, rule: &str, key: &[u8], deadline_ms: u64) -> bool {
-        for lease in &mut self.leases {
-            let job = &lease.job;
-            if lease.phase == Phase::Open && job.rule == rule.as_bytes() && job.key == key {
-                lease.deadline_ms = deadline_ms;
-                lease.due_ms = deadline_ms;
-                lease.renewed = true;
-                return true;
-            }
+    /// Every lease, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Lease> {
+        self.slots.iter().flatten()
+    }
+
+    /// How long the record of what is would be, for the most part.
+    pub(super) fn needed(&self) -> usize {
+        self.needed
+    }
+
+    /// Has every lease and spent sequence written, and notes the length of their lines, which `put` returns.
+    pub(super) fn write(&mut self, put: &mut dyn FnMut(Written) -> usize) {
+        self.needed = 0;
+        for lease in self.slots.iter_mut().flatten() {
+            lease.line = put(Written::Lease(lease));
+            self.needed += lease.line;
         }
-        false
+        for spent in &self.spent {
+            self.needed += put(Written::Spent(spent));
+        }
     }
 
-    /// Whether a deadline was moved of which [`Leases::next_renewed`] has not told.
-    pub fn has_renewed(&self) -> bool {
-        self.leases.iter().any(|lease| lease.renewed)
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.slots.len() - self.free.len()
     }
 
-    /// The next lease whose deadline was moved and not told of yet.
-    pub fn next_renewed(&mut self) -> Option<&Lease> {
-        let lease = self.leases.iter_mut().find(|lease| lease.renewed)?;
-        lease.renewed = false;
-        Some(lease)
+    /// A lease that has not gone.
+    pub fn get(&self, id: LeaseId) -> Option<&Lease> {
+        let lease = self.at(id.slot)?;
+        (lease.id == id).then_some(lease)
     }
 
-    /// Adds a lease that `job` will close.
-    pub fn open(&mut self, job: Rc<Job>, opened_ms: u64, deadline_ms: u64) -> LeaseId {
-        self.unsettled = true;
-        self.last_id = self.last_id.wrapping_add(1);
-        let id = LeaseId(self.last_id);
-        self.leases.push(Lease {
+    fn at(&self, slot: u32) -> Option<&Lease> {
+        self.slots.get(slot as usize)?.as_ref()
+    }
+
+    fn get_mut(&mut self, id: LeaseId) -> Option<&mut Lease> {
+        let lease = self.slots.get_mut(id.slot as usize)?.as_mut()?;
+        (lease.id == id).then_some(lease)
+    }
+
+    /// The lease that is kept in a slot.
+    pub(super) fn id_at(&self, slot: u64) -> Option<LeaseId> {
+        Some(self.at(u32::try_from(slot).ok()?)?.id)
+    }
+
+    /// How many leases of a rule there are.
+    pub fn count_of(&self, rule: &[u8]) -> usize {
+        let set = self.rule_set(rule);
+        set.map_or(0, |set| self.rules.count(set) as usize)
+    }
+
+    fn rule_set(&self, rule: &[u8]) -> Option<u32> {
+        self.rules.find(hash(rule, self.seed), &|slot| {
+            self.at(slot)
+                .is_some_and(|lease| lease.terms.job.rule == rule)
+        })
+    }
+
+    /// The open lease of a rule and a key.
+    pub fn find(&self, rule: &[u8], key: &[u8]) -> Option<LeaseId> {
+        let hash = hash_of_key(rule, key, self.seed);
+        let set = self
+            .keys
+            .find(hash, &|slot| self.belongs(slot, rule, key))?;
+        // One that is not open would be in front.
+        let lease = self.at(self.keys.last(set)?)?;
+        (lease.phase == Phase::Open).then_some(lease.id)
+    }
+
+    fn belongs(&self, slot: u32, rule: &[u8], key: &[u8]) -> bool {
+        self.at(slot)
+            .is_some_and(|Lease { terms, .. }| terms.job.rule == rule && terms.job.key == key)
+    }
+
+    /// The open leases of a rule.
+    pub fn open_of(&self, rule: &[u8]) -> Vec<LeaseId> {
+        let mut open = Vec::new();
+        let mut at = self.rule_set(rule).and_then(|set| self.rules.last(set));
+        while let Some(lease) = at.and_then(|slot| self.at(slot))
+            && lease.phase == Phase::Open
+        {
+            open.push(lease.id);
+            at = self.rules.before(lease.id.slot);
+        }
+        open
+    }
+
+    /// Where the next lease will be kept.
+    pub fn next_slot(&self) -> u32 {
+        // OK because memory is full long before.
+        let fresh = self.slots.len() as u32;
+        self.free.last().copied().unwrap_or(fresh)
+    }
+
+    /// Adds a lease whose actions have not begun, with a line of this length in the record.
+    pub fn open(&mut self, terms: Terms, line: usize) -> LeaseId {
+        let slot = self.next_slot();
+        self.free.pop();
+        self.place(slot, terms, line)
+    }
+
+    /// Adds a lease in a slot where none is. [`Leases::find_free`] is to be called afterwards.
+    pub(super) fn place(&mut self, slot: u32, terms: Terms, line: usize) -> LeaseId {
+        if self.slots.len() <= slot as usize {
+            self.slots.resize_with(slot as usize + 1, || None);
+        }
+        self.needed += line;
+        self.last_serial = self.last_serial.wrapping_add(1);
+        let id = LeaseId {
+            slot,
+            serial: self.last_serial,
+        };
+        let (job, deadline_ms) = (terms.job.clone(), terms.deadline_ms);
+        let lease = Lease {
             id,
-            job,
-            opened_ms,
-            deadline_ms,
+            terms,
             phase: Phase::Open,
-            due_ms: deadline_ms,
+            stands: true,
+            begun: false,
+            busy: true,
             failures: 0,
+            checked_ms: None,
             renewed: false,
+            line,
+        };
+        let seed = self.seed;
+        let slots = &self.slots;
+        let job_at = |slot: u32| Some(&*slots.get(slot as usize)?.as_ref()?.terms.job);
+        self.rules.add(slot, hash(&job.rule, seed), &|other| {
+            job_at(other).is_some_and(|other| other.rule == job.rule)
         });
+        let key_hash = hash_of_key(&job.rule, &job.key, seed);
+        self.keys.add(slot, key_hash, &|other| {
+            job_at(other).is_some_and(|other| other.rule == job.rule && other.key == job.key)
+        });
+        let revert_hash = hash(&job.revert.concat(), seed);
+        self.reverts.add(slot, revert_hash, &|other| {
+            job_at(other).is_some_and(|other| other.revert == job.revert)
+        });
+        self.due.set(slot, deadline_ms);
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Some(lease);
+        }
         id
     }
 
-    /// Takes a lease out whose actions will never begin.
-    pub fn cancel(&mut self, id: LeaseId) {
-        self.leases.retain(|lease| lease.id != id);
+    /// Notes which slots are free.
+    pub(super) fn find_free(&mut self) {
+        let slots = (0..).zip(&self.slots);
+        let free = slots.filter(|(_, lease)| lease.is_none());
+        self.free = free.map(|(slot, _)| slot).collect();
     }
 
-    /// Makes every lease of a rule due.
-    pub fn expire_rule(&mut self, rule: &str, now_ms: u64) {
-        for lease in &mut self.leases {
-            if lease.job.rule == rule.as_bytes() {
-                lease.deadline_ms = lease.deadline_ms.min(now_ms);
+    /// Goes on with a lease of an earlier life: its actions have begun, as far as anybody knows. What was due then may
+    /// have been tried already.
+    pub(super) fn resume(&mut self, id: LeaseId, now_ms: u64) {
+        let Some(lease) = self.get_mut(id) else {
+            return;
+        };
+        lease.begun = true;
+        lease.busy = false;
+        let is_due = lease.terms.deadline_ms <= now_ms;
+        self.reverts.hold(id.slot, true);
+        if is_due {
+            self.leave_open(id, Phase::Failed);
+        }
+    }
+
+    /// An open lease becomes something else.
+    fn leave_open(&mut self, id: LeaseId, phase: Phase) {
+        let Some(lease) = self.get_mut(id) else {
+            return;
+        };
+        if core::mem::replace(&mut lease.phase, phase) != Phase::Open {
+            return;
+        }
+        let begun = lease.begun;
+        if begun {
+            self.reverts.hold(id.slot, false);
+        }
+        for sets in [&mut self.rules, &mut self.keys, &mut self.reverts] {
+            sets.to_front(id.slot);
+        }
+    }
+
+    /// Makes what happens to a lease come true.
+    pub fn apply(&mut self, id: LeaseId, note: Note) {
+        let Some(lease) = self.get_mut(id) else {
+            return;
+        };
+        match note {
+            Note::Until(deadline_ms, end_s) => {
+                lease.terms.deadline_ms = deadline_ms;
+                if lease.terms.keeps() {
+                    lease.terms.end_s = end_s;
+                }
                 if lease.phase == Phase::Open {
-                    lease.due_ms = lease.deadline_ms;
+                    self.due.set(id.slot, deadline_ms);
                 }
             }
-        }
-    }
-
-    /// Makes every lease due, whatever has been tried before.
-    pub fn expire_all(&mut self, now_ms: u64) {
-        for lease in &mut self.leases {
-            lease.deadline_ms = lease.deadline_ms.min(now_ms);
-            if lease.phase != Phase::Closing {
-                lease.phase = Phase::Failed;
-                lease.due_ms = 0;
+            Note::Stands(stands) => lease.stands = stands,
+            Note::Close => {
+                self.leave_open(id, Phase::Closing);
+                for sets in [&mut self.rules, &mut self.keys, &mut self.reverts] {
+                    sets.remove(id.slot);
+                }
+                self.due.remove(id.slot);
+                if let Some(place) = self.slots.get_mut(id.slot as usize) {
+                    let line = place.take().map_or(0, |lease| lease.line);
+                    self.needed = self.needed.saturating_sub(line);
+                }
+                self.free.push(id.slot);
             }
         }
     }
 
-    /// The next lease whose revert is to run now, marked as being closed, and that revert.
+    /// Moves the deadline of an open lease, which is to be told.
+    pub fn renew(&mut self, id: LeaseId, deadline_ms: u64, end_s: u64) {
+        self.apply(id, Note::Until(deadline_ms, end_s));
+        if let Some(lease) = self.get_mut(id)
+            && !core::mem::replace(&mut lease.renewed, true)
+        {
+            self.renewed.push(id);
+        }
+    }
+
+    /// The next lease whose deadline was moved and not told of yet.
+    pub fn next_renewed(&mut self) -> Option<LeaseId> {
+        while let Some(id) = self.renewed.pop() {
+            if let Some(lease) = self.get_mut(id) {
+                lease.renewed = false;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Makes the revert of a lease due, whatever has been tried before.
+    pub fn hurry(&mut self, id: LeaseId) {
+        if let Some(lease) = self.get(id)
+            && !matches!(lease.phase, Phase::Closing | Phase::Asking)
+        {
+            self.due.set(id.slot, 0);
+        }
+    }
+
+    /// The next lease whose revert is to run now, marked as being closed.
     pub fn next_due(&mut self, now_ms: u64) -> Option<(LeaseId, Rc<Job>)> {
-        let is_due = |lease: &&mut Lease| lease.due_ms <= now_ms;
-        let lease = self.leases.iter_mut().find(is_due)?;
-        lease.phase = Phase::Closing;
-        lease.due_ms = NEVER;
-        Some((lease.id, lease.job.clone()))
+        let (slot, due_ms) = self.due.first()?;
+        if due_ms > now_ms {
+            return None;
+        }
+        let Lease { id, terms, .. } = self.at(slot)?;
+        let (id, job) = (*id, terms.job.clone());
+        self.leave_open(id, Phase::Closing);
+        self.due.set(slot, NEVER);
+        Some((id, job))
     }
 
     /// When [`Leases::next_due`] has something to say.
     pub fn deadline_ms(&self) -> u64 {
-        let due_ms = self.leases.iter().map(|lease| lease.due_ms);
-        due_ms.fold(NEVER, u64::min)
+        self.due.first().map_or(NEVER, |(_, due_ms)| due_ms)
     }
 
-    /// Notes how the revert of a lease came out.
-    pub fn closed(&mut self, id: LeaseId, succeeded: bool, now_ms: u64) -> Closed {
-        let Some(index) = self.leases.iter().position(|lease| lease.id == id) else {
-            return Closed::Done;
+    /// Says that it is the turn of a lease's commands.
+    pub fn begin(&mut self, id: LeaseId, event: Event) -> Begin {
+        let Some(lease) = self.get_mut(id) else {
+            return Begin::Gone;
         };
-        if succeeded {
-            let Lease { job, .. } = self.leases.remove(index);
-            // Others that the same commands were to close are closed by them, too.
-            self.drop_failed(&job);
-            return Closed::Done;
+        let goes = match event {
+            Event::Open => {
+                let first = !core::mem::replace(&mut lease.begun, true);
+                let is_open = lease.phase == Phase::Open;
+                if first && is_open {
+                    self.reverts.hold(id.slot, true);
+                }
+                first || is_open
+            }
+            Event::Check => matches!(lease.phase, Phase::Open | Phase::Asking),
+            Event::Close if self.reverts.held(self.reverts.set_of(id.slot)) > 0 => {
+                return Begin::Left;
+            }
+            Event::Close => true,
+        };
+        if goes { Begin::Go } else { Begin::Gone }
+    }
+
+    /// A lease that is not open any more, of which the revert of another is the same; the actions of both have begun.
+    pub fn companion(&self, id: LeaseId) -> Option<LeaseId> {
+        let mut at = self.reverts.first(self.reverts.set_of(id.slot));
+        while let Some(lease) = at.and_then(|slot| self.at(slot))
+            && lease.phase != Phase::Open
+        {
+            if lease.begun && lease.id != id {
+                return Some(lease.id);
+            }
+            at = self.reverts.after(lease.id.slot);
         }
-        self.unsettled = true;
-        // OK because position found it.
-        let lease = &mut self.leases[index];
+        None
+    }
+
+    /// Whether the actions of a lease have begun.
+    pub fn has_begun(&self, id: LeaseId) -> bool {
+        self.get(id).is_some_and(|lease| lease.begun)
+    }
+
+    /// Whether what a lease is to open is not there, and a new knock would open something else.
+    pub fn is_out_of_date(&self, id: LeaseId, job: &Job) -> bool {
+        self.get(id).is_some_and(|lease| {
+            let old = &lease.terms.job;
+            let same = old.actions == job.actions && old.revert == job.revert;
+            !lease.stands && !lease.busy && !same
+        })
+    }
+
+    /// What a knock by the key of an open lease asks for, at most one thing at a time: its actions once more if they
+    /// have failed, a check if there is one and the last is some time ago.
+    pub fn knocked(&mut self, id: LeaseId, now_ms: u64) -> Option<Event> {
+        let lease = self.get_mut(id)?;
+        if lease.busy {
+            return None;
+        }
+        if !lease.stands {
+            return Some(Event::Open);
+        }
+        let is_early = |checked_ms: u64| now_ms < checked_ms.saturating_add(CHECK_MS);
+        if lease.terms.job.check.is_empty() || lease.checked_ms.is_some_and(is_early) {
+            return None;
+        }
+        lease.checked_ms = Some(now_ms);
+        Some(Event::Check)
+    }
+
+    /// Notes whether actions or a check of an open lease are waiting or running.
+    pub fn set_busy(&mut self, id: LeaseId, busy: bool) {
+        if let Some(lease) = self.get_mut(id) {
+            lease.busy = busy;
+        }
+    }
+
+    /// Wants every open lease to be checked that can be.
+    pub fn want_checks(&mut self) {
+        self.wanted.retain(|(_, event)| *event != Event::Check);
+        for lease in self.slots.iter().flatten() {
+            if lease.phase == Phase::Open && !lease.terms.job.check.is_empty() {
+                self.wanted.push((lease.id, Event::Check));
+            }
+        }
+    }
+
+    /// Wants the actions of a lease to be run again.
+    pub(super) fn want_actions(&mut self, id: LeaseId) {
+        self.wanted.push((id, Event::Open));
+    }
+
+    /// What is wanted next, marked as being on its way.
+    pub fn next_wanted(&mut self) -> Option<(LeaseId, Event)> {
+        while let Some((id, event)) = self.wanted.pop() {
+            if let Some(lease) = self.get_mut(id)
+                && lease.phase == Phase::Open
+                && !lease.busy
+            {
+                lease.busy = true;
+                return Some((id, event));
+            }
+        }
+        None
+    }
+
+    /// Notes that the revert of a lease has failed; false if there is no check that could tell whether that matters.
+    pub fn ask(&mut self, id: LeaseId) -> bool {
+        let Some(lease) = self.get_mut(id) else {
+            return false;
+        };
+        let asks = lease.phase == Phase::Closing && !lease.terms.job.check.is_empty();
+        if asks {
+            lease.phase = Phase::Asking;
+        }
+        asks
+    }
+
+    /// Notes that the revert of a lease has failed for good or is to be tried again.
+    pub fn failed(&mut self, id: LeaseId, now_ms: u64) -> Again {
+        let Some(lease) = self.get_mut(id) else {
+            return Again::GivenUp;
+        };
         let delay_ms = delay_ms(lease.failures);
         lease.failures += 1;
         if lease.failures > RETRIES {
             lease.phase = Phase::GivenUp;
-            return Closed::GivenUp;
+            return Again::GivenUp;
         }
         lease.phase = Phase::Failed;
-        lease.due_ms = now_ms.saturating_add(delay_ms);
-        Closed::Retry(delay_ms)
+        self.due.set(id.slot, now_ms.saturating_add(delay_ms));
+        Again::After(delay_ms)
     }
 
-    /// Takes out what could not be closed and what a newer lease of the same rule, open now, will close
-    /// with the same commands; returns how many.
-    pub fn drop_superseded(&mut self) -> usize {
-        let before = self.leases.len();
-        if core::mem::take(&mut self.unsettled) {
-            // Many may be open, and few have failed.
-            for failed in self.leases.clone() {
-                let closes_it = |newer: &Lease| {
-                    newer.phase == Phase::Open && newer.job.does_the_same_as(&failed.job)
-                };
-                if failed.has_failed() && self.leases.iter().any(closes_it) {
-                    self.cancel(failed.id);
-                }
-            }
-        }
-        before - self.leases.len()
+    /// Whether anything is known to be spent, or not known at all.
+    pub fn has_spent(&self) -> bool {
+        self.spent_unknown || !self.spent.is_empty()
     }
 
-    /// Takes out what `job` failed to close.
-    fn drop_failed(&mut self, job: &Job) {
-        self.leases
-            .retain(|lease| !(lease.has_failed() && lease.job.does_the_same_as(job)));
-    }
-
-    /// Whether a one-time sequence has been used.
-    pub fn is_spent(&self, rule: &str, steps: &mut dyn Iterator<Item = &str>) -> bool {
-        self.spent_unknown || self.spent.contains(&spent(rule, steps))
+    /// Whether a one-time sequence, as the record has it, has been used.
+    pub fn is_spent(&self, sequence: &[u8]) -> bool {
+        self.spent_unknown || self.spent.iter().any(|spent| spent == sequence)
     }
 
     /// Notes that a one-time sequence has been used.
-    pub fn spend(&mut self, rule: &str, steps: &mut dyn Iterator<Item = &str>) {
-        self.spent.push(spent(rule, steps));
-    }
-
-    /// Appends the record: compact JSON, the format of which is
-    ///
-    /// ```text
-    /// {"version":1,"boot":"…","leases":[{"rule":"…","key":"…","opened_ms":…,"deadline_ms":…,
-    ///  "action_timeout_ms":…,"revert":[["…",…],…]},…],"spent":[{"rule":"…","steps":["…",…]},…],"sum":…}
-    /// ```
-    ///
-    /// with `"spent_unknown":true` before the sum where that is so. `boot` names the boot whose clock the times are
-    /// of; the sum is the [`checksum`] of everything before its key.
-    pub fn put_json(&self, boot: &str, out: &mut Vec<u8>) {
-        let boot = Json(boot.as_bytes());
-        put!(out, "{\"version\":1,\"boot\":{},\"leases\":[", boot);
-        for lease in &self.leases {
-            let Job { rule, key, .. } = &*lease.job;
-            put!(out, "{\"rule\":{},\"key\":{},", Json(rule), Json(key));
-            let (opened_ms, deadline_ms) = (lease.opened_ms, lease.deadline_ms);
-            put!(
-                out,
-                "\"opened_ms\":{},\"deadline_ms\":{},",
-                opened_ms,
-                deadline_ms
-            );
-            put!(
-                out,
-                "\"action_timeout_ms\":{},\"revert\":[",
-                lease.job.timeout_ms
-            );
-            for command in &lease.job.commands {
-                out.push(b'[');
-                for word in words(command) {
-                    put!(out, "{},", Json(word));
-                }
-                end_list(out, "],");
-            }
-            end_list(out, "]},");
-        }
-        end_list(out, "],\"spent\":[");
-        for spent in &self.spent {
-            put!(out, "{},", spent);
-        }
-        end_list(out, "]");
-        if self.spent_unknown {
-            put!(out, ",\"spent_unknown\":true");
-        }
-        out.push(b',');
-        out.extend(end_of(out));
-    }
-
-    /// Reads a record back at the time `now_ms`. With another `boot` than the record's, every lease is due
-    /// at once. The error says what is wrong with it: a record of which any byte is not as it was written is none,
-    /// for the byte might be one of a deadline or a command.
-    pub fn from_json(document: &[u8], boot: &str, now_ms: u64) -> Result<Leases, Vec<u8>> {
-        let value = json::parse(document)
-            .map_err(|error| text!("{} at byte {}", error.message, error.at))?;
-        let leases = Leases::from_value(value, document, boot, now_ms);
-        leases.ok_or_else(|| text!("not a record of leases as it was written"))
-    }
-
-    fn from_value(value: Value, document: &[u8], boot: &str, now_ms: u64) -> Option<Leases> {
-        let (before, end) = document.split_at_checked(value.key("sum")?.at(document))?;
-        if number(value, "version")? != 1 || end != end_of(before) {
-            return None;
-        }
-        let same_boot = bytes(value, "boot")? == boot.as_bytes() && !boot.is_empty();
-        let mut leases = Leases::default();
-        for item in list(value, "leases")? {
-            leases.read_lease(item, same_boot, now_ms)?;
-        }
-        leases.spent_unknown = value.member("spent_unknown").is_some();
-        for item in list(value, "spent")? {
-            let mut spent = begin_spent(&bytes(item, "rule")?);
-            for step in list(item, "steps")? {
-                put!(&mut spent, "{},", Json(step.string()?.as_bytes()));
-            }
-            end_list(&mut spent, "]}");
-            leases.spent.push(spent);
-        }
-        Some(leases)
-    }
-
-    fn read_lease(&mut self, item: Value, same_boot: bool, now_ms: u64) -> Option<()> {
-        let mut job = Job {
-            rule: bytes(item, "rule")?,
-            key: Vec::new(),
-            commands: Vec::new(),
-            timeout_ms: number(item, "action_timeout_ms")?,
-        };
-        job.key = bytes(item, "key")?;
-        for written in list(item, "revert")? {
-            let mut command = Vec::new();
-            for word in as_list(written)? {
-                // OK because the record is as we have written it, and no word of ours has a NUL.
-                put!(&mut command, "{}\0", word.string()?);
-            }
-            job.commands.push(command);
-        }
-        let mut times = (number(item, "opened_ms")?, number(item, "deadline_ms")?);
-        if !same_boot {
-            times = (0, 0);
-        }
-        self.open(Rc::new(job), times.0, times.1);
-        if times.1 <= now_ms
-            && let Some(lease) = self.leases.last_mut()
-        {
-            // Its revert may have been tried already.
-            lease.phase = Phase::Failed;
-        }
-        Some(())
+    pub fn spend(&mut self, sequence: Vec<u8>) {
+        self.needed += sequence.len();
+        self.spent.push(sequence);
     }
 }
 
-/// A string as JSON has it.
-struct Json<'a>(&'a [u8]);
+impl Lease {
+    /// Names it.
+    pub fn id(&self) -> LeaseId {
+        self.id
+    }
 
-impl Put for Json<'_> {
-    fn put(&self, out: &mut Vec<u8>) {
-        put_json_string(self.0, out);
+    /// Whether it is still there because its revert has failed.
+    pub fn has_failed(&self) -> bool {
+        self.failures > 0 || matches!(self.phase, Phase::Failed | Phase::GivenUp)
     }
 }
 
-/// How a record ends: with the sum of what stands before.
-fn end_of(record: &[u8]) -> Vec<u8> {
-    text!("\"sum\":{}}\n", checksum(record))
-}
-
-/// Appends `end` to a list of which each item was written with a comma behind it.
-fn end_list(out: &mut Vec<u8>, end: &str) {
-    out.pop_if(|last| *last == b',');
-    put!(out, "{}", end);
-}
-
-/// A one-time sequence as the record has it.
-fn spent(rule: &str, steps: &mut dyn Iterator<Item = &str>) -> Vec<u8> {
-    let mut out = begin_spent(rule.as_bytes());
-    for step in steps {
-        put!(&mut out, "{},", Json(step.as_bytes()));
-    }
-    end_list(&mut out, "]}");
-    out
-}
-
-fn begin_spent(rule: &[u8]) -> Vec<u8> {
-    text!("{\"rule\":{},\"steps\":[", Json(rule))
-}
-
-fn bytes(value: Value, key: &str) -> Option<Vec<u8>> {
-    Some(value.member(key)?.string()?.into_bytes())
-}
-
-fn number(value: Value, key: &str) -> Option<u64> {
-    value.member(key)?.scaled(0)
-}
-
-fn list<'v>(value: Value<'v>, key: &str) -> Option<Items<'v>> {
-    as_list(value.member(key)?)
-}
-
-fn as_list(value: Value) -> Option<Items> {
-    (value.first() == b'[').then(|| value.items())
+#[inline(never)]
+fn hash_of_key(rule: &[u8], key: &[u8], seed: u64) -> u32 {
+    hash(&text!("{}\0{}", rule, key), seed)
 }
 
 #[cfg(test)]

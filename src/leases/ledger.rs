@@ -1,19 +1,24 @@
-//! The leases in memory and their record on disk, kept in agreement.
+//! The leases in memory and their record on disk, kept in agreement: what happens to a lease happens here, to both.
 //!
-//! * What is opened or spent is written before anything that depends on it happens ([`Ledger::commit`]);
+//! * What is opened or spent is written and synced before anything that depends on it happens ([`Ledger::open`]);
 //!   what cannot be written has not happened.
-//! * What is closed, and a deadline that was moved, is written after it ([`Ledger::store`]), and again until
-//!   it succeeds: until then, a restart would only close sooner, or once more. Moved deadlines are written
-//!   once for all knocks of a turn, so that nobody can make us write to flash as fast as we read.
+//! * What is closed, and a deadline that was moved, is written after it and synced up to a second later: another process
+//!   finds it at once, and after a power failure nothing is as it was anyway. If it cannot be written, the record is
+//!   written whole as soon as it can.
+//! * The record is rewritten when it is twice as long as it needs to be: what is written is in proportion to what happens.
 //! * A record that cannot be used is set aside. Nobody knows then which one-time sequences are spent, so
 //!   all of them count as spent until somebody decides.
+//! * A folder that is not there tells nothing: what is in it is read when it appears, before anything is written.
 
-use crate::backoff::Backoff;
-use crate::leases::lease::Leases;
-use crate::leases::record::{Found, Record};
+use crate::backoff::{Backoff, NEVER};
+use crate::commands::job::LeaseId;
+use crate::leases::journal::{Journal, put_note, put_open, put_spent};
+use crate::leases::lease::{Lease, Leases, Note, Terms};
+use crate::leases::record::{Added, Found, Record};
 use crate::log::Log;
 use crate::sys::fd::poll;
 use crate::sys::{Errno, Result};
+use crate::text::Put;
 use alloc::vec::Vec;
 
 /// Whether the configuration has rules that need a record.
@@ -25,113 +30,451 @@ pub enum Need {
     Leftovers,
 }
 
+/// Why there is no ledger.
+pub enum Refusal {
+    /// The record cannot be used now.
+    Failed(Errno),
+    /// What is there is no record; a sentence.
+    Foreign(Vec<u8>),
+}
+
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Refusal {
+        Refusal::Failed(errno)
+    }
+}
+
+/// What is known of the record on disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    /// It is ours and has been read; this is its length, if lines can be added to it.
+    Held(Option<usize>),
+    /// It has not been read.
+    Unread,
+    /// It can neither be used nor set aside: it must not be overwritten.
+    Untouchable,
+}
+
+/// After how long, at the latest, what was written without being synced is, in milliseconds.
+const SYNC_MS: u64 = 1000;
+
+/// What a record may hold beside what it must, in bytes, before it is rewritten.
+const SLACK: usize = 4096;
+
 /// Leases and their record.
 pub struct Ledger {
-    /// What is open and what is spent. Changes are to be followed by [`Ledger::store`].
-    pub leases: Leases,
-    /// None if what is on disk can neither be read nor set aside: it must not be overwritten.
-    record: Option<Record>,
+    leases: Leases,
+    record: Record,
+    hold: Hold,
+    seed: u64,
+    /// Do not rewrite the record before it is longer than that.
+    limit: usize,
+    /// When to sync what was written.
+    sync_ms: u64,
     /// When to write the record again, if it could not be written.
     unsaved: Backoff,
+    /// Which sequences are spent may have changed.
+    spent_changed: bool,
 }
 
 impl Ledger {
-    /// Goes on with what is recorded at `state`. `EAGAIN` if another process does.
-    pub fn open(state: &str, need: Need, now_ms: u64, log: &mut Log) -> Result<Ledger> {
-        let mut ledger = Ledger {
-            leases: Leases::default(),
-            record: None,
+    /// A ledger in which nothing is known yet.
+    fn unread(state: &str, seed: u64) -> Result<Ledger> {
+        Ok(Ledger {
+            leases: Leases::new(seed),
+            record: Record::new(state, seed)?,
+            hold: Hold::Unread,
+            seed,
+            limit: 0,
+            sync_ms: NEVER,
             unsaved: Backoff::default(),
-        };
-        let mut record = Record::new(state)?;
-        if need == Need::Required {
-            lock(&mut record, log)?;
-        }
-        match record.load()? {
-            Found::Leases(leases) => {
-                let count = leases.all().len();
-                if count > 0 {
-                    lock(&mut record, log)?;
-                    say!(log, Info: "going on with {} recorded leases", count);
-                }
-                ledger.leases = leases;
-                ledger.record = Some(record);
+            spent_changed: true,
+        })
+    }
+
+    /// Goes on with what is recorded at `state`. `EAGAIN` if another process does. The seed is a secret for hash tables.
+    pub fn load(
+        state: &str,
+        need: Need,
+        now_ms: u64,
+        seed: u64,
+        log: &mut Log,
+    ) -> core::result::Result<Ledger, Refusal> {
+        let mut ledger = Ledger::unread(state, seed)?;
+        // Before anything of ours, a lock say, is put beside it.
+        let found = ledger.record.load()?;
+        match &found {
+            // An earlier run of ours has left nothing.
+            Found::Nothing | Found::Foreign(_) if need == Need::Leftovers => return Ok(ledger),
+            Found::Foreign(reason) => {
+                return Err(Refusal::Foreign(refusal(&ledger.record, reason)));
             }
-            Found::Unusable(reason) => ledger.set_aside(record, &reason, now_ms, log),
+            _ => {}
+        }
+        match lock(&mut ledger.record) {
+            Err(Errno::EAGAIN) if need == Need::Leftovers => return Ok(ledger),
+            Err(Errno::EAGAIN) => {
+                let path = ledger.record.path();
+                say!(log, Error: "record {:?}: another process uses it", path);
+                return Err(Refusal::Failed(Errno::EAGAIN));
+            }
+            // What cannot be locked cannot be written either, and that is told when it matters.
+            Err(_) => ledger.unsaved.fail(now_ms),
+            Ok(()) => ledger.read(now_ms, log)?,
+        }
+        if need == Need::Leftovers && ledger.leases.count() == 0 && ledger.hold != Hold::Unread {
+            ledger.record.unlock();
+            ledger.hold = Hold::Unread;
+            ledger.unsaved.succeed();
         }
         Ok(ledger)
     }
 
-    fn set_aside(&mut self, record: Record, reason: &[u8], now_ms: u64, log: &mut Log) {
-        self.leases = Leases::after_loss();
-        let path = record.path();
-        match record.set_aside() {
+    /// Reads the record, which is locked, and goes on with it.
+    fn read(&mut self, now_ms: u64, log: &mut Log) -> core::result::Result<(), Refusal> {
+        self.spent_changed = true;
+        match self.record.load()? {
+            Found::Nothing => self.hold = Hold::Held(None),
+            Found::Journal(Journal { leases, is_sound }, length) => {
+                self.hold = Hold::Held(is_sound.then_some(length));
+                self.leases = leases;
+                let count = self.leases.count();
+                if count > 0 {
+                    say!(log, Info: "going on with {} recorded leases", count);
+                }
+                if !is_sound && count > 0 {
+                    self.store(now_ms, log);
+                }
+            }
+            Found::Unusable(reason) => self.set_aside(&reason, now_ms, log),
+            Found::Foreign(reason) => {
+                return Err(Refusal::Foreign(refusal(&self.record, &reason)));
+            }
+        }
+        Ok(())
+    }
+
+    fn set_aside(&mut self, reason: &[u8], now_ms: u64, log: &mut Log) {
+        self.leases = Leases::after_loss(self.seed);
+        let path = self.record.path();
+        match self.record.set_aside() {
             Ok(name) => {
                 say!(log, Error: "record {:?} is unusable, now {:?}: {}", path, name, reason);
-                self.record = Some(record);
+                self.hold = Hold::Held(None);
                 self.store(now_ms, log);
             }
             Err(errno) => {
                 say!(log, Error: "record {:?} is unusable: {}; it cannot be set aside: {}",
                     path, reason, errno);
+                self.hold = Hold::Untouchable;
             }
         }
     }
 
-    /// The record's path; none if it must not be touched.
-    pub fn path(&self) -> Option<&[u8]> {
-        self.record.as_ref().map(Record::path)
+    /// Takes the record up if that was not possible before. The error says why it still is not.
+    pub fn attach(&mut self, now_ms: u64, log: &mut Log) -> core::result::Result<(), Vec<u8>> {
+        match self.hold {
+            Hold::Held(_) => return Ok(()),
+            Hold::Untouchable => return Err(text!("the record on disk is unusable")),
+            Hold::Unread => {}
+        }
+        if let Ok(Found::Foreign(reason)) = self.record.load() {
+            return Err(refusal(&self.record, &reason));
+        }
+        let locked = self.record.lock();
+        let path = self.record.path();
+        match locked {
+            Ok(()) => {}
+            Err(Errno::EAGAIN) => return Err(text!("record {:?}: another process uses it", path)),
+            Err(errno) => return Err(text!("cannot write {:?}: {}", path, errno)),
+        }
+        let read = self.read(now_ms, log);
+        if self.hold == Hold::Unread {
+            self.record.unlock();
+        }
+        read.map_err(|refusal| match refusal {
+            Refusal::Failed(errno) => text!("{}", errno),
+            Refusal::Foreign(sentence) => sentence,
+        })
+    }
+
+    /// Goes on in another place, where everything is written before the record here is left. The error says why not.
+    pub fn relocate(
+        &mut self,
+        state: &str,
+        now_ms: u64,
+        log: &mut Log,
+    ) -> core::result::Result<(), Vec<u8>> {
+        if self.record.path() == state.as_bytes() {
+            return Ok(());
+        }
+        let other = Ledger::unread(state, self.seed);
+        let mut other = other.map_err(|errno| text!("{}", errno))?;
+        if self.hold == Hold::Unread && self.leases.count() == 0 {
+            // Nothing is to be taken along.
+            *self = other;
+            self.unsaved.fail(now_ms);
+            return Ok(());
+        }
+        other.attach(now_ms, log)?;
+        if other.leases.count() > 0 || other.leases.has_spent() {
+            return Err(text!("{:?} holds another record already", state));
+        }
+        core::mem::swap(&mut self.leases, &mut other.leases);
+        match other.rewrite(&[]) {
+            Ok(()) => {
+                let path = self.record.path();
+                say!(log, Info: "record: now {:?} instead of {:?}", state, path);
+                // What is written there now is that nothing is open.
+                if matches!(self.hold, Hold::Held(_)) {
+                    let _ = self.rewrite(&[]);
+                }
+                *self = other;
+                Ok(())
+            }
+            Err(reason) => {
+                core::mem::swap(&mut self.leases, &mut other.leases);
+                Err(reason)
+            }
+        }
+    }
+
+    /// The leases; they are changed through the ledger.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// The leases, for what the record does not tell of.
+    pub fn leases_mut(&mut self) -> &mut Leases {
+        &mut self.leases
+    }
+
+    /// The record's path.
+    pub fn path(&self) -> &[u8] {
+        self.record.path()
+    }
+
+    /// Whether since the last call another set of sequences may be spent.
+    pub fn take_spent_changed(&mut self) -> bool {
+        core::mem::take(&mut self.spent_changed)
     }
 
     /// When to call [`Ledger::settle`] even though nothing has happened.
     pub fn deadline_ms(&self) -> u64 {
-        self.unsaved.at_ms()
+        match self.is_long() {
+            true => 0,
+            false => self.unsaved.at_ms().min(self.sync_ms),
+        }
     }
 
-    /// Writes `next` and makes it what is. The error says why it cannot be.
-    pub fn commit(&mut self, next: Leases) -> core::result::Result<(), Vec<u8>> {
-        self.save(&next)?;
-        self.leases = next;
-        Ok(())
-    }
-
-    /// Writes what is; if that fails, says so once and sets the time for another try.
-    pub fn store(&mut self, now_ms: u64, log: &mut Log) {
-        let leases = core::mem::take(&mut self.leases);
-        let saved = self.save(&leases);
-        self.leases = leases;
-        match saved {
-            Ok(()) => self.unsaved.succeed(),
-            Err(reason) => {
-                if self.unsaved.failures() == 0 {
-                    say!(log, Error: "record of leases: {}; trying again", reason);
-                }
-                self.unsaved.fail(now_ms);
+    /// Opens a lease, ends those that end with it, and spends a sequence, which may each be none. The error says why
+    /// that cannot be recorded; then nothing has happened.
+    pub fn open(
+        &mut self,
+        terms: Option<Terms>,
+        ends: &[LeaseId],
+        spent: Vec<u8>,
+        now_ms: u64,
+        log: &mut Log,
+    ) -> core::result::Result<Option<LeaseId>, Vec<u8>> {
+        let mut line = Vec::new();
+        match &terms {
+            Some(terms) => put_open(self.leases.next_slot(), terms, ends, &spent, &mut line),
+            None if spent.is_empty() => return Ok(None),
+            None => put_spent(&spent, &mut line),
+        }
+        self.append(&line, true, now_ms, log)?;
+        if !spent.is_empty() {
+            self.spent_changed = true;
+            self.leases.spend(spent);
+        }
+        let id = terms.map(|terms| self.leases.open(terms, line.len()));
+        if id.is_some() {
+            for end in ends {
+                self.leases.apply(*end, Note::Until(now_ms, 0));
             }
+        }
+        Ok(id)
+    }
+
+    /// Makes what happens to a lease come true and writes it down.
+    pub fn note(&mut self, id: LeaseId, note: Note, now_ms: u64, log: &mut Log) {
+        if self.leases.get(id).is_some() {
+            self.leases.apply(id, note);
+            let mut line = Vec::new();
+            put_note(id, note, now_ms, &mut line);
+            self.add(&line, now_ms, log);
+        }
+    }
+
+    /// Has leases closed now.
+    pub fn expire(&mut self, ids: &[LeaseId], now_ms: u64, log: &mut Log) {
+        let mut lines = Vec::new();
+        for id in ids {
+            let note = Note::Until(now_ms, 0);
+            self.leases.apply(*id, note);
+            self.leases.hurry(*id);
+            put_note(*id, note, now_ms, &mut lines);
+        }
+        if !lines.is_empty() {
+            self.add(&lines, now_ms, log);
         }
     }
 
     /// At the end of a turn: writes the deadlines that were moved, and what could not be written before.
     pub fn settle(&mut self, now_ms: u64, log: &mut Log) {
-        if self.leases.has_renewed() {
-            self.store(now_ms, log);
-            while let Some(lease) = self.leases.next_renewed() {
-                let seconds = lease.deadline_ms.saturating_sub(now_ms).div_ceil(1000);
-                say!(log, Info: "rule {:?}: renewed for {}, closes in {} s",
-                    lease.job.rule, lease.job.key, seconds);
+        let mut lines = Vec::new();
+        let mut messages = Vec::new();
+        while let Some(id) = self.leases.next_renewed() {
+            if let Some(Lease { terms, .. }) = self.leases.get(id) {
+                let note = Note::Until(terms.deadline_ms, terms.end_s);
+                put_note(id, note, now_ms, &mut lines);
+                messages.push(terms.job.clone());
             }
-        } else if self.unsaved.is_due(now_ms) {
+        }
+        if !lines.is_empty() {
+            self.add(&lines, now_ms, log);
+            for job in messages {
+                let id = self.leases.find(&job.rule, &job.key);
+                let lease = id.and_then(|id| self.leases.get(id));
+                let deadline_ms = lease.map_or(NEVER, |lease| lease.terms.deadline_ms);
+                let end = End(deadline_ms, now_ms);
+                say!(log, Info: "rule {:?}: renewed for {}{}", job.rule, job.key, end);
+            }
+        }
+        if self.unsaved.is_due(now_ms) {
+            match self.attach(now_ms, log) {
+                Ok(()) => self.store(now_ms, log),
+                Err(_) => self.unsaved.fail(now_ms),
+            }
+        }
+        if self.is_long() {
+            // If that cannot be, it can wait.
+            self.limit = self.limit.max(self.leases.needed()) * 2 + SLACK;
+            let _ = self.rewrite(&[]);
+        }
+        if self.sync_ms <= now_ms {
+            self.sync(now_ms, log);
+        }
+    }
+
+    fn is_long(&self) -> bool {
+        matches!(self.hold, Hold::Held(Some(length)) if length > self.limit.max(self.leases.needed() * 2 + SLACK))
+    }
+
+    /// Has everything that was written reach the disk.
+    pub fn sync(&mut self, now_ms: u64, log: &mut Log) {
+        if self.sync_ms != NEVER {
+            self.sync_ms = NEVER;
+            if self.record.sync().is_err() {
+                self.store(now_ms, log);
+            }
+        }
+        if self.unsaved.failures() > 0 {
             self.store(now_ms, log);
         }
     }
 
-    fn save(&mut self, leases: &Leases) -> core::result::Result<(), Vec<u8>> {
-        let Some(record) = &mut self.record else {
-            return Err(text!("the record on disk is unusable"));
-        };
-        let saved = record.save(leases);
-        saved.map_err(|errno| text!("cannot write {:?}: {}", record.path(), errno))
+    /// Writes lines about what has happened already.
+    fn add(&mut self, lines: &[u8], now_ms: u64, log: &mut Log) {
+        if let Err(reason) = self.append(lines, false, now_ms, log) {
+            self.fail(&reason, now_ms, log);
+        }
     }
+
+    /// Writes lines; in what is written whole instead, what has happened already may stand twice, which means the same.
+    fn append(
+        &mut self,
+        lines: &[u8],
+        sync: bool,
+        now_ms: u64,
+        log: &mut Log,
+    ) -> core::result::Result<(), Vec<u8>> {
+        match self.hold {
+            Hold::Held(_) => {}
+            Hold::Unread => return Err(text!("the record on disk has not been read")),
+            Hold::Untouchable => return Err(text!("the record on disk is unusable")),
+        }
+        // Until it has gone well there may be a part of a line, or one may be missing.
+        if let Hold::Held(Some(length)) = core::mem::replace(&mut self.hold, Hold::Held(None)) {
+            match self.record.append(length, lines, sync) {
+                Ok(Added::Elsewhere) => {}
+                Ok(added) => {
+                    let length = length + lines.len();
+                    self.hold = Hold::Held(Some(length));
+                    if let Added::Unsure(errno) = added {
+                        let path = self.record.path();
+                        self.fail(&text!("{:?}: {}", path, errno), now_ms, log);
+                    } else if sync {
+                        self.sync_ms = NEVER;
+                    } else {
+                        self.sync_ms = self.sync_ms.min(now_ms.saturating_add(SYNC_MS));
+                    }
+                    return Ok(());
+                }
+                Err(errno) => {
+                    return Err(text!("cannot write {:?}: {}", self.record.path(), errno));
+                }
+            }
+        }
+        match sync {
+            true => self.rewrite(lines),
+            false => self.rewrite(&[]),
+        }
+    }
+
+    /// Writes what is, with what is about to happen behind it.
+    fn rewrite(&mut self, lines: &[u8]) -> core::result::Result<(), Vec<u8>> {
+        let mut document = self.record.whole(&mut self.leases);
+        document.extend_from_slice(lines);
+        match self.record.replace(&document) {
+            Ok(()) => {
+                self.hold = Hold::Held(Some(document.len()));
+                self.limit = 0;
+                self.sync_ms = NEVER;
+                self.unsaved.succeed();
+                Ok(())
+            }
+            Err(errno) => Err(text!("cannot write {:?}: {}", self.record.path(), errno)),
+        }
+    }
+
+    /// Writes what is; if that fails, says so once and sets the time for another try.
+    fn store(&mut self, now_ms: u64, log: &mut Log) {
+        if matches!(self.hold, Hold::Held(_))
+            && let Err(reason) = self.rewrite(&[])
+        {
+            self.fail(&reason, now_ms, log);
+        }
+    }
+
+    fn fail(&mut self, reason: &[u8], now_ms: u64, log: &mut Log) {
+        if self.unsaved.failures() == 0 {
+            say!(log, Error: "record of leases: {}; trying again", reason);
+        }
+        self.unsaved.fail(now_ms);
+    }
+}
+
+/// When a lease closes, behind what else is said of it.
+pub struct End(pub u64, pub u64);
+
+impl Put for End {
+    fn put(&self, out: &mut Vec<u8>) {
+        if self.0 != NEVER {
+            let seconds = self.0.saturating_sub(self.1).div_ceil(1000);
+            put!(out, ", closes in {} s", seconds);
+        }
+    }
+}
+
+/// Why what is found is left as it is.
+fn refusal(record: &Record, reason: &[u8]) -> Vec<u8> {
+    text!(
+        "\"state\": {:?} is no record of ours ({}) and stays as it is: choose another path",
+        record.path(),
+        reason
+    )
 }
 
 /// Tries to lock the record, and the milliseconds between them: a child that a killed daemon was about to
@@ -139,21 +482,15 @@ impl Ledger {
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE_MS: u64 = 50;
 
-/// Makes the record ours alone. Where it cannot be locked because its folder is missing or closed to us,
-/// it cannot be written either, and that is told when it matters.
-fn lock(record: &mut Record, log: &mut Log) -> Result<()> {
+/// Makes the record ours alone.
+fn lock(record: &mut Record) -> Result<()> {
     let mut locked = record.lock();
     for _ in 1..LOCK_TRIES {
         if locked != Err(Errno::EAGAIN) {
-            return Ok(());
+            break;
         }
         poll(&mut [], Some(LOCK_PAUSE_MS))?;
         locked = record.lock();
     }
-    if locked == Err(Errno::EAGAIN) {
-        let path = record.path();
-        say!(log, Error: "record {:?}: another process uses it", path);
-        return locked;
-    }
-    Ok(())
+    locked
 }

@@ -1,11 +1,15 @@
 //! What knocks have opened, written down before it is done, and closed again.
 //!
-//! * [`lease`]: all leases and spent sequences as plain state (pure).
+//! * [`lease`]: all leases and spent sequences as plain state, in constant time (pure); [`sets`] and [`due`] find them.
 //! * [`request`]: what a knock asks for, its commands filled in (pure).
-//! * [`record`]: that state on disk.
-//! * [`ledger`]: the two kept in agreement.
+//! * [`journal`]: that state as text (pure).
+//! * [`record`]: that text on disk.
+//! * [`ledger`]: state and record kept in agreement: what happens to a lease happens there.
 
+pub mod due;
+pub mod journal;
 pub mod lease;
 pub mod ledger;
 pub mod record;
 pub mod request;
+pub mod sets;

@@ -1,17 +1,20 @@
 //! The record of leases and spent sequences on disk.
 //!
-//! * It is replaced as a whole: a temporary file in the same folder, `fsync`, `rename`, `fsync` of the
-//!   folder. Whatever happens in between, there is the old record or the new one.
+//! * Lines are added at its end. It is replaced as a whole by a temporary file in the same folder, `fsync`, `rename`,
+//!   `fsync` of the folder. Whatever happens in between, there is the old record or the new one, and at no instant none.
+//!   What fails after the line stands there, or after the rename, has not failed.
 //! * It says which commands root will run, so nobody else may have a hand in it: mode 0600, the
-//!   temporary file is made anew and never opened through a link, and on reading a link, another owner or
-//!   a file that others can write is as bad as damage.
+//!   temporary file is made anew and never opened through a link, and a file that others can write is as bad as
+//!   damage.
 //! * Two daemons with one record would each forget what the other has opened: whoever uses it holds a lock
-//!   on the file of its name with `.lock` behind, for as long as it lives.
-//! * A record that cannot be read is renamed, not overwritten: it may be the only thing that still knows
+//!   on the file of its name with `.lock` behind, for as long as it lives, and locks before reading.
+//! * A damaged record gets a second name before it is replaced: it may be the only thing that still knows
 //!   what is open. If only the system has nothing left to read it with, it stays where it is.
+//! * What is no record of ours is left as it is: a folder, a link, somebody else's file, a text that looks nothing like one.
 
+use crate::leases::journal::{self, Journal, Now};
 use crate::leases::lease::Leases;
-use crate::sys::fd::{Fd, FileKind, Path, c_path, rename, unlink};
+use crate::sys::fd::{Fd, FileKind, Path, c_path, link, rename, unlink};
 use crate::sys::{Errno, Result, clock, process};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -20,28 +23,49 @@ use core::ffi::CStr;
 /// The largest record that is read, in bytes.
 const FILE_LIMIT: usize = 64 << 20;
 
+/// Names that are tried for a record that is set aside.
+const NAMES: u32 = 1000;
+
 /// Where the record is and which boot it is written in.
 pub struct Record {
     path: Path,
     lock: Option<Fd>,
     boot: String,
+    seed: u64,
 }
 
-/// What was found on disk.
+/// What is on disk.
+#[allow(clippy::large_enum_variant)] // It is looked into at once.
 pub enum Found {
-    /// A record, or none yet.
-    Leases(Leases),
-    /// Something that cannot be used, and why.
+    /// A record that can be used.
+    Journal(Journal, usize),
+    /// There is none.
+    Nothing,
+    /// A record that cannot be used, and why.
     Unusable(Vec<u8>),
+    /// Something that is none of ours, and why.
+    Foreign(Vec<u8>),
+}
+
+/// How lines were added.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// They stand there.
+    Done,
+    /// They stand there, but may not be on the disk itself.
+    Unsure(Errno),
+    /// The file is not the one that was written last.
+    Elsewhere,
 }
 
 impl Record {
-    /// The record at `path`. `EINVAL` if the path has a NUL in it.
-    pub fn new(path: &str) -> Result<Record> {
+    /// The record at `path`. `EINVAL` if the path has a NUL in it. The seed is a secret for hash tables.
+    pub fn new(path: &str, seed: u64) -> Result<Record> {
         Ok(Record {
             path: c_path(path.as_bytes())?,
             lock: None,
             boot: boot_id().unwrap_or_default(),
+            seed,
         })
     }
 
@@ -65,57 +89,116 @@ impl Record {
         Ok(())
     }
 
-    /// Reads the record. An error is a shortage that has nothing to do with it.
+    /// Lets others use it.
+    pub fn unlock(&mut self) {
+        self.lock = None;
+    }
+
+    /// Reads what is there. An error is a shortage that has nothing to do with it.
     pub fn load(&self) -> Result<Found> {
-        let document = match self.read() {
-            Ok(document) => document,
-            Err(Errno::ENOENT) => return Ok(Found::Leases(Leases::default())),
+        let foreign = |what: &str| Ok(Found::Foreign(text!("{}", what)));
+        let fd = match Fd::open_no_link(&self.path) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Found::Nothing),
+            Err(errno) if errno.is_shortage() => return Err(errno),
+            Err(Errno::ELOOP) => return foreign("it is a symbolic link"),
+            Err(errno) => return Ok(Found::Foreign(text!("{}", errno))),
+        };
+        let status = fd.status()?;
+        match status.kind {
+            FileKind::Regular => {}
+            FileKind::Directory => return foreign("it is a folder"),
+            _ => return foreign("it is no file"),
+        }
+        if status.owner != process::user_id() {
+            return foreign("it belongs to somebody else");
+        }
+        let document = match fd.read_all(FILE_LIMIT) {
+            Ok(Some(document)) => document,
+            Ok(None) => return foreign("it is larger than any record"),
             Err(errno) if errno.is_shortage() => return Err(errno),
             Err(errno) => return Ok(Found::Unusable(text!("{}", errno))),
         };
-        let Some(document) = document else {
-            let reason = text!("not a file of sensible size that only we can write");
-            return Ok(Found::Unusable(reason));
-        };
-        let leases = Leases::from_json(&document, &self.boot, clock::boot_time_ms());
-        Ok(leases.map_or_else(Found::Unusable, Found::Leases))
-    }
-
-    fn read(&self) -> Result<Option<Vec<u8>>> {
-        let fd = Fd::open_no_link(&self.path)?;
-        let status = fd.status()?;
-        if status.kind != FileKind::Regular || !status.is_private_to(process::user_id()) {
-            return Ok(None);
+        if !journal::may_be_ours(&document) {
+            return foreign("it is some other file");
         }
-        fd.read_all(FILE_LIMIT)
+        if !status.is_private_to(process::user_id()) {
+            return Ok(Found::Unusable(text!("others than its owner can write it")));
+        }
+        let journal = journal::read(&document, &self.boot, now(), self.seed);
+        let found = journal.map(|journal| Found::Journal(journal, document.len()));
+        Ok(found.unwrap_or_else(Found::Unusable))
     }
 
-    /// Gives an unusable record another name, which is returned.
+    /// Gives an unusable record a second name, which is returned: the first one is to be taken by a new record.
     pub fn set_aside(&self) -> Result<Vec<u8>> {
-        // OK because a clock before 1970 only makes an odd name.
-        let name = text!("{}.unusable-{}", self.path(), clock::unix_time_s() as u64);
-        rename(&self.path, &c_path(&name)?)?;
-        Ok(name)
+        let mut number = 0;
+        loop {
+            // OK because a clock before 1970 only makes an odd name.
+            let mut name = text!("{}.unusable-{}", self.path(), clock::unix_time_s() as u64);
+            if number > 0 {
+                put!(&mut name, "-{}", number);
+            }
+            match link(&self.path, &c_path(&name)?) {
+                Err(Errno::EEXIST) if number < NAMES => number += 1,
+                linked => return linked.map(|()| name),
+            }
+        }
     }
 
-    /// Replaces the record. Fails with `EAGAIN` if another process uses it, with `EFBIG` if there is more
-    /// to remember than would be read back.
-    pub fn save(&mut self, leases: &Leases) -> Result<()> {
-        self.lock()?;
-        let mut document = Vec::new();
-        leases.put_json(&self.boot, &mut document);
+    /// Adds lines to the record, which is `length` bytes long, and waits until they are on the disk if they are to be
+    /// synced. An error means that they do not stand there.
+    pub fn append(&self, length: usize, lines: &[u8], sync: bool) -> Result<Added> {
+        let fd = match Fd::open_to_append(&self.path) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::EISDIR) => return Ok(Added::Elsewhere),
+            Err(errno) => return Err(errno),
+        };
+        // OK because no record is that long.
+        if fd.seek_to_end()? != length as u64 {
+            return Ok(Added::Elsewhere);
+        }
+        fd.write_all(lines)?;
+        if sync && let Err(errno) = fd.sync() {
+            return Ok(Added::Unsure(errno));
+        }
+        Ok(Added::Done)
+    }
+
+    /// Waits until what stands there is on the disk.
+    pub fn sync(&self) -> Result<()> {
+        Fd::open_to_append(&self.path)?.sync()
+    }
+
+    /// The record of what is.
+    pub fn whole(&self, leases: &mut Leases) -> Vec<u8> {
+        journal::whole(leases, &self.boot, clock::boot_time_ms())
+    }
+
+    /// Replaces the record. Fails with `EFBIG` if there is more to remember than would be read back.
+    pub fn replace(&self, document: &[u8]) -> Result<()> {
         if document.len() > FILE_LIMIT {
             return Err(Errno::EFBIG);
         }
         let temporary = self.path_with(".new")?;
-        let replaced = self.replace(&temporary, &document);
-        if replaced.is_err() {
-            let _ = unlink(&temporary);
+        let replaced = self.replace_by(&temporary, document);
+        match replaced {
+            Ok(Some(folder)) => {
+                // The new record has the name. Some file systems sync no folders.
+                let _ = folder.sync();
+                Ok(())
+            }
+            // A folder that we may not read.
+            Ok(None) => Ok(()),
+            Err(errno) => {
+                let _ = unlink(&temporary);
+                Err(errno)
+            }
         }
-        replaced
     }
 
-    fn replace(&self, temporary: &CStr, document: &[u8]) -> Result<()> {
+    /// Up to the rename; returns the folder, if we may read it.
+    fn replace_by(&self, temporary: &CStr, document: &[u8]) -> Result<Option<Fd>> {
         // What a crash has left.
         match unlink(temporary) {
             Ok(()) | Err(Errno::ENOENT) => {}
@@ -124,14 +207,31 @@ impl Record {
         let fd = Fd::create_private(temporary)?;
         fd.write_all(document)?;
         fd.sync()?;
+        // While nothing has happened yet: a shortage now would be one for whatever comes next.
+        let folder = match self.folder() {
+            Err(errno) if errno.is_shortage() => return Err(errno),
+            folder => folder.ok(),
+        };
         rename(temporary, &self.path)?;
+        Ok(folder)
+    }
+
+    fn folder(&self) -> Result<Fd> {
         let path = self.path();
         let folder = match path.iter().rposition(|&byte| byte == b'/') {
             Some(0) => b"/",
             Some(slash) => path.get(..slash).unwrap_or_default(),
             None => b".",
         };
-        Fd::open(&c_path(folder)?)?.sync()
+        Fd::open(&c_path(folder)?)
+    }
+}
+
+/// The time by both clocks.
+pub fn now() -> Now {
+    Now {
+        ms: clock::boot_time_ms(),
+        wall_s: u64::try_from(clock::unix_time_s()).unwrap_or(0),
     }
 }
 

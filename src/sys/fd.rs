@@ -145,6 +145,11 @@ impl Fd {
         open(path, ffi::O_WRONLY | ffi::arch::O_CREAT | ffi::arch::O_EXCL)
     }
 
+    /// Opens an existing file for writing, but not through a symbolic link: that is `ELOOP`.
+    pub fn open_to_append(path: &CStr) -> Result<Fd> {
+        open(path, ffi::O_WRONLY | ffi::arch::O_NOFOLLOW)
+    }
+
     /// Opens or makes a file that only its owner may use, to be locked.
     pub fn open_lock(path: &CStr) -> Result<Fd> {
         open(
@@ -307,6 +312,12 @@ pub fn status_no_link(path: &CStr) -> Result<Status> {
 pub fn rename(from: &CStr, to: &CStr) -> Result<()> {
     // SAFETY: both paths are NUL-terminated and borrowed for the call.
     done(unsafe { ffi::rename(from.as_ptr(), to.as_ptr()) })
+}
+
+/// Gives a file a second name; `EEXIST` if there is anything of that name.
+pub fn link(from: &CStr, to: &CStr) -> Result<()> {
+    // SAFETY: both paths are NUL-terminated and borrowed for the call.
+    done(unsafe { ffi::link(from.as_ptr(), to.as_ptr()) })
 }
 
 /// Takes a name away from a file.

@@ -212,6 +212,7 @@ pub const ENFILE: c_int = 23;
 pub const EMFILE: c_int = 24;
 pub const EFBIG: c_int = 27;
 pub const EPIPE: c_int = 32;
+pub const EEXIST: c_int = 17;
 pub const ENOTDIR: c_int = 20;
 pub const EISDIR: c_int = 21;
 pub const EINVAL: c_int = 22;
@@ -320,6 +321,7 @@ unsafe extern "C" {
     pub fn flock(fd: c_int, operation: c_int) -> c_int;
     pub fn fsync(fd: c_int) -> c_int;
     pub fn rename(from: *const c_char, to: *const c_char) -> c_int;
+    pub fn link(from: *const c_char, to: *const c_char) -> c_int;
     pub fn unlink(path: *const c_char) -> c_int;
     pub fn isatty(fd: c_int) -> c_int;
     // nfds_t is unsigned long in both C libraries.

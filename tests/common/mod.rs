@@ -5,6 +5,8 @@
 
 #![allow(dead_code)] // OK because each test file uses a part of this.
 
+use logknockd::leases::journal::{self, Now};
+use logknockd::leases::lease::Lease;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -85,6 +87,23 @@ pub fn as_nobody() -> Option<(TempDir, &'static [&'static str])> {
     }
     skipped("there is no way to run the binary without root's rights");
     None
+}
+
+/// The leases of a record of this boot, as `rule key` each.
+pub fn recorded(record: &str) -> Vec<String> {
+    let now = Now { ms: 0, wall_s: 0 };
+    let boot = record.split('"').nth(5).expect("a boot id");
+    let Ok(journal) = journal::read(record.as_bytes(), boot, now, 0) else {
+        panic!("{record}");
+    };
+    let name = |lease: &Lease| {
+        let job = &lease.terms.job;
+        [&job.rule[..], b" ", &job.key].concat()
+    };
+    let names = journal.leases.all().map(name);
+    names
+        .map(|name| String::from_utf8(name).expect("text"))
+        .collect()
 }
 
 /// A new, empty directory that goes away with the value. Names are relative to it.

@@ -3,17 +3,45 @@
 use super::*;
 use std::string::String;
 
-fn job(rule: &str, key: &str) -> Job {
-    Job {
+fn terms(rule: &str, key: &str, revert: &str, deadline_ms: u64) -> Terms {
+    let job = Job {
         rule: rule.into(),
         key: key.into(),
-        commands: std::vec![text!("close\0{}\0", key)],
         timeout_ms: 30_000,
+        actions: std::vec![text!("open\0{}\0", key)],
+        revert: std::vec![text!("close\0{}\0", revert)],
+        ..Job::default()
+    };
+    Terms {
+        job: job.into(),
+        opened_ms: 0,
+        deadline_ms,
+        end_s: 0,
     }
 }
 
-fn open(leases: &mut Leases, rule: &str, key: &str, deadline_ms: u64) -> LeaseId {
-    leases.open(job(rule, key).into(), 0, deadline_ms)
+/// A lease whose actions have begun and ended, with a revert that is `revert`.
+fn opened_as(
+    leases: &mut Leases,
+    rule: &str,
+    key: &str,
+    revert: &str,
+    deadline_ms: u64,
+) -> LeaseId {
+    let id = leases.open(terms(rule, key, revert, deadline_ms), 0);
+    assert_eq!(leases.begin(id, Event::Open), Begin::Go);
+    leases.set_busy(id, false);
+    id
+}
+
+fn opened(leases: &mut Leases, rule: &str, key: &str, deadline_ms: u64) -> LeaseId {
+    opened_as(
+        leases,
+        rule,
+        key,
+        &std::format!("{rule} {key}"),
+        deadline_ms,
+    )
 }
 
 fn keys_due(leases: &mut Leases, now_ms: u64) -> Vec<String> {
@@ -26,193 +54,211 @@ fn keys_due(leases: &mut Leases, now_ms: u64) -> Vec<String> {
 
 #[test]
 fn a_lease_is_due_once_at_its_deadline_and_not_before() {
-    let mut leases = Leases::default();
-    open(&mut leases, "r", "a", 100);
-    open(&mut leases, "r", "b", 50);
+    let mut leases = Leases::new(1);
+    opened(&mut leases, "r", "a", 100);
+    opened(&mut leases, "r", "b", 50);
     assert_eq!(leases.deadline_ms(), 50);
     assert!(keys_due(&mut leases, 49).is_empty());
-    assert_eq!(keys_due(&mut leases, 100), ["a", "b"]);
+    assert_eq!(keys_due(&mut leases, 100), ["b", "a"]);
     assert_eq!(keys_due(&mut leases, 1000), [""; 0]);
     assert_eq!(leases.deadline_ms(), NEVER);
 }
 
 #[test]
-fn only_an_open_lease_of_the_same_rule_and_key_is_renewed() {
-    let mut leases = Leases::default();
-    open(&mut leases, "r", "a", 100);
-    assert!(!leases.renew("r", b"b", 200));
-    assert!(!leases.renew("q", b"a", 200));
-    assert!(leases.renew("r", b"a", 200));
-    assert_eq!(leases.deadline_ms(), 200);
-    assert!(leases.next_due(200).is_some());
-    assert!(!leases.renew("r", b"a", 300));
+fn only_the_open_lease_of_a_rule_and_key_is_found() {
+    let mut leases = Leases::new(1);
+    let old = opened(&mut leases, "r", "a", 100);
+    assert_eq!(leases.find(b"r", b"b"), None);
+    assert_eq!(leases.find(b"q", b"a"), None);
+    assert_eq!(leases.find(b"r", b"a"), Some(old));
+    leases.renew(old, 200, 0);
+    leases.renew(old, 201, 0);
+    assert_eq!(
+        (leases.next_renewed(), leases.next_renewed()),
+        (Some(old), None)
+    );
+    assert_eq!(leases.deadline_ms(), 201);
+    assert!(leases.next_due(201).is_some());
+    assert_eq!(leases.find(b"r", b"a"), None);
+    let new = opened(&mut leases, "r", "a", 300);
+    assert_eq!(leases.find(b"r", b"a"), Some(new));
+    leases.apply(new, Note::Close);
+    assert_eq!((leases.get(new).is_none(), leases.count()), (true, 1));
+    assert_eq!(leases.find(b"r", b"a"), None);
 }
 
 #[test]
-fn an_exclusive_lease_makes_the_others_of_its_rule_due() {
-    let mut leases = Leases::default();
-    for (rule, key) in [("r", "a"), ("q", "x"), ("r", "b")] {
-        open(&mut leases, rule, key, 100);
+fn the_open_leases_of_a_rule_are_counted_and_found() {
+    let mut leases = Leases::new(1);
+    for (rule, key) in [("r", "a"), ("q", "x"), ("r", "b"), ("r", "c")] {
+        opened(&mut leases, rule, key, if key == "b" { 1 } else { 100 });
     }
-    leases.expire_rule("r", 7);
-    assert_eq!(keys_due(&mut leases, 7), ["a", "b"]);
+    assert_eq!(keys_due(&mut leases, 1), ["b"]);
+    assert_eq!((leases.count_of(b"r"), leases.open_of(b"r").len()), (3, 2));
+    assert_eq!((leases.count_of(b"q"), leases.count_of(b"p")), (1, 0));
 }
 
 #[test]
 fn a_failed_revert_is_tried_ten_times_more_and_then_kept() {
-    let mut leases = Leases::default();
-    let id = open(&mut leases, "r", "a", 0);
+    let mut leases = Leases::new(1);
+    let id = opened(&mut leases, "r", "a", 0);
     let mut now_ms = 0;
     let mut delays = Vec::new();
     loop {
         assert!(leases.next_due(now_ms).is_some());
-        match leases.closed(id, false, now_ms) {
-            Closed::Retry(delay_ms) => {
+        match leases.failed(id, now_ms) {
+            Again::After(delay_ms) => {
                 assert!(leases.next_due(now_ms + delay_ms - 1).is_none());
                 delays.push(delay_ms / 1000);
                 now_ms += delay_ms;
             }
-            other => {
-                assert_eq!(other, Closed::GivenUp);
-                break;
-            }
+            Again::GivenUp => break,
         }
     }
     assert_eq!(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
     assert_eq!(leases.deadline_ms(), NEVER);
-    assert_eq!(leases.all()[0].phase, Phase::GivenUp);
+    assert_eq!(
+        leases.get(id).map(|lease| lease.phase),
+        Some(Phase::GivenUp)
+    );
     // Stopping tries once more.
-    leases.expire_all(now_ms);
+    leases.hurry(id);
     assert!(leases.next_due(now_ms).is_some());
-    assert_eq!(leases.closed(id, true, now_ms), Closed::Done);
-    assert!(leases.all().is_empty());
 }
 
 #[test]
-fn a_failed_revert_that_would_close_a_newer_lease_is_left_to_that_one() {
-    let mut leases = Leases::default();
-    let old = open(&mut leases, "r", "a", 10);
+fn the_last_of_those_that_opened_the_same_closes() {
+    let mut leases = Leases::new(1);
+    let one = opened_as(&mut leases, "sshd", "a", "same", 10);
+    let two = opened_as(&mut leases, "dropbear", "a", "same", 20);
+    let other = opened_as(&mut leases, "dropbear", "b", "other", 20);
+    assert_eq!(keys_due(&mut leases, 10), ["a"]);
+    assert_eq!(leases.begin(one, Event::Close), Begin::Left);
+    leases.apply(one, Note::Close);
+    assert_eq!(keys_due(&mut leases, 20).len(), 2);
+    assert_eq!(leases.begin(one, Event::Close), Begin::Gone);
+    assert_eq!(leases.begin(two, Event::Close), Begin::Go);
+    assert_eq!(leases.begin(other, Event::Close), Begin::Go);
+}
+
+#[test]
+fn a_lease_whose_actions_have_not_begun_takes_over_nothing() {
+    let mut leases = Leases::new(1);
+    let old = opened_as(&mut leases, "r", "a", "same", 10);
     assert!(leases.next_due(10).is_some());
-    assert_eq!(leases.closed(old, false, 10), Closed::Retry(1000));
-    assert_eq!(leases.drop_superseded(), 0);
-    open(&mut leases, "r", "b", 100);
-    open(&mut leases, "q", "a", 100);
-    assert_eq!(leases.drop_superseded(), 0);
-    open(&mut leases, "r", "a", 5000);
-    assert_eq!(leases.drop_superseded(), 1);
-    assert_eq!(keys_due(&mut leases, 1010), ["b", "a"]);
-    assert_eq!(leases.deadline_ms(), 5000);
-}
-
-#[test]
-fn an_overdue_lease_of_a_record_does_not_close_a_newer_one() {
-    let mut leases = Leases::default();
-    open(&mut leases, "r", "a", 10);
-    open(&mut leases, "r", "a", 5000);
-    let mut out = Vec::new();
-    leases.put_json("boot", &mut out);
-    let mut back = Leases::from_json(&out, "boot", 20).unwrap();
-    assert_eq!(back.drop_superseded(), 1);
-    assert_eq!(back.deadline_ms(), 5000);
-    // After another boot nothing is open, and everything is closed.
-    let mut back = Leases::from_json(&out, "other", 20).unwrap();
-    assert_eq!(back.drop_superseded(), 0);
-    assert_eq!(keys_due(&mut back, 20).len(), 2);
+    let new = leases.open(terms("r", "b", "same", 100), 0);
+    assert_eq!(leases.begin(old, Event::Close), Begin::Go);
+    leases.failed(old, 10);
+    assert_eq!(leases.companion(new), Some(old));
+    assert_eq!(leases.begin(new, Event::Open), Begin::Go);
+    assert_eq!(leases.begin(old, Event::Close), Begin::Left);
+    // Its actions running again take over nothing twice.
+    assert_eq!(leases.begin(new, Event::Open), Begin::Go);
+    assert!(leases.next_due(100).is_some());
+    leases.apply(old, Note::Close);
+    assert_eq!(leases.begin(new, Event::Open), Begin::Gone);
+    assert_eq!(leases.begin(new, Event::Close), Begin::Go);
 }
 
 #[test]
 fn one_success_closes_all_that_the_same_commands_close() {
-    let mut leases = Leases::default();
-    let old = open(&mut leases, "r", "a", 0);
-    assert!(leases.next_due(0).is_some());
-    leases.closed(old, false, 0);
-    let new = open(&mut leases, "r", "a", 1);
-    assert!(leases.next_due(1).is_some());
-    assert_eq!(leases.closed(new, true, 2), Closed::Done);
-    assert!(leases.all().is_empty());
-}
-
-#[test]
-fn after_a_lost_record_every_sequence_counts_as_spent_for_good() {
-    let leases = Leases::after_loss();
-    let mut out = Vec::new();
-    leases.put_json("boot", &mut out);
-    let back = Leases::from_json(&out, "boot", 0).unwrap();
-    assert!(back.is_spent("r", &mut ["a"].into_iter()) && back.is_spent_unknown());
-}
-
-#[test]
-fn a_sequence_stays_spent_by_its_text_whatever_becomes_of_the_list() {
-    let mut leases = Leases::default();
-    leases.spend("r", &mut ["a", "b"].into_iter());
-    assert!(leases.is_spent("r", &mut ["a", "b"].into_iter()));
-    for steps in [&["a"][..], &["a", "b", "c"], &["ab"], &["b", "a"]] {
-        assert!(!leases.is_spent("r", &mut steps.iter().copied()));
+    let mut leases = Leases::new(1);
+    let ids = ["a", "b", "c"].map(|key| opened_as(&mut leases, "r", key, "same", 0));
+    let young = leases.open(terms("r", "d", "same", 0), 0);
+    assert_eq!(keys_due(&mut leases, 0).len(), 4);
+    leases.failed(ids[1], 0);
+    let mut companions = Vec::new();
+    while let Some(id) = leases.companion(ids[0]) {
+        companions.push(id);
+        leases.apply(id, Note::Close);
     }
-    assert!(!leases.is_spent("q", &mut ["a", "b"].into_iter()));
-}
-
-fn record() -> (Leases, Vec<u8>) {
-    let mut leases = Leases::default();
-    let mut odd = job("r \"1\"\\", "ключ \u{7f}");
-    odd.commands = std::vec![text!("sh\0-c\0echo 'a b' \"$1\"\n\0"), text!("true\0\0"),];
-    leases.open(odd.into(), u64::MAX, 5);
-    open(&mut leases, "r", "b", 1 << 40);
-    leases.spend("r", &mut ["DPT=1 \u{1}", "DPT=2"].into_iter());
-    let mut out = Vec::new();
-    leases.put_json("boot-1", &mut out);
-    (leases, out)
+    assert_eq!(companions.len(), 2);
+    assert!(!companions.contains(&young), "its actions have not begun");
 }
 
 #[test]
-fn a_record_is_read_back_as_it_was_written() {
-    let (leases, out) = record();
-    let back = Leases::from_json(&out, "boot-1", 0).unwrap();
-    assert_eq!(back.all(), leases.all());
-    assert_eq!(back.spent, leases.spent);
+fn a_knock_runs_failed_actions_again_and_checks_once_in_five_seconds() {
+    let mut leases = Leases::new(1);
+    let mut terms = terms("r", "a", "x", 60_000);
+    let id = leases.open(terms.clone(), 0);
+    assert_eq!(leases.knocked(id, 0), None, "its actions are on their way");
+    leases.begin(id, Event::Open);
+    leases.set_busy(id, false);
+    assert_eq!(leases.knocked(id, 1), None, "there is no check");
+    leases.apply(id, Note::Stands(false));
+    assert_eq!(leases.knocked(id, 2), Some(Event::Open));
+    let job = Job {
+        check: std::vec![text!("true\0")],
+        key: "b".into(),
+        ..Job::default()
+    };
+    terms.job = job.into();
+    let id = leases.open(terms, 0);
+    leases.set_busy(id, false);
+    let asked = [10, 5009, 5010].map(|now_ms| leases.knocked(id, now_ms));
+    assert_eq!(asked, [Some(Event::Check), None, Some(Event::Check)]);
 }
 
 #[test]
-fn after_another_boot_everything_is_due_at_once() {
-    let (_, out) = record();
-    for boot in ["boot-2", ""] {
-        let mut back = Leases::from_json(&out, boot, 0).unwrap();
-        assert_eq!(keys_due(&mut back, 0).len(), 2);
-        assert_eq!(back.spent.len(), 1);
-    }
+fn what_nobody_waits_for_is_wanted_once_and_only_while_it_is_open() {
+    let mut leases = Leases::new(1);
+    let mut terms = terms("r", "a", "x", 10);
+    opened(&mut leases, "r", "without a check", 10);
+    let job = Job {
+        check: std::vec![text!("true\0")],
+        ..Job::default()
+    };
+    terms.job = job.into();
+    let id = leases.open(terms, 0);
+    leases.want_checks();
+    assert_eq!(leases.next_wanted(), None, "its actions are on their way");
+    leases.set_busy(id, false);
+    leases.want_checks();
+    leases.want_checks();
+    assert_eq!(leases.next_wanted(), Some((id, Event::Check)));
+    assert_eq!(leases.next_wanted(), None);
+    leases.set_busy(id, false);
+    leases.want_checks();
+    while leases.next_due(10).is_some() {}
+    assert_eq!(leases.next_wanted(), None);
 }
 
 #[test]
-fn no_cut_or_changed_record_is_taken_for_another() {
-    let (_, out) = record();
-    for end in 0..out.len() {
-        assert!(
-            Leases::from_json(&out[..end], "boot-1", 0).is_err(),
-            "{end}"
-        );
-    }
-    for at in 0..out.len() {
-        for byte in [0, b'"', b'{', b']', b',', b'9', b' ', 0xff, out[at] ^ 1] {
-            let mut changed = out.clone();
-            changed[at] = byte;
-            let read = Leases::from_json(&changed, "boot-1", 0);
-            assert_eq!(read.is_ok(), byte == out[at], "byte {at}");
+fn twenty_thousand_leases_cost_no_more_each_than_a_hundred() {
+    let time = |count: u32, revert: &dyn Fn(u32) -> String| {
+        let begin = std::time::Instant::now();
+        for _ in 0..20_000 / count {
+            let mut leases = Leases::new(7);
+            let mut ids = Vec::new();
+            for number in 0..count {
+                let key = std::format!("{number}");
+                ids.push(opened_as(
+                    &mut leases,
+                    "r",
+                    &key,
+                    &revert(number),
+                    u64::from(number),
+                ));
+                leases.companion(ids[0]);
+                assert_eq!(leases.find(b"r", key.as_bytes()), ids.last().copied());
+            }
+            for (now_ms, id) in ids.iter().enumerate() {
+                assert!(leases.next_due(now_ms as u64).is_some());
+                leases.begin(*id, Event::Close);
+                leases.failed(*id, 1 << 40);
+                leases.companion(*id);
+                leases.apply(*id, Note::Close);
+            }
+            assert_eq!(leases.count(), 0);
         }
+        begin.elapsed()
+    };
+    let own = |number: u32| std::format!("{number}");
+    let same = |_| String::from("same");
+    let ways: [&dyn Fn(u32) -> String; 2] = [&own, &same];
+    for revert in ways {
+        let (few, many) = (time(100, revert), time(20_000, revert));
+        // Looking at each for each takes a hundred times as long.
+        assert!(many < few * 10, "{many:?} instead of {few:?}");
     }
-}
-
-#[test]
-fn looking_for_what_newer_leases_will_close_takes_no_time_when_many_are_open() {
-    let mut leases = Leases::default();
-    for number in 0..10_000u32 {
-        let key = String::from_utf8(text!("{}", number)).unwrap();
-        open(&mut leases, "r", &key, 100);
-    }
-    let begin = std::time::Instant::now();
-    for _ in 0..10 {
-        open(&mut leases, "r", "new", 100);
-        assert_eq!(leases.drop_superseded(), 0);
-    }
-    // Comparing each with each takes ten times as long, at the least.
-    assert!(begin.elapsed().as_secs() < 1, "{:?}", begin.elapsed());
 }

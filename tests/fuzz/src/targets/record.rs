@@ -1,13 +1,14 @@
 //! The record of leases: what is written is read back, on another boot everything is due, and damage never makes
-//! another record of it.
+//! another line of a line.
 //!
-//! An input is a script that opens leases and spends sequences, and then says where the record is damaged; it is
-//! read as a record, too.
+//! An input is a script that opens, moves and closes leases and spends sequences, and then says where the record is
+//! damaged; it is read as a record, too.
 
 use super::{Script, no_remark};
 use crate::hunt::Target;
 use logknockd::commands::job::Job;
-use logknockd::leases::lease::Leases;
+use logknockd::leases::journal::{self, Journal, Now, put_note, put_open, put_spent, spent};
+use logknockd::leases::lease::{Lease, Leases, Note, Terms};
 use std::rc::Rc;
 
 pub const TARGET: Target = Target {
@@ -15,9 +16,18 @@ pub const TARGET: Target = Target {
     seeds,
     words: &[
         "\"leases\":[",
-        "\"spent\":[",
+        "{\"open\":0",
+        "{\"until\":0",
+        "{\"stands\":0",
+        "{\"close\":0",
+        "\"ends\":[0]",
+        "\"spent\":{",
+        "\"actions\":[[",
+        "\"check\":[",
+        "\"end_s\":",
+        "\"left_ms\":",
         "\"boot\":",
-        "\"version\":1",
+        "\"version\":2",
         "\"rule\":",
         "\"key\":",
         "\"revert\":[[",
@@ -52,7 +62,7 @@ fn seeds() -> Vec<Vec<u8>> {
     .map(<[u8]>::to_vec)
     .to_vec();
     for script in seeds.clone() {
-        seeds.push(written(&build(&mut Script(&script))));
+        seeds.push(build(&mut Script(&script)).1);
     }
     seeds
 }
@@ -72,72 +82,111 @@ fn number(script: &mut Script) -> u64 {
     }
 }
 
-fn build(script: &mut Script) -> Leases {
-    let mut leases = Leases::default();
+fn commands(script: &mut Script) -> Vec<Vec<u8>> {
+    let command = |script: &mut Script| {
+        let words = words(script).into_iter();
+        words
+            .flat_map(|word| (word.replace('\0', "") + "\0").into_bytes())
+            .collect()
+    };
+    (0..script.byte() % 3).map(|_| command(script)).collect()
+}
+
+/// What the script makes, and the journal of how it came to that.
+fn build(script: &mut Script) -> (Leases, Vec<u8>) {
+    let mut leases = match script.byte() % 8 {
+        0 => Leases::after_loss(1),
+        _ => Leases::new(1),
+    };
+    let mut record = written(&mut leases);
     while !script.is_over() {
-        match script.byte() {
-            0 => break,
-            2 => {
+        let chosen = script.byte();
+        let ids: Vec<_> = leases.all().map(Lease::id).collect();
+        let id = ids.get(chosen / 8 % ids.len().max(1)).copied();
+        match (chosen % 8, id) {
+            (0, _) => break,
+            (2, _) => {
                 let (rule, steps) = (script.text(), words(script));
-                leases.spend(&rule, &mut steps.iter().map(String::as_str));
+                let spent = spent(&rule, &mut steps.iter().map(String::as_str));
+                put_spent(&spent, &mut record);
+                leases.spend(spent);
             }
-            3 => leases = Leases::after_loss(),
-            4 => leases.expire_all(script.byte() as u64),
-            _ => {
-                let command = |script: &mut Script| {
-                    let words = words(script).into_iter();
-                    words
-                        .flat_map(|word| (word.replace('\0', "") + "\0").into_bytes())
-                        .collect()
+            (3..6, Some(id)) => {
+                let note = match chosen % 8 {
+                    3 => Note::Close,
+                    4 => Note::Stands(script.byte().is_multiple_of(2)),
+                    _ => Note::Until(number(script), 0),
                 };
+                put_note(id, note, 0, &mut record);
+                leases.apply(id, note);
+            }
+            _ => {
                 let job = Job {
                     rule: script.text().into_bytes(),
                     key: script.text().into_bytes(),
-                    commands: (0..script.byte() % 3).map(|_| command(script)).collect(),
+                    actions: commands(script),
+                    check: commands(script),
+                    revert: commands(script),
                     timeout_ms: number(script),
                 };
-                leases.open(Rc::new(job), number(script), number(script));
+                let terms = Terms {
+                    job: Rc::new(job),
+                    opened_ms: number(script),
+                    deadline_ms: number(script),
+                    end_s: 0,
+                };
+                let ends: Vec<_> = id.into_iter().filter(|_| chosen >= 128).collect();
+                put_open(leases.next_slot(), &terms, &ends, b"", &mut record);
+                for end in ends {
+                    leases.apply(end, Note::Until(terms.opened_ms, 0));
+                }
+                leases.open(terms, 0);
             }
         }
     }
-    leases
+    (leases, record)
 }
 
-fn written(leases: &Leases) -> Vec<u8> {
-    let mut record = Vec::new();
-    leases.put_json(BOOT, &mut record);
-    record
+fn written(leases: &mut Leases) -> Vec<u8> {
+    journal::whole(leases, BOOT, 1000)
 }
 
-fn read(record: &[u8], boot: &str) -> Option<Leases> {
-    Leases::from_json(record, boot, 1000).ok()
+fn read(record: &[u8], boot: &str) -> Option<Journal> {
+    let now = Now {
+        ms: 1000,
+        wall_s: 1_000_000,
+    };
+    journal::read(record, boot, now, 1).ok()
 }
 
 fn check(input: &[u8]) {
     let mut script = Script(input);
-    let leases = build(&mut script);
-    let record = written(&leases);
-    let back =
+    let (mut leases, record) = build(&mut script);
+    let mut back =
         read(&record, BOOT).unwrap_or_else(|| panic!("not read back: {}", record.escape_ascii()));
+    assert!(back.is_sound);
+    let whole = written(&mut leases);
     assert!(
-        written(&back) == record,
+        written(&mut back.leases) == whole,
         "written, read, written: {}",
         record.escape_ascii()
     );
     for boot in ["another", ""] {
         let mut later = read(&record, boot).unwrap_or_else(|| panic!("on another boot"));
-        assert_eq!(later.all().len(), leases.all().len());
-        assert_eq!(later.is_spent_unknown(), leases.is_spent_unknown());
-        let due = std::iter::from_fn(|| later.next_due(0).map(|_| ())).count();
-        assert_eq!(due, leases.all().len(), "all are due on another boot");
+        assert_eq!(later.leases.count(), leases.count());
+        assert_eq!(later.leases.is_spent_unknown(), leases.is_spent_unknown());
+        let next = || later.leases.next_due(0).map(|_| ());
+        let due = std::iter::from_fn(next).count();
+        assert_eq!(due, leases.count(), "all are due on another boot");
     }
     check_damage(&record, &mut script);
-    if let Some(leases) = read(input, BOOT) {
-        assert!(read(&written(&leases), BOOT).is_some());
+    if let Some(mut journal) = read(input, BOOT) {
+        assert!(read(&written(&mut journal.leases), BOOT).is_some());
     }
 }
 
-/// A damaged record is refused, whatever the damage: else a lease might end at another time, or another command.
+/// A damaged record is refused, whatever the damage, or each of its lines is as it was written, or it is one of another
+/// boot: else a lease might end at another time, or by another command.
 fn check_damage(record: &[u8], script: &mut Script) {
     let mut damaged = record.to_vec();
     let at = (script.byte() << 8 | script.byte()) % record.len();
@@ -150,10 +199,22 @@ fn check_damage(record: &[u8], script: &mut Script) {
         4 => damaged.truncate(at),
         _ => damaged[at..end].fill(script.byte() as u8),
     }
-    let same = damaged == record;
-    assert_eq!(
-        read(&damaged, BOOT).is_some(),
-        same,
+    if read(&damaged, BOOT).is_none() {
+        assert!(damaged != record);
+        return;
+    }
+    // A file that lost a whole line is as if that had never been written.
+    let lines = |record: &[u8]| -> Vec<Vec<u8>> {
+        let lines = record.split_inclusive(|byte| *byte == b'\n');
+        let whole = lines.filter(|line| line.ends_with(b"\n"));
+        whole.map(<[u8]>::to_vec).collect()
+    };
+    let written = lines(record);
+    let is_written = lines(&damaged).iter().all(|line| written.contains(line));
+    // Only the first line has no sum: it names the boot.
+    let of_first = record.iter().position(|byte| *byte == b'\n') >= Some(at);
+    assert!(
+        is_written || of_first,
         "damage at {at}: {}",
         damaged.escape_ascii()
     );

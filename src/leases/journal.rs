@@ -1,0 +1,422 @@
+//! The text of the record: leases and spent sequences to lines and back.
+//!
+//! A record is a journal, one JSON object a line:
+//!
+//! ```text
+//! {"version":2,"boot":"…"}
+//! {"open":3,"rule":"…","key":"…","opened_ms":…,"deadline_ms":…,"action_timeout_ms":…,
+//!  "actions":[["…",…],…],"check":[…],"revert":[…],"sum":…}
+//! {"until":3,"deadline_ms":…,"sum":…}
+//! {"stands":3,"is":0,"sum":…}
+//! {"close":3,"sum":…}
+//! {"spent":{"rule":"…","steps":["…",…]},"sum":…}
+//! {"spent_unknown":true,"sum":…}
+//! ```
+//!
+//! * The number is the slot of the lease. A lease that outlives a reboot has `"end_s"`, when it ends by the wall clock,
+//!   and `"left_ms"`, how long it had left when that was written, beside each deadline. What belongs together stands in one
+//!   line: `open` may have `"spent"`, and `"ends":[…]`, the slots of leases that end when this one begins.
+//! * Each line has the [`checksum`] of what stands in it before: a line of which any byte is not as it was written is
+//!   damage, for the byte might be one of a deadline or a command. Only a last line without its newline is none: whoever
+//!   wrote it was stopped, and has not acted on it.
+//! * The first line names the boot whose clock the times are of. It has no sum: another boot's it is whatever has become
+//!   of the name, and then everything is closed.
+//!
+//! The first version was one object, `{"version":1,"boot":"…","leases":[…],"spent":[…],"sum":…}`; it is read, too.
+
+use crate::commands::job::{Job, LeaseId};
+use crate::config::json::{self, Items, Value, put_json_string};
+use crate::leases::lease::{Lease, Leases, Note, Terms, Written};
+use crate::text::{Put, checksum, words};
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+/// What every record begins with.
+const BEGIN: &[u8] = b"{\"version\":";
+
+/// More leases than any record has.
+const SLOTS: u64 = 1 << 24;
+
+/// The time by both clocks.
+#[derive(Clone, Copy)]
+pub struct Now {
+    /// Of this boot, in milliseconds.
+    pub ms: u64,
+    /// By the wall clock, in seconds since 1970; zero before.
+    pub wall_s: u64,
+}
+
+/// A record that was read.
+pub struct Journal {
+    pub leases: Leases,
+    /// Whether it is of this boot and this version and ends with a whole line: more lines may follow.
+    pub is_sound: bool,
+}
+
+/// Whether a file that is no record may be one that was damaged: it begins like one for the most part, or with zeros
+/// that were never written, or is too short to tell.
+pub fn may_be_ours(document: &[u8]) -> bool {
+    let alike = document.iter().zip(BEGIN).filter(|(a, b)| a == b).count();
+    document.len() < 2 * BEGIN.len() || alike > BEGIN.len() / 2 || document.first() == Some(&0)
+}
+
+/// Appends the first line.
+fn put_begin(boot: &str, out: &mut Vec<u8>) {
+    put!(out, "{\"version\":2,\"boot\":{}}\n", Json(boot.as_bytes()));
+}
+
+/// The whole record of what is.
+pub fn whole(leases: &mut Leases, boot: &str, now_ms: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_begin(boot, &mut out);
+    if leases.is_spent_unknown() {
+        let start = out.len();
+        put!(&mut out, "{\"spent_unknown\":true");
+        end_line(start, &mut out);
+    }
+    leases.write(&mut |written| {
+        let start = out.len();
+        match written {
+            Written::Lease(lease) => {
+                put_lease(lease.id().slot, &lease.terms, now_ms, &mut out);
+                end_line(start, &mut out);
+                if !lease.stands {
+                    put_note(lease.id(), Note::Stands(false), now_ms, &mut out);
+                }
+            }
+            Written::Spent(spent) => put_spent(spent, &mut out),
+        }
+        out.len() - start
+    });
+    out
+}
+
+/// Appends the line of a lease that is opened in a slot, with the leases that end when it begins, and the sequence
+/// that is spent with it, if that is not empty.
+pub fn put_open(slot: u32, terms: &Terms, ends: &[LeaseId], spent: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    put_lease(slot, terms, terms.opened_ms, out);
+    if !ends.is_empty() {
+        put!(out, ",\"ends\":[");
+        for id in ends {
+            put!(out, "{},", id.slot);
+        }
+        end_list(out, "]");
+    }
+    if !spent.is_empty() {
+        put!(out, ",\"spent\":{}", spent);
+    }
+    end_line(start, out);
+}
+
+/// Appends the line of a spent sequence.
+pub fn put_spent(spent: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    put!(out, "{\"spent\":{}", spent);
+    end_line(start, out);
+}
+
+/// Appends the line of what has happened to a lease.
+pub fn put_note(id: LeaseId, note: Note, now_ms: u64, out: &mut Vec<u8>) {
+    let start = out.len();
+    match note {
+        Note::Until(deadline_ms, end_s) => {
+            put!(out, "{\"until\":{},", id.slot);
+            put_deadline(deadline_ms, end_s, now_ms, out);
+        }
+        Note::Stands(stands) => {
+            let is = u32::from(stands);
+            put!(out, "{\"stands\":{},\"is\":{}", id.slot, is);
+        }
+        Note::Close => put!(out, "{\"close\":{}", id.slot),
+    }
+    end_line(start, out);
+}
+
+fn put_deadline(deadline_ms: u64, end_s: u64, now_ms: u64, out: &mut Vec<u8>) {
+    put!(out, "\"deadline_ms\":{}", deadline_ms);
+    if end_s != 0 {
+        let left_ms = deadline_ms.saturating_sub(now_ms);
+        put!(out, ",\"end_s\":{},\"left_ms\":{}", end_s, left_ms);
+    }
+}
+
+fn put_lease(slot: u32, terms: &Terms, now_ms: u64, out: &mut Vec<u8>) {
+    let job = &*terms.job;
+    let (rule, key) = (Json(&job.rule), Json(&job.key));
+    put!(out, "{\"open\":{},\"rule\":{},\"key\":{}", slot, rule, key);
+    put!(out, ",\"opened_ms\":{},", terms.opened_ms);
+    put_deadline(terms.deadline_ms, terms.end_s, now_ms, out);
+    put!(out, ",\"action_timeout_ms\":{}", job.timeout_ms);
+    for (name, commands) in [
+        ("actions", &job.actions),
+        ("check", &job.check),
+        ("revert", &job.revert),
+    ] {
+        put!(out, ",{:?}:[", name);
+        for command in commands {
+            out.push(b'[');
+            for word in words(command) {
+                put!(out, "{},", Json(word));
+            }
+            end_list(out, "],");
+        }
+        end_list(out, "]");
+    }
+}
+
+/// Ends a line that began at `start`.
+fn end_line(start: usize, out: &mut Vec<u8>) {
+    out.push(b',');
+    let line = out.get(start..).unwrap_or_default();
+    let end = end_of(line);
+    out.extend(end);
+}
+
+/// How an object ends: with the sum of what stands before.
+fn end_of(object: &[u8]) -> Vec<u8> {
+    text!("\"sum\":{}}\n", checksum(object))
+}
+
+/// Appends `end` to a list of which each item was written with a comma behind it.
+fn end_list(out: &mut Vec<u8>, end: &str) {
+    out.pop_if(|last| *last == b',');
+    put!(out, "{}", end);
+}
+
+/// A one-time sequence as the record has it.
+pub fn spent(rule: &str, steps: &mut dyn Iterator<Item = &str>) -> Vec<u8> {
+    let mut out = text!("{\"rule\":{},\"steps\":[", Json(rule.as_bytes()));
+    for step in steps {
+        put!(&mut out, "{},", Json(step.as_bytes()));
+    }
+    end_list(&mut out, "]}");
+    out
+}
+
+/// Reads a record back. With another `boot` than the record's, leases that outlive it are to be opened again, and the
+/// others are due at once. The error says what is wrong with it.
+pub fn read(document: &[u8], boot: &str, now: Now, seed: u64) -> Result<Journal, Vec<u8>> {
+    let mut reader = Reader {
+        leases: Leases::new(seed),
+        now,
+        same_boot: false,
+    };
+    let mut lines = document.split_inclusive(|&byte| byte == b'\n');
+    let first = lines.next().unwrap_or_default();
+    let mut number = 1;
+    let mut read = reader.first(first, boot);
+    let version = read.unwrap_or(0);
+    let mut is_sound = version == 2 && reader.same_boot;
+    for line in lines {
+        number += 1;
+        if line.last() != Some(&b'\n') {
+            is_sound = false;
+            break;
+        }
+        read = read
+            .filter(|_| version == 2)
+            .and_then(|_| reader.line(line));
+        if read.is_none() {
+            break;
+        }
+    }
+    if read.is_none() {
+        return Err(text!("line {} is not as it was written", number));
+    }
+    Ok(Journal {
+        leases: reader.finish(),
+        is_sound,
+    })
+}
+
+struct Reader {
+    leases: Leases,
+    now: Now,
+    same_boot: bool,
+}
+
+impl Reader {
+    /// Reads the first line, which may be all; returns the version.
+    fn first(&mut self, line: &[u8], boot: &str) -> Option<u64> {
+        let value = json::parse(line).ok()?;
+        self.same_boot = bytes(value, "boot")? == boot.as_bytes() && !boot.is_empty();
+        let version = number(value, "version")?;
+        match version {
+            1 => self.version_1(value, line)?,
+            2 if line.last() == Some(&b'\n') => {}
+            _ => return None,
+        }
+        Some(version)
+    }
+
+    fn version_1(&mut self, value: Value, document: &[u8]) -> Option<()> {
+        let (before, end) = document.split_at_checked(value.key("sum")?.at(document))?;
+        if end != end_of(before) {
+            return None;
+        }
+        for (slot, item) in list(value, "leases")?.enumerate() {
+            self.lease(u32::try_from(slot).ok()?, item, 0)?;
+        }
+        if value.member("spent_unknown").is_some() {
+            self.leases.forget_spent();
+        }
+        for item in list(value, "spent")? {
+            self.spent(item)?;
+        }
+        Some(())
+    }
+
+    fn line(&mut self, line: &[u8]) -> Option<u64> {
+        let value = json::parse(line).ok()?;
+        let (before, end) = line.split_at_checked(value.key("sum")?.at(line))?;
+        if end != end_of(before) {
+            return None;
+        }
+        if let Some(slot) = number(value, "open") {
+            if slot >= SLOTS || self.leases.id_at(slot).is_some() {
+                return None;
+            }
+            // OK because it is below the limit.
+            self.lease(slot as u32, value, line.len())?;
+            let opened_ms = match self.same_boot {
+                true => number(value, "opened_ms")?,
+                false => 0,
+            };
+            for ends in list(value, "ends").into_iter().flatten() {
+                let id = self.leases.id_at(ends.scaled(0)?)?;
+                self.leases.apply(id, Note::Until(opened_ms, 0));
+            }
+        }
+        if let Some(slot) = number(value, "until") {
+            let (deadline_ms, end_s) = self.deadline(value)?;
+            self.note(slot, Note::Until(deadline_ms, end_s))?;
+        }
+        if let Some(slot) = number(value, "stands") {
+            self.note(slot, Note::Stands(number(value, "is")? != 0))?;
+        }
+        if let Some(slot) = number(value, "close") {
+            self.note(slot, Note::Close)?;
+        }
+        if let Some(spent) = value.member("spent") {
+            self.spent(spent)?;
+        }
+        if value.member("spent_unknown").is_some() {
+            self.leases.forget_spent();
+        }
+        Some(0)
+    }
+
+    fn note(&mut self, slot: u64, note: Note) -> Option<()> {
+        let id = self.leases.id_at(slot)?;
+        self.leases.apply(id, note);
+        Some(())
+    }
+
+    fn spent(&mut self, value: Value) -> Option<()> {
+        let (rule, steps) = (value.member("rule")?.string()?, list(value, "steps")?);
+        let mut texts = Vec::new();
+        for step in steps {
+            texts.push(step.string()?);
+        }
+        let mut texts = texts.iter().map(|text| text.as_str());
+        self.leases.spend(spent(&rule, &mut texts));
+        Some(())
+    }
+
+    /// The deadline by both clocks.
+    fn deadline(&self, value: Value) -> Option<(u64, u64)> {
+        let deadline_ms = number(value, "deadline_ms")?;
+        let end_s = number(value, "end_s").unwrap_or(0);
+        if self.same_boot {
+            return Some((deadline_ms, end_s));
+        }
+        if end_s == 0 {
+            return Some((0, 0));
+        }
+        let left_ms = end_s.saturating_sub(self.now.wall_s).saturating_mul(1000);
+        // Never longer than it was: the clock may not have been set yet.
+        let left_ms = left_ms.min(number(value, "left_ms")?);
+        Some((self.now.ms.saturating_add(left_ms), end_s))
+    }
+
+    fn lease(&mut self, slot: u32, item: Value, line: usize) -> Option<()> {
+        let mut job = Job {
+            rule: bytes(item, "rule")?,
+            key: bytes(item, "key")?,
+            timeout_ms: number(item, "action_timeout_ms")?,
+            revert: commands(item.member("revert")?)?,
+            ..Job::default()
+        };
+        if line > 0 {
+            job.actions = commands(item.member("actions")?)?;
+            job.check = commands(item.member("check")?)?;
+        }
+        let (deadline_ms, end_s) = self.deadline(item)?;
+        let opened_ms = number(item, "opened_ms")?;
+        let terms = Terms {
+            job: Rc::new(job),
+            opened_ms: if self.same_boot { opened_ms } else { 0 },
+            deadline_ms,
+            end_s,
+        };
+        self.leases.place(slot, terms, line);
+        Some(())
+    }
+
+    /// Goes on with what was read.
+    fn finish(mut self) -> Leases {
+        self.leases.find_free();
+        let ids: Vec<LeaseId> = self.leases.all().map(Lease::id).collect();
+        for id in ids {
+            self.leases.resume(id, self.now.ms);
+            if !self.same_boot {
+                // What it opened has gone with the boot.
+                self.leases.apply(id, Note::Stands(false));
+                self.leases.want_actions(id);
+            }
+        }
+        self.leases
+    }
+}
+
+/// A string as JSON has it.
+struct Json<'a>(&'a [u8]);
+
+impl Put for Json<'_> {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_json_string(self.0, out);
+    }
+}
+
+fn commands(list: Value) -> Option<Vec<Vec<u8>>> {
+    let mut commands = Vec::new();
+    for written in as_list(list)? {
+        let mut command = Vec::new();
+        for word in as_list(written)? {
+            // OK because the record is as we have written it, and no word of ours has a NUL.
+            put!(&mut command, "{}\0", word.string()?);
+        }
+        commands.push(command);
+    }
+    Some(commands)
+}
+
+fn bytes(value: Value, key: &str) -> Option<Vec<u8>> {
+    Some(value.member(key)?.string()?.into_bytes())
+}
+
+fn number(value: Value, key: &str) -> Option<u64> {
+    value.member(key)?.scaled(0)
+}
+
+fn list<'v>(value: Value<'v>, key: &str) -> Option<Items<'v>> {
+    as_list(value.member(key)?)
+}
+
+fn as_list(value: Value) -> Option<Items> {
+    (value.first() == b'[').then(|| value.items())
+}
+
+#[cfg(test)]
+mod tests;

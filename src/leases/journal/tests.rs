@@ -1,0 +1,216 @@
+//! What the record promises about its text.
+
+use super::*;
+use std::string::String;
+
+const NOW: Now = Now {
+    ms: 1000,
+    wall_s: 1_000_000,
+};
+
+fn terms(rule: &str, key: &str, end_s: u64) -> Terms {
+    let job = Job {
+        rule: rule.into(),
+        key: key.into(),
+        timeout_ms: 30_000,
+        actions: std::vec![text!("sh\0-c\0echo 'a b' \"$1\"\n\0"), text!("true\0\0")],
+        check: Vec::new(),
+        revert: std::vec![text!("close\0{}\0", key)],
+    };
+    Terms {
+        job: job.into(),
+        opened_ms: 900,
+        deadline_ms: 60_900,
+        end_s,
+    }
+}
+
+/// A record as it grows line by line; the lines tell apart what a record that is cut there would say.
+fn record() -> Vec<u8> {
+    let mut leases = Leases::new(1);
+    leases.open(terms("r \"1\"\\", "ключ \u{7f}", 0), 0);
+    leases.spend(spent("r", &mut ["DPT=1 \u{1}", "DPT=2"].into_iter()));
+    let mut out = whole(&mut leases, "boot", 1000);
+    let first = leases.all().next().unwrap().id();
+    put_open(
+        1,
+        &terms("q", "kept", 1_000_060),
+        &[first],
+        &spent("q", &mut ["x"].into_iter()),
+        &mut out,
+    );
+    let second = leases.open(terms("q", "kept", 0), 0);
+    put_note(second, Note::Stands(false), 1000, &mut out);
+    put_note(second, Note::Until(31_000, 1_000_030), 1000, &mut out);
+    put_note(first, Note::Close, 1000, &mut out);
+    out
+}
+
+fn read_as(document: &[u8], boot: &str) -> Result<Journal, Vec<u8>> {
+    read(document, boot, NOW, 1)
+}
+
+fn text(record: &[u8]) -> String {
+    String::from_utf8(record.to_vec()).unwrap()
+}
+
+#[test]
+fn events_are_read_back_as_what_they_made() {
+    let Journal {
+        mut leases,
+        is_sound,
+    } = read_as(&record(), "boot").unwrap();
+    assert!(is_sound);
+    assert_eq!(leases.count(), 1);
+    let lease = leases.all().next().unwrap();
+    let mut expected = terms("q", "kept", 1_000_030);
+    expected.deadline_ms = 31_000;
+    assert_eq!((&lease.terms, lease.stands), (&expected, false));
+    for (rule, steps) in [("r", &["DPT=1 \u{1}", "DPT=2"][..]), ("q", &["x"])] {
+        assert!(leases.is_spent(&spent(rule, &mut steps.iter().copied())));
+    }
+    for (rule, steps) in [
+        ("r", &["DPT=1 \u{1}"][..]),
+        ("q", &["x", "y"]),
+        ("p", &["x"]),
+    ] {
+        assert!(!leases.is_spent(&spent(rule, &mut steps.iter().copied())));
+    }
+    // Written whole, it is the same.
+    let rewritten = whole(&mut leases, "boot", 1000);
+    let mut again = read_as(&rewritten, "boot").unwrap();
+    assert_eq!(
+        text(&whole(&mut again.leases, "boot", 1000)),
+        text(&rewritten)
+    );
+    assert_eq!(leases.needed(), again.leases.needed());
+}
+
+#[test]
+fn a_cut_record_says_what_was_so_when_it_ended_there() {
+    let record = record();
+    let lines = |end: usize| record[..end].iter().filter(|byte| **byte == b'\n').count();
+    for end in 0..record.len() {
+        let back = read_as(&record[..end], "boot");
+        let Ok(Journal { leases, is_sound }) = back else {
+            assert_eq!(lines(end), 0, "{end}");
+            continue;
+        };
+        assert_eq!(is_sound, record[end - 1] == b'\n', "{end}");
+        let open = [0, 0, 1, 1, 2, 2, 2][lines(end)];
+        assert_eq!(leases.count(), open, "{end}");
+    }
+}
+
+#[test]
+fn no_changed_record_is_taken_for_another() {
+    let record = record();
+    let name = record.windows(4).position(|word| word == b"boot");
+    let name = name.unwrap() + 7..name.unwrap() + 11;
+    for at in 0..record.len() {
+        for byte in [0, b'"', b'{', b']', b',', b'9', b' ', 0xff, record[at] ^ 1] {
+            let mut changed = record.clone();
+            changed[at] = byte;
+            let same = byte == record[at];
+            match read_as(&changed, "boot") {
+                Ok(_) if same => {}
+                // The name of the boot: then it was another.
+                Ok(journal) if name.contains(&at) => assert!(!journal.is_sound),
+                // The last newline: then the line was not finished.
+                Ok(journal) if at == record.len() - 1 => assert!(!journal.is_sound),
+                Ok(_) => panic!("byte {at} as {byte}"),
+                Err(_) => assert!(!same, "byte {at}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn after_another_boot_everything_is_due_but_what_outlives_it() {
+    for boot in ["another", ""] {
+        let mut leases = Leases::new(1);
+        leases.open(terms("r", "a", 0), 0);
+        leases.open(terms("r", "kept", 1_000_020), 0);
+        leases.open(terms("r", "over", 999_999), 0);
+        let record = whole(&mut leases, "boot", 1000);
+        let Journal {
+            mut leases,
+            is_sound,
+        } = read_as(&record, boot).unwrap();
+        assert!(!is_sound);
+        let mut due = Vec::new();
+        while let Some((_, job)) = leases.next_due(1000) {
+            due.push(text(&job.key));
+        }
+        due.sort();
+        assert_eq!(due, ["a", "over"]);
+        // By the wall clock it has 20 s left.
+        let kept = leases.find(b"r", b"kept").unwrap();
+        assert_eq!(leases.deadline_ms(), 21_000);
+        assert!(leases.get(kept).is_some_and(|lease| !lease.stands));
+        assert_eq!(leases.next_wanted().map(|(id, _)| id), Some(kept));
+    }
+}
+
+#[test]
+fn a_clock_that_is_not_set_makes_no_lease_longer_than_it_was() {
+    let mut leases = Leases::new(1);
+    leases.open(terms("r", "kept", 1_000_060), 0);
+    let record = whole(&mut leases, "boot", 10_900);
+    let unset = Now { ms: 5, wall_s: 7 };
+    let leases = read(&record, "another", unset, 1).unwrap().leases;
+    assert_eq!(leases.deadline_ms(), 50_005);
+}
+
+#[test]
+fn a_record_of_the_first_version_is_read() {
+    let mut record = text!(
+        "{}",
+        r#"{"version":1,"boot":"boot","leases":[{"rule":"r","key":"a","opened_ms":5,"deadline_ms":2000,"action_timeout_ms":7,"revert":[["rm","-f"]]},{"rule":"r","key":"b","opened_ms":5,"deadline_ms":999,"action_timeout_ms":7,"revert":[["true"]]}],"spent":[{"rule":"r","steps":["a$","b$"]}],"#
+    );
+    let end = end_of(&record);
+    record.extend(end);
+    let Journal {
+        mut leases,
+        is_sound,
+    } = read_as(&record, "boot").unwrap();
+    assert!(!is_sound, "it is to be written anew");
+    assert!(leases.is_spent(&spent("r", &mut ["a$", "b$"].into_iter())));
+    assert_eq!(leases.next_due(1000).unwrap().1.key, b"b");
+    assert!(leases.next_due(1999).is_none());
+    let (_, job) = leases.next_due(2000).unwrap();
+    assert_eq!((&job.revert[0][..], job.timeout_ms), (&b"rm\0-f\0"[..], 7));
+    for at in 0..record.len() {
+        let mut changed = record.clone();
+        changed[at] ^= 1;
+        let read = read_as(&changed, "boot");
+        assert!(read.is_err(), "byte {at}");
+    }
+    assert_eq!(read_as(&record, "other").unwrap().leases.deadline_ms(), 0);
+}
+
+#[test]
+fn after_a_lost_record_every_sequence_counts_as_spent_for_good() {
+    let record = whole(&mut Leases::after_loss(1), "boot", 0);
+    let leases = read_as(&record, "boot").unwrap().leases;
+    assert!(leases.is_spent_unknown() && leases.is_spent(b"anything"));
+}
+
+#[test]
+fn other_files_are_told_from_damaged_records() {
+    let record = record();
+    for at in 0..record.len() {
+        let mut damaged = record.clone();
+        damaged[at] = b'#';
+        assert!(may_be_ours(&damaged));
+        assert!(may_be_ours(&record[..at]));
+    }
+    assert!(may_be_ours(&[0; 4096]));
+    for foreign in [
+        "root:x:0:0:root:/root:/bin/ash\ndaemon:*:1:1:daemon:/var:/bin/false\n",
+        "{\"file\": \"/var/log/auth.log\", \"ruleset\": []}",
+        "config defaults\n\toption input 'ACCEPT'\n",
+    ] {
+        assert!(!may_be_ours(foreign.as_bytes()), "{foreign}");
+    }
+}

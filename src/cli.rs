@@ -3,9 +3,11 @@
 //! Options follow POSIX (`-nd` is `-n -d`, `-cFILE` is `-c FILE`, `--` ends them) with long names as
 //! GNU has them. What is asked for comes on standard output, what is wrong on standard error.
 
+use crate::config::Config;
 use crate::config::load::{Purpose, load};
 use crate::daemon::{self, End, Options};
 use crate::dryrun;
+use crate::leases::byhand::{self, Request};
 use crate::listing;
 use crate::log::{Level, Target};
 use crate::sys::fd::{STDERR, STDOUT};
@@ -30,6 +32,7 @@ Usage:
   logknockd -t [-c FILE]              check the configuration
   logknockd -n [-c FILE] [-d] [LOG…]  dry run: replay logs (or stdin), run nothing
   logknockd -l [-c FILE]              list open leases
+  logknockd -x [-c FILE] KEY [RULE]   close the leases of KEY ('*': of all) now
 
 Options:
   -c, --config FILE   the configuration, default /etc/logknockd.conf
@@ -37,6 +40,7 @@ Options:
   -n, --dry-run       show what would run for the lines of the logs
   -l, --list          list what is open and when it closes
   -q, --quiet         with -t: say only what is wrong
+  -x, --close         have the running logknockd close leases now
   -d, --debug         say where each sender stands
   -T, --trace         also show every line that is read
   -s, --syslog        log to /dev/log instead of standard error
@@ -55,6 +59,7 @@ enum Mode {
     Test,
     DryRun,
     List,
+    Close,
     Version,
     Help,
 }
@@ -82,7 +87,7 @@ pub fn run(arguments: impl Iterator<Item = &'static CStr>) -> u8 {
         Mode::Help => print(HELP.as_bytes()),
         Mode::Version => print(concat!("logknockd ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()),
         Mode::Watch => watch(&command),
-        Mode::Test | Mode::DryRun | Mode::List => look(&command),
+        Mode::Test | Mode::DryRun | Mode::List | Mode::Close => look(&command),
     }
 }
 
@@ -117,6 +122,7 @@ fn look(command: &Command) -> u8 {
         Mode::Test if command.quiet => Ok(only_warnings(&listing::rules(&config, command.config))),
         Mode::Test => Ok(listing::rules(&config, command.config)),
         Mode::List => listing::leases(&config),
+        Mode::Close => return close(&config, command),
         _ => dryrun::run(config, &command.logs, command.level).map(|()| Vec::new()),
     };
     match answer {
@@ -143,6 +149,28 @@ fn only_warnings(listing: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Has the running daemon close leases and says which were.
+fn close(config: &Config, command: &Command) -> u8 {
+    let mut words = command.logs.iter().map(|word| word.to_bytes());
+    let request = Request {
+        key: words.next().unwrap_or_default().to_vec(),
+        rule: words.next().unwrap_or_default().to_vec(),
+    };
+    match byhand::close(config, &request) {
+        Ok((closed, left)) => {
+            complain(&left);
+            match print(&closed) {
+                FINE if !left.is_empty() => FAILED,
+                status => status,
+            }
+        }
+        Err(message) => {
+            complain(&text!("logknockd: {}\n", message));
+            FAILED
+        }
+    }
+}
+
 fn print(text: &[u8]) -> u8 {
     match STDOUT.write_all(text) {
         Ok(()) => FINE,
@@ -159,12 +187,13 @@ fn complain(message: &[u8]) {
 }
 
 /// Every option: its letter and its long name.
-const OPTIONS: [(u8, &str); 10] = [
+const OPTIONS: [(u8, &str); 11] = [
     (b'c', "config"),
     (b't', "test"),
     (b'n', "dry-run"),
     (b'l', "list"),
     (b'q', "quiet"),
+    (b'x', "close"),
     (b'd', "debug"),
     (b'T', "trace"),
     (b's', "syslog"),
@@ -192,7 +221,14 @@ fn parse(mut arguments: impl Iterator<Item = &'static CStr>) -> Result<Command, 
     if command.quiet && !matches!(command.mode, Mode::Test | Mode::Help | Mode::Version) {
         return Err(text!("option -q goes with -t"));
     }
+    let words = command.logs.len();
     match command.logs.first() {
+        _ if command.mode == Mode::Close => match words {
+            1 | 2 => Ok(command),
+            _ => Err(text!(
+                "option -x needs a key, or '*' for all, and perhaps the name of a rule"
+            )),
+        },
         Some(log) if command.mode == Mode::Test => Err(text!(
             "the configuration is given by -c: logknockd -t -c {:?}",
             log.to_bytes()
@@ -269,6 +305,7 @@ impl Command {
             b't' => Mode::Test,
             b'n' => Mode::DryRun,
             b'l' => Mode::List,
+            b'x' => Mode::Close,
             b'V' => Mode::Version,
             b'h' => Mode::Help,
             _ => return Err(text!("unknown option {:?}", [b'-', letter])),
@@ -277,7 +314,7 @@ impl Command {
             Mode::Help | Mode::Version => {}
             other if other == Mode::Watch || other == mode => self.mode = mode,
             _ if matches!(mode, Mode::Help | Mode::Version) => self.mode = mode,
-            _ => return Err(text!("options -t, -n and -l exclude each other")),
+            _ => return Err(text!("options -t, -n, -l and -x exclude each other")),
         }
         Ok(())
     }
@@ -322,12 +359,15 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_named() {
         let cases: [(&[&'static CStr], &str); 7] = [
-            (&[c"-x"], "unknown option \"-x\""),
+            (&[c"-y"], "unknown option \"-y\""),
             (&[c"--dry"], "unknown option \"--dry\""),
             (&[c"-c"], "option -c needs the name of a file"),
             (&[c"--config"], "option -c needs the name of a file"),
             (&[c"--test=1"], "option --test takes no value"),
-            (&[c"-t", c"-n"], "options -t, -n and -l exclude each other"),
+            (
+                &[c"-t", c"-n"],
+                "options -t, -n, -l and -x exclude each other",
+            ),
             (
                 &[c"-t", c"x"],
                 "the configuration is given by -c: logknockd -t -c \"x\"",

@@ -58,10 +58,13 @@ fn help_and_version_go_to_standard_output() {
 fn bad_usage_is_named_and_ends_with_2() {
     let dir = TempDir::new();
     let cases: [(&[&str], &str); 5] = [
-        (&["-x"], "unknown option \"-x\""),
+        (&["-y"], "unknown option \"-y\""),
         (&["--verbose"], "unknown option \"--verbose\""),
         (&["-c"], "option -c needs the name of a file"),
-        (&["-t", "-n"], "options -t, -n and -l exclude each other"),
+        (
+            &["-t", "-n"],
+            "options -t, -n, -l and -x exclude each other",
+        ),
         (
             &["a.log"],
             "only a dry run (-n) takes the name of a log: \"a.log\"",

@@ -508,7 +508,7 @@ fn a_knock_waits_for_one_of_many_reverts() {
 fn a_revert_does_not_wait_for_the_knocks_of_others() {
     let dir = TempDir::new();
     dir.write("log", "");
-    let more = r#""actions": ["sleep 0.1"], "timeout": 1, "revert": ["true"]"#;
+    let more = r#""actions": ["sleep 0.1"], "timeout": 1, "revert": ["true {key}"]"#;
     let mut daemon = Daemon::start(&dir, &config(STATE, &[rule("x", more)]));
     dir.append("log", knock("alice"));
     daemon.wait_for("running sleep");

@@ -329,7 +329,7 @@ impl Current {
             }
             Stage::Killed => {
                 left = self.running.take();
-                self.succeeded = false;
+                self.answer = Answer::Unclear;
                 "cannot be ended, going on without it"
             }
         };

@@ -37,6 +37,8 @@ pub struct Dispatch {
     runner: Runner,
     ledger: Ledger,
     max_leases: usize,
+    /// The leases that somebody by hand waits for.
+    asked: Vec<LeaseId>,
     key_too_long: Throttle,
     unfit: Throttle,
     refused: Throttle,
@@ -51,6 +53,7 @@ impl Dispatch {
             runner,
             ledger,
             max_leases,
+            asked: Vec::new(),
             key_too_long: Throttle::new(1),
             unfit: Throttle::new(1),
             refused: Throttle::new(1),
@@ -138,6 +141,34 @@ impl Dispatch {
                 self.runner.begin(order);
             }
         }
+        if !self.asked.is_empty() {
+            let leases = self.ledger.leases();
+            self.asked.retain(|id| leases.is_closing(*id));
+            if self.asked.is_empty() {
+                self.ledger.forget_request();
+            }
+        }
+    }
+
+    /// Closes what somebody asks for by hand.
+    pub fn by_hand(&mut self, now_ms: u64) {
+        let Some(request) = self.ledger.request() else {
+            return self.ledger.forget_request();
+        };
+        let mut ids = Vec::new();
+        for lease in self.ledger.leases().all() {
+            let Job { rule, key, .. } = &*lease.terms.job;
+            if request.means(rule, key) {
+                ids.push(lease.id());
+            }
+        }
+        say!(self.log, Info: "closing {} leases by hand", ids.len());
+        self.ledger.expire(&ids, now_ms, &mut self.log);
+        self.close_due(now_ms);
+        if ids.is_empty() {
+            self.ledger.forget_request();
+        }
+        self.asked.extend(ids);
     }
 
     /// When to call [`Dispatch::advance`] even though nothing has happened.
@@ -202,6 +233,7 @@ impl Dispatch {
     /// The last thing to do: says what could not be closed. True if that is nothing.
     pub fn end_stop(&mut self, now_ms: u64) -> bool {
         self.ledger.sync(now_ms, &mut self.log);
+        self.ledger.forget_request();
         let (mut left, mut kept) = (0, 0);
         for lease in self.ledger.leases().all() {
             match lease.phase == Phase::Open && lease.terms.keeps() {
@@ -454,9 +486,9 @@ impl Dispatch {
 
     /// Notes how the actions of a lease ended.
     fn opened(&mut self, id: LeaseId, stands: bool, now_ms: u64) {
-        let leases = self.ledger.leases_mut();
-        leases.set_busy(id, false);
-        let Some(lease) = leases.get(id) else {
+        self.ledger.leases_mut().set_busy(id, false);
+        self.stands(id, stands, now_ms);
+        let Some(lease) = self.ledger.leases().get(id) else {
             return;
         };
         let (rule, key) = (&lease.terms.job.rule, &lease.terms.job.key);
@@ -467,7 +499,6 @@ impl Dispatch {
             say!(self.log, Warn: "rule {:?}: not opened for {}: an action has failed, \
                 the next knock runs them again", rule, key);
         }
-        self.stands(id, stands, now_ms);
     }
 
     /// Notes whether what a lease opened is there.
@@ -509,12 +540,12 @@ impl Dispatch {
         let job = lease.terms.job.clone();
         let (rule, key) = (&job.rule, &job.key);
         if succeeded {
-            say!(self.log, Info: "rule {:?}: closed for {}", rule, key);
             // Others that the same commands were to close are closed by them, too.
             while let Some(other) = self.ledger.leases().companion(id) {
                 self.ledger.note(other, Note::Close, now_ms, &mut self.log);
             }
-            return self.ledger.note(id, Note::Close, now_ms, &mut self.log);
+            self.ledger.note(id, Note::Close, now_ms, &mut self.log);
+            return say!(self.log, Info: "rule {:?}: closed for {}", rule, key);
         }
         match self.ledger.leases_mut().failed(id, now_ms) {
             Again::After(_) if self.life == Life::Stopping => {

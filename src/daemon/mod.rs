@@ -6,7 +6,7 @@
 //!
 //! * `SIGHUP` reads the configuration again. A bad one is reported and changes nothing; a good one keeps
 //!   the place in every source that stays and the progress of every rule that matches as before.
-//! * `SIGUSR1` reports the state.
+//! * `SIGUSR1` reports the state. `SIGUSR2` says that somebody asks, by hand, for a lease to be closed.
 //! * `SIGTERM` and `SIGINT` let the running job finish and close every lease, each command within its
 //!   deadline. A second one exits at once; the record keeps what is open for the next start.
 
@@ -243,6 +243,8 @@ impl Daemon {
             match (signal, self.dispatch.life()) {
                 (Signal::Child, _) => self.reap(),
                 (Signal::Report, _) => self.report(),
+                (Signal::Ask, Life::Running) => self.dispatch.by_hand(clock::boot_time_ms()),
+                (Signal::Ask, Life::Stopping) => {}
                 (Signal::Reload, Life::Running) => self.reload(),
                 (Signal::Reload, Life::Stopping) => {}
                 (Signal::Stop, Life::Running) => self.stop(),

@@ -543,6 +543,12 @@ impl Leases {
         self.wanted.push((id, Event::Open));
     }
 
+    /// Whether a lease has still to have its revert tried, or is having it tried.
+    pub fn is_closing(&self, id: LeaseId) -> bool {
+        self.get(id)
+            .is_some_and(|lease| !matches!(lease.phase, Phase::Failed | Phase::GivenUp))
+    }
+
     /// What is wanted next, marked as being on its way.
     pub fn next_wanted(&mut self) -> Option<(LeaseId, Event)> {
         while let Some((id, event)) = self.wanted.pop() {

@@ -12,6 +12,7 @@
 
 use crate::backoff::{Backoff, NEVER};
 use crate::commands::job::LeaseId;
+use crate::leases::byhand::Request;
 use crate::leases::journal::{Journal, put_note, put_open, put_spent};
 use crate::leases::lease::{Lease, Leases, Note, Terms};
 use crate::leases::record::{Added, Found, Record};
@@ -236,6 +237,24 @@ impl Ledger {
                 core::mem::swap(&mut self.leases, &mut other.leases);
                 Err(reason)
             }
+        }
+    }
+
+    /// What somebody asks for by hand.
+    pub fn request(&self) -> Option<Request> {
+        match self.hold {
+            Hold::Unread => None,
+            _ => {
+                let (key, rule) = self.record.request().ok()??;
+                Some(Request { key, rule })
+            }
+        }
+    }
+
+    /// Says that it has been dealt with.
+    pub fn forget_request(&self) {
+        if self.hold != Hold::Unread {
+            self.record.forget_request();
         }
     }
 

@@ -4,8 +4,10 @@
 //! * [`request`]: what a knock asks for, its commands filled in (pure).
 //! * [`journal`]: that state as text (pure).
 //! * [`record`]: that text on disk.
+//! * [`byhand`]: what `-x` asks the daemon for.
 //! * [`ledger`]: state and record kept in agreement: what happens to a lease happens there.
 
+pub mod byhand;
 pub mod due;
 pub mod journal;
 pub mod lease;

@@ -12,6 +12,7 @@
 //!   what is open. If only the system has nothing left to read it with, it stays where it is.
 //! * What is no record of ours is left as it is: a folder, a link, somebody else's file, a text that looks nothing like one.
 
+use crate::config::json;
 use crate::leases::journal::{self, Journal, Now};
 use crate::leases::lease::Leases;
 use crate::sys::fd::{Fd, FileKind, Path, c_path, link, rename, unlink};
@@ -22,6 +23,9 @@ use core::ffi::CStr;
 
 /// The largest record that is read, in bytes.
 const FILE_LIMIT: usize = 64 << 20;
+
+/// Behind the record's name: what somebody asks for.
+const REQUEST: &str = ".request";
 
 /// Names that are tried for a record that is set aside.
 const NAMES: u32 = 1000;
@@ -84,9 +88,64 @@ impl Record {
         if self.lock.is_none() {
             let fd = Fd::open_lock(&self.path_with(".lock")?)?;
             fd.lock()?;
+            // For whoever wants to wake us. If it cannot be written, nobody can.
+            let _ = fd.write_all(&text!("{}\n", process::own_id()));
             self.lock = Some(fd);
+            // Whoever left it has been told that we ended.
+            self.forget_request();
         }
         Ok(())
+    }
+
+    /// The process that has the record locked, if there is one.
+    pub fn holder(&self) -> Result<Option<u32>> {
+        let fd = match Fd::open_no_link(&self.path_with(".lock")?) {
+            Err(Errno::ENOENT) => return Ok(None),
+            fd => fd?,
+        };
+        match fd.lock() {
+            Err(Errno::EAGAIN) => {}
+            locked => return locked.map(|()| None),
+        }
+        if !fd.status()?.is_private_to(process::user_id()) {
+            return Err(Errno::EACCES);
+        }
+        let written = fd.read_all(4096)?.unwrap_or_default();
+        let digits = written.split(|&byte| byte == b'\n').next();
+        let id = json::parse(digits.unwrap_or_default()).ok();
+        let id = id.and_then(|id| u32::try_from(id.scaled(0)?).ok());
+        Ok(id.filter(|id| *id > 1))
+    }
+
+    /// Leaves a request for the process that uses the record. `EEXIST` if there is one already.
+    pub fn ask(&self, key: &[u8], rule: &[u8]) -> Result<()> {
+        let fd = Fd::create_private(&self.path_with(REQUEST)?)?;
+        fd.write_all(&text!("{}\0{}\0", key, rule))
+    }
+
+    /// Whether a request waits to be dealt with.
+    pub fn is_asked(&self) -> bool {
+        let path = self.path_with(REQUEST);
+        path.is_ok_and(|path| Fd::open_no_link(&path).is_ok())
+    }
+
+    /// The key and the rule of the request that waits.
+    pub fn request(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+        let fd = Fd::open_no_link(&self.path_with(REQUEST)?)?;
+        let status = fd.status()?;
+        if status.kind != FileKind::Regular || !status.is_private_to(process::user_id()) {
+            return Ok(None);
+        }
+        let written = fd.read_all(4096)?.unwrap_or_default();
+        let mut parts = written.split(|&byte| byte == 0).map(<[u8]>::to_vec);
+        Ok(parts.next().zip(parts.next()))
+    }
+
+    /// Takes the request away.
+    pub fn forget_request(&self) {
+        if let Ok(path) = self.path_with(REQUEST) {
+            let _ = unlink(&path);
+        }
     }
 
     /// Lets others use it.

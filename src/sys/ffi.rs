@@ -21,6 +21,7 @@ pub mod arch {
     pub const O_NOCTTY: c_int = 0x800;
     pub const SOCK_DGRAM: c_int = 1;
     pub const SIGUSR1: c_int = 16;
+    pub const SIGUSR2: c_int = 17;
     pub const SIGCHLD: c_int = 18;
     pub const SIGXFSZ: c_int = 31;
     pub const ELOOP: c_int = 90;
@@ -60,6 +61,7 @@ pub mod arch {
     pub const O_NOCTTY: c_int = 0o400;
     pub const SOCK_DGRAM: c_int = 2;
     pub const SIGUSR1: c_int = 10;
+    pub const SIGUSR2: c_int = 12;
     pub const SIGCHLD: c_int = 17;
     pub const SIGXFSZ: c_int = 25;
     pub const ELOOP: c_int = 40;

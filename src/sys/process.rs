@@ -55,6 +55,13 @@ pub fn own_id() -> u32 {
     unsafe { ffi::getpid() }.cast_unsigned()
 }
 
+/// Tells a process of ours, by `SIGUSR2`, that it is asked for something.
+pub fn wake(process: u32) -> Result<()> {
+    let (process, number) = (process.cast_signed(), ffi::arch::SIGUSR2);
+    // SAFETY: no memory is involved.
+    super::errno::check(c_long::from(unsafe { ffi::kill(process, number) })).map(drop)
+}
+
 /// The user whose rights we run with; root is 0.
 pub fn user_id() -> u32 {
     // SAFETY: no memory is involved.

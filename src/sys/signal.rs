@@ -13,6 +13,8 @@ pub enum Signal {
     Reload,
     /// `SIGUSR1`: report the state.
     Report,
+    /// `SIGUSR2`: somebody asks for something.
+    Ask,
     /// `SIGCHLD`: a child may have ended.
     Child,
     /// `SIGTERM` or `SIGINT`: finish and exit.
@@ -20,9 +22,10 @@ pub enum Signal {
 }
 
 /// The signals [`Signals`] catches.
-const CAUGHT: [(c_int, Signal); 5] = [
+const CAUGHT: [(c_int, Signal); 6] = [
     (ffi::SIGHUP, Signal::Reload),
     (ffi::arch::SIGUSR1, Signal::Report),
+    (ffi::arch::SIGUSR2, Signal::Ask),
     (ffi::arch::SIGCHLD, Signal::Child),
     (ffi::SIGTERM, Signal::Stop),
     (ffi::SIGINT, Signal::Stop),

@@ -1,0 +1,280 @@
+//! The ways in which a lease ends before its time, and those in which it outlives us.
+
+mod common;
+
+use common::{Daemon, TempDir, config, knock, outcome, recorded, rule};
+use std::time::{Duration, Instant};
+
+const ACTIONS: &str = r#""actions": ["echo opened {key}"], "revert": ["echo closed {key}"]"#;
+
+fn with_state(rules: &[String]) -> String {
+    config(r#""log", "state": "state""#, rules)
+}
+
+fn start(dir: &TempDir, more: &str) -> Daemon {
+    dir.append("log", "");
+    Daemon::start(dir, &with_state(&[rule("door", more)]))
+}
+
+/// A rule that closes `door`, and its knock by alice.
+fn closer(more: &str) -> String {
+    let closer = rule("closer", &format!(r#""closes": "door"{more}"#));
+    closer
+        .replace(" one", " first")
+        .replace(" two", " second")
+        .replace(" three", " third")
+}
+
+const CLOSE: &str = "alice first\nalice second\nalice third\n";
+
+#[test]
+fn a_knock_of_another_rule_closes_for_its_key_before_its_own_actions_run() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let rules = [
+        rule("door", ACTIONS),
+        closer(r#", "actions": ["echo after {key}"]"#),
+    ];
+    let mut daemon = Daemon::start(&dir, &with_state(&rules));
+    dir.append("log", knock("alice") + &knock("bob"));
+    // There is no time at which it closes.
+    let message = daemon.wait_for(": opened for bob");
+    assert!(!message.contains("closes in"), "{message}");
+    let listed = outcome(&dir.run(&["-l", "-c", common::CONFIG])).1;
+    assert!(listed.contains("no limit"), "{listed}");
+    dir.append("log", CLOSE);
+    daemon.wait_without("output: after", "output: closed alice");
+    daemon.wait_for("output: after alice");
+    assert_eq!(recorded(&dir.read("state")), ["door bob"]);
+    // Nothing is open: nothing is closed.
+    dir.append("log", CLOSE);
+    daemon.wait_without("closed", "output: after alice");
+    daemon.signal("TERM");
+    daemon.wait_for("output: closed bob");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn a_rule_that_only_closes_needs_no_actions() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let rules = [
+        rule("door", &format!(r#""timeout": 60, {ACTIONS}"#)),
+        closer(""),
+    ];
+    let mut daemon = Daemon::start(&dir, &with_state(&rules));
+    dir.append("log", knock("alice") + CLOSE);
+    daemon.wait_for("output: opened alice");
+    daemon.wait_for("output: closed alice");
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: opened alice");
+}
+
+#[test]
+fn leases_are_closed_by_hand() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let broken = rule(
+        "broken",
+        r#""timeout": 60, "actions": ["true"], "revert": ["false"]"#,
+    );
+    let rules = [
+        rule("door", &format!(r#""timeout": 60, {ACTIONS}"#)),
+        broken,
+    ];
+    let mut daemon = Daemon::start(&dir, &with_state(&rules));
+    dir.append("log", knock("alice") + &knock("bob"));
+    daemon.wait_for("\"broken\": opened for bob");
+    let close =
+        |words: &[&str]| outcome(&dir.run(&[&["-c", common::CONFIG, "-x"], words].concat()));
+    let (status, said, errors) = close(&["alice", "door"]);
+    assert_eq!(
+        (status, &said[..]),
+        (Some(0), "closed: \"door\" alice\n"),
+        "{errors}"
+    );
+    daemon.wait_for("output: closed alice");
+    assert_eq!(recorded(&dir.read("state")).len(), 3);
+    let (status, said, errors) = close(&["carol"]);
+    assert_eq!((status, &said[..]), (Some(1), ""));
+    assert_eq!(errors, "logknockd: no such lease is open\n");
+    let (status, said, errors) = close(&["*"]);
+    assert_eq!((status, &said[..]), (Some(1), "closed: \"door\" bob\n"));
+    assert!(
+        errors.contains("not closed, see the log: \"broken\" alice"),
+        "{errors}"
+    );
+    assert!(
+        errors.contains("not closed, see the log: \"broken\" bob"),
+        "{errors}"
+    );
+    assert!(!dir.path("state.request").exists());
+    // Without a daemon there is nobody to ask.
+    drop(daemon);
+    let (status, _, errors) = close(&["*"]);
+    assert_eq!(status, Some(1));
+    assert!(
+        errors.contains("no logknockd is running that uses \"state\""),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_request_that_others_can_write_is_not_listened_to() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 60, {ACTIONS}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    dir.write("state.request", "*\0\0");
+    dir.chmod("state.request", 0o666);
+    daemon.signal("USR2");
+    daemon.signal("USR1");
+    daemon.wait_without("by hand", "state: queue");
+    assert_eq!(recorded(&dir.read("state")), ["door alice"]);
+}
+
+#[test]
+fn what_is_kept_outlives_a_stop_and_ends_at_its_time() {
+    let dir = TempDir::new();
+    let more = format!(r#""timeout": 2, "keep": true, {ACTIONS}"#);
+    let mut daemon = start(&dir, &more);
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    let opened = Instant::now();
+    daemon.signal("TERM");
+    daemon.wait_without("closed alice", "1 leases are kept for the next start");
+    daemon.expect_exit(0);
+    assert_eq!(recorded(&dir.read("state")), ["door alice"]);
+    let mut daemon = start(&dir, &more);
+    // It is the same boot: what was opened is still there.
+    daemon.wait_without("opened alice", "output: closed alice");
+    assert!(
+        opened.elapsed() >= Duration::from_millis(1900),
+        "{:?}",
+        opened.elapsed()
+    );
+}
+
+#[test]
+fn what_is_kept_is_opened_again_after_a_reboot() {
+    let dir = TempDir::new();
+    let more = format!(r#""timeout": 5, "keep": true, {ACTIONS}"#);
+    let mut daemon = start(&dir, &more);
+    dir.append("log", knock("alice") + &knock("bob"));
+    daemon.wait_for(": opened for bob");
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+    let record = dir.read("state");
+    let boot = record.split('"').nth(5).expect("a boot id");
+    dir.write("state", record.replace(boot, "another"));
+    let mut daemon = start(&dir, &more);
+    daemon.wait_for("output: opened");
+    daemon.wait_for("output: opened");
+    daemon.wait_for("output: closed");
+    daemon.wait_for("output: closed");
+}
+
+#[test]
+fn a_stop_with_many_kept_leases_takes_no_longer_than_with_none() {
+    let dir = TempDir::new();
+    let commands = r#""actions": ["true"], "revert": ["sleep 1"]"#;
+    let mut daemon = start(
+        &dir,
+        &format!(r#""timeout": 600, "keep": true, {commands}"#),
+    );
+    for number in 0..40 {
+        dir.append("log", knock(&format!("k{number}")));
+    }
+    daemon.wait_for(": opened for k39");
+    let stopping = Instant::now();
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+    assert!(
+        stopping.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        stopping.elapsed()
+    );
+}
+
+#[test]
+fn a_record_that_is_moved_by_a_reload_is_known_after_a_crash() {
+    let dir = TempDir::new();
+    let more = format!(r#""timeout": 1.5, {ACTIONS}"#);
+    let mut daemon = start(&dir, &more);
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    let moved = config(r#""log", "state": "elsewhere""#, &[rule("door", &more)]);
+    dir.configure(&moved);
+    daemon.signal("HUP");
+    daemon.wait_for("record: now \"elsewhere\" instead of \"state\"");
+    daemon.wait_for("reloaded");
+    drop(daemon);
+    assert!(recorded(&dir.read("state")).is_empty());
+    let mut daemon = Daemon::start(&dir, &moved);
+    daemon.wait_for("output: closed alice");
+}
+
+#[test]
+fn a_reload_whose_record_cannot_be_used_is_refused() {
+    let dir = TempDir::new();
+    let more = format!(r#""timeout": 60, {ACTIONS}"#);
+    let mut daemon = start(&dir, &more);
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    dir.mkdir("folder");
+    let moved = config(r#""log", "state": "folder""#, &[rule("door", &more)]);
+    dir.configure(&moved);
+    daemon.signal("HUP");
+    let message = daemon.wait_for("reload failed");
+    assert!(message.contains("it is a folder"), "{message}");
+    assert_eq!(recorded(&dir.read("state")), ["door alice"]);
+}
+
+#[test]
+fn what_another_daemon_has_written_is_read_before_the_record_is_used() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let plain = config(
+        r#""log", "state": "state""#,
+        &[rule("plain", r#""actions": ["true"]"#)],
+    );
+    let mut first = Daemon::start(&dir, &plain);
+    // Another one uses the record meanwhile, and is killed.
+    dir.mkdir("other");
+    dir.append("other/log", "");
+    let more = format!(r#""timeout": 3, {ACTIONS}"#);
+    let config = config(r#""other/log", "state": "state""#, &[rule("door", &more)]);
+    let mut second = Daemon::start(&dir, &config);
+    dir.append("other/log", knock("alice"));
+    second.wait_for(": opened for alice");
+    drop(second);
+    first.signal("HUP");
+    first.wait_for("going on with 1 recorded leases");
+    first.wait_for("output: closed alice");
+}
+
+#[test]
+fn opening_writes_in_proportion_to_what_is_opened() {
+    let dir = TempDir::new();
+    let commands = r#""actions": ["true {key}"], "revert": ["false {key}"]"#;
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {commands}"#));
+    let written = |daemon: &Daemon| -> usize {
+        let io = std::fs::read_to_string(format!("/proc/{}/io", daemon.pid())).expect("its io");
+        let line = io.lines().find_map(|line| line.strip_prefix("wchar: "));
+        line.and_then(|bytes| bytes.parse().ok()).expect("a number")
+    };
+    let mut grown = Vec::new();
+    for round in 0..2 {
+        let before = written(&daemon);
+        for number in 0..200 {
+            dir.append("log", knock(&format!("{round}-{number}")));
+        }
+        daemon.wait_for(&format!(": opened for {round}-199"));
+        grown.push(written(&daemon) - before);
+    }
+    // The log goes the same way. Writing all for each takes a hundred times as much.
+    assert!(
+        grown[1] < 200 * 1000 && grown[1] < grown[0] * 3 / 2,
+        "{grown:?}"
+    );
+}

@@ -1,0 +1,269 @@
+//! What is written down is what is so: what was shut behind our back is opened again, and nothing that somebody else
+//! holds open is shut.
+//!
+//! A file stands for what is opened: `open-KEY`.
+
+mod common;
+
+use common::{Daemon, TempDir, config, knock, outcome, recorded, rule};
+use std::time::{Duration, Instant};
+
+const OPEN: &str =
+    r#""actions": ["sh -c 'echo >> opened; test ! -e broken && touch \"open-$1\"' sh {key}"]"#;
+const CHECK: &str = r#""check": ["test -e open-{key}"]"#;
+const CLOSE: &str = r#""revert": ["rm open-{key}"]"#;
+
+fn with_state(rules: &[String]) -> String {
+    config(r#""log", "state": "state""#, rules)
+}
+
+fn start(dir: &TempDir, more: &str) -> Daemon {
+    dir.append("log", "");
+    Daemon::start(dir, &with_state(&[rule("door", more)]))
+}
+
+fn times_opened(dir: &TempDir) -> usize {
+    dir.read("opened").lines().count()
+}
+
+#[test]
+fn a_failed_action_runs_again_at_the_next_knock_and_opened_is_said_when_it_is_so() {
+    let dir = TempDir::new();
+    dir.write("broken", "");
+    let mut daemon = start(&dir, &format!(r#""timeout": 60, {OPEN}, {CLOSE}"#));
+    dir.append("log", knock("alice"));
+    let message = daemon.wait_for("not opened for alice");
+    assert!(message.starts_with("[WARN]"), "{message}");
+    assert_eq!(daemon.count(": opened for alice"), 0);
+    let listed = outcome(&dir.run(&["-l", "-c", common::CONFIG])).1;
+    assert!(listed.contains("not standing"), "{listed}");
+    daemon.signal("USR1");
+    daemon.wait_for("state: lease of rule \"door\", alice: not standing, closes in");
+    // It is known after a crash, too.
+    drop(daemon);
+    let mut daemon = start(&dir, &format!(r#""timeout": 60, {OPEN}, {CLOSE}"#));
+    dir.remove("broken");
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice, closes in");
+    assert!(dir.path("open-alice").exists());
+    let listed = outcome(&dir.run(&["-l", "-c", common::CONFIG])).1;
+    assert!(!listed.contains("not standing"), "{listed}");
+    // What stands is not opened once more.
+    dir.append("log", knock("alice"));
+    daemon.wait_for("renewed for alice");
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+    assert_eq!(times_opened(&dir), 2);
+    assert!(!dir.path("open-alice").exists());
+}
+
+#[test]
+fn a_rule_that_was_mended_opens_by_its_new_actions() {
+    let dir = TempDir::new();
+    let mut daemon = start(
+        &dir,
+        r#""timeout": 60, "actions": ["false"], "revert": ["true"]"#,
+    );
+    dir.append("log", knock("alice"));
+    daemon.wait_for("not opened for alice");
+    let mended = rule("door", &format!(r#""timeout": 60, {OPEN}, {CLOSE}"#));
+    dir.configure(&with_state(&[mended]));
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    assert!(dir.path("open-alice").exists());
+}
+
+#[test]
+fn what_was_shut_behind_our_back_is_opened_by_the_next_knock() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 60, {OPEN}, {CHECK}, {CLOSE}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    dir.remove("open-alice");
+    dir.append("log", knock("alice"));
+    daemon.wait_for("what was opened for alice is gone, opening it again");
+    daemon.wait_for(": opened for alice");
+    assert!(dir.path("open-alice").exists());
+    // At most once in five seconds, whoever knocks how often.
+    dir.remove("open-alice");
+    dir.append("log", knock("alice").repeat(50));
+    daemon.wait_for("renewed for alice");
+    daemon.signal("USR1");
+    daemon.wait_without("is gone", "state: queue");
+}
+
+#[test]
+fn a_reload_and_a_start_check_what_is_open() {
+    let dir = TempDir::new();
+    let more = format!(r#""timeout": 60, {OPEN}, {CHECK}, {CLOSE}"#);
+    let mut daemon = start(&dir, &more);
+    dir.append("log", knock("alice") + &knock("bob"));
+    daemon.wait_for(": opened for bob");
+    dir.remove("open-alice");
+    daemon.signal("HUP");
+    daemon.wait_for("what was opened for alice is gone, opening it again");
+    daemon.wait_without("bob is gone", ": opened for alice");
+    // Killed, and the firewall started anew before the next start.
+    drop(daemon);
+    dir.remove("open-alice");
+    dir.remove("open-bob");
+    let mut daemon = start(&dir, &more);
+    for _ in 0..2 {
+        daemon.wait_for("is gone, opening it again");
+        daemon.wait_for(": opened for");
+    }
+    assert!(dir.path("open-alice").exists() && dir.path("open-bob").exists());
+    assert_eq!(recorded(&dir.read("state")).len(), 2);
+}
+
+#[test]
+fn a_check_that_cannot_tell_opens_nothing_and_says_so() {
+    let dir = TempDir::new();
+    let check = r#""check": ["sh -c 'exit 2'"]"#;
+    let mut daemon = start(&dir, &format!(r#""timeout": 60, {OPEN}, {check}, {CLOSE}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    dir.append("log", knock("alice"));
+    let message = daemon.wait_for("cannot be told");
+    assert!(message.starts_with("[WARN]"), "{message}");
+    assert_eq!(times_opened(&dir), 1);
+}
+
+#[test]
+fn a_revert_that_fails_where_nothing_is_left_has_succeeded() {
+    let dir = TempDir::new();
+    let mut daemon = start(
+        &dir,
+        &format!(r#""timeout": 0.5, {OPEN}, {CHECK}, {CLOSE}"#),
+    );
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    dir.remove("open-alice");
+    daemon.wait_without("not closed", "closed for alice");
+    // While it is there, a failure is one.
+    let close = r#""revert": ["false {key}"]"#;
+    let rules = [rule(
+        "door",
+        &format!(r#""timeout": 0.5, {OPEN}, {CHECK}, {close}"#),
+    )];
+    dir.configure(&with_state(&rules));
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+    dir.append("log", knock("bob"));
+    daemon.wait_for("not closed for bob, trying again in 1 s");
+    dir.remove("open-bob");
+    daemon.wait_for("closed for bob");
+}
+
+#[test]
+fn of_two_rules_that_open_the_same_the_last_one_closes() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let other = rule("other", &format!(r#""timeout": 3, {OPEN}, {CLOSE}"#));
+    let rules = [
+        rule("door", &format!(r#""timeout": 0.5, {OPEN}, {CLOSE}"#)),
+        other
+            .replace(" one", " first")
+            .replace(" two", " second")
+            .replace(" three", " third"),
+    ];
+    let mut daemon = Daemon::start(&dir, &with_state(&rules));
+    dir.append(
+        "log",
+        knock("alice") + "alice first\nalice second\nalice third\n",
+    );
+    daemon.wait_for("\"other\": opened for alice");
+    let opened = Instant::now();
+    daemon.wait_for("\"door\": ended for alice, another lease holds the same open");
+    assert!(dir.path("open-alice").exists());
+    daemon.wait_without("not closed", "\"other\": closed for alice");
+    assert!(opened.elapsed() > Duration::from_millis(2500));
+    assert!(!dir.path("open-alice").exists());
+}
+
+#[test]
+fn a_door_that_could_not_be_closed_is_not_lost_with_a_knock_that_a_stop_drops() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let close = r#""revert": ["sh -c 'test ! -e broken && rm -f \"open-$1\"' sh {key}"]"#;
+    let door = rule(
+        "door",
+        &format!(
+            r#""timeout": 0.3, "ignore": "^slow", "actions": ["touch open-{{key}}"], {close}"#
+        ),
+    );
+    let slow = r#""ignore": "^alice", "actions": ["sleep 1.5"]"#;
+    let mut daemon = Daemon::start(&dir, &with_state(&[door, rule("slow", slow)]));
+    dir.write("broken", "");
+    dir.append("log", knock("alice"));
+    daemon.wait_for("not closed for alice, trying again");
+    dir.append("log", knock("slow"));
+    daemon.wait_for("running sleep");
+    dir.append("log", knock("alice"));
+    daemon.wait_for("knock by alice");
+    dir.remove("broken");
+    daemon.signal("TERM");
+    daemon.wait_for("1 knocks whose commands have not begun are dropped");
+    daemon.expect_exit(0);
+    assert!(!dir.path("open-alice").exists());
+}
+
+/// A firewall with an empty set.
+const FIREWALL: &str =
+    "table inet fw\ndelete table inet fw\ntable inet fw {\n set door {\n type ipv4_addr\n }\n}\n";
+
+#[test]
+fn a_real_firewall_that_is_restarted_is_opened_again() {
+    let unshare = ["unshare", "-n"];
+    if !common::is_root() || !common::works("unshare", &["-n", "nft", "list", "ruleset"]) {
+        return common::skipped("there is no nft in a network of its own here");
+    }
+    let dir = TempDir::new();
+    dir.append("log", "");
+    dir.write("fw", FIREWALL);
+    let more = r#""timeout": 60,
+        "actions": ["nft add element inet fw door '{{ {key} }}'"],
+        "check": ["nft get element inet fw door '{{ {key} }}'"],
+        "revert": ["nft delete element inet fw door '{{ {key} }}'"]"#;
+    let reset = rule("reset", r#""ignore": "^192", "actions": ["nft -f fw"]"#);
+    let show = rule(
+        "show",
+        r#""ignore": "^192", "actions": ["nft list set inet fw door"]"#,
+    );
+    let show = show
+        .replace(" one", " show")
+        .replace(" two", " it")
+        .replace(" three", " now");
+    let rules = [
+        rule("door", &format!(r#""ignore": "^fw", {more}"#)),
+        reset,
+        show,
+    ];
+    dir.configure(&with_state(&rules));
+    let arguments = ["-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&unshare, "nft -f fw", &arguments));
+    daemon.wait_until_watching();
+    let shows = |daemon: &mut Daemon| {
+        dir.append("log", "fw show\nfw it\nfw now\n");
+        daemon.wait_for("output: set door");
+        daemon.wait_for("output: }");
+        daemon.count("output: elements = { 192.0.2.7 }")
+    };
+    dir.append("log", knock("192.0.2.7"));
+    daemon.wait_for(": opened for 192.0.2.7");
+    assert_eq!(shows(&mut daemon), 1);
+    dir.append("log", knock("fw"));
+    daemon.wait_for("running nft -f fw");
+    assert_eq!(shows(&mut daemon), 1);
+    dir.append("log", knock("192.0.2.7"));
+    daemon.wait_for(": opened for 192.0.2.7");
+    assert_eq!(shows(&mut daemon), 2);
+    // A set that is empty is as good as a revert.
+    dir.append("log", knock("fw"));
+    daemon.wait_for("running nft -f fw");
+    daemon.signal("TERM");
+    daemon.wait_for("closed for 192.0.2.7");
+    daemon.expect_exit(0);
+}

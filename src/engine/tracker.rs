@@ -3,7 +3,7 @@
 //! *Progress* is the Shift-And automaton: bit `i` says that the key's last `i + 1` filtered lines matched
 //! the steps `0..=i` in order. A line that matches the steps in the mask `m` moves it to
 //! `((p << 1) | 1) & m`, which is the sliding window over the last lines at the price of one word. Where the sequence must
-//! be completed several times, each time is a hit ([`super::hits`]), and after the last the key starts over.
+//! be completed several times, each time is a hit (see `hits`), and after the last the key starts over.
 //!
 //! *Memory.* A key without progress or hits is forgotten at once, so only senders that hit the first step are
 //! remembered at all; beyond `max_keys` the least recently active one gives way. Every operation takes

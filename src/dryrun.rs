@@ -16,7 +16,7 @@ use crate::leases::lease::{Begin, Leases, Note};
 use crate::leases::request::{end, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
 use crate::regex::{Regex, Scratch};
-use crate::source::lines::LineBuffer;
+use crate::source::lines::{Line, LineBuffer};
 use crate::sys::fd::{Fd, Poll, STDERR, STDIN, STDOUT, poll};
 use crate::sys::{Errno, clock, random_seed};
 use crate::text::{Put, put_escaped};
@@ -119,7 +119,7 @@ impl Replay {
                     break;
                 };
                 self.lines += 1;
-                self.line(&prefix, self.lines - first, line.bytes);
+                self.line(&prefix, self.lines - first, line);
             }
             self.progress.add(count, self.lines);
             if self.play.out.len() >= FLUSH_AT {
@@ -131,16 +131,16 @@ impl Replay {
         }
     }
 
-    fn line(&mut self, prefix: &[u8], number: u64, line: &[u8]) {
+    fn line(&mut self, prefix: &[u8], number: u64, line: Line) {
         if let Some(clock) = &mut self.clock {
-            self.time_ms = clock.time_ms(line).or(self.time_ms);
+            self.time_ms = clock.time_ms(line.bytes).or(self.time_ms);
         }
         let now_ms = self.time_ms.unwrap_or(0);
         let place = Place { prefix, number };
         let play = &mut self.play;
         play.close_due(&place, now_ms);
         // Time limits want the time of every line, so none has been skipped.
-        if self.clock.is_some() && self.engine.concern(line).is_none() {
+        if self.clock.is_some() && self.engine.concern(line.bytes).is_none() {
             return;
         }
         let outcomes = self.engine.line(line, now_ms);
@@ -229,7 +229,7 @@ struct Play {
 }
 
 impl Play {
-    fn outcome(&mut self, place: &Place, rule: &Rule, line: &[u8], outcome: &Outcome, now_ms: u64) {
+    fn outcome(&mut self, place: &Place, rule: &Rule, line: Line, outcome: &Outcome, now_ms: u64) {
         let key = &outcome.key;
         match &outcome.meaning {
             Meaning::Knock(knock) => self.knock(place, rule, knock, now_ms),
@@ -278,7 +278,7 @@ impl Play {
     }
 
     /// Says why a line brought its key no further: which step was due, and what the line is instead.
-    fn put_reason(&mut self, rule: &Rule, line: &[u8], change: &Change, out: &mut Vec<u8>) {
+    fn put_reason(&mut self, rule: &Rule, line: Line, change: &Change, out: &mut Vec<u8>) {
         let before = reached(change.before);
         let current = first_unspent(rule, &self.leases).and_then(|index| rule.sequences.get(index));
         let Some(sequence) = current.filter(|_| reached(change.after) <= before) else {
@@ -288,7 +288,7 @@ impl Play {
             return put!(out, ": \"within\" has passed, the sequence starts over");
         }
         // The engine tries only those steps that count.
-        let matched = sequence.matched(line, Steps::MAX, &mut self.scratch);
+        let matched = sequence.matched(line.into(), Steps::MAX, &mut self.scratch);
         let is_latest = before > 0 && matched >> (before - 1) & 1 != 0;
         if is_latest && rule.repeats {
             return put!(out, ": repeated");

@@ -252,6 +252,56 @@ fn lines_beyond_the_limit_are_cut_with_one_warning() {
 }
 
 #[test]
+fn where_a_line_was_cut_is_not_its_end() {
+    let cut_behind = |text: &str, more: &str| {
+        let head = r#"198.51.100.9 GET /login 401 agent=""#;
+        let pad = "A".repeat(8192 - head.len() - text.len());
+        format!("{head}{pad}{text}{more}\n")
+    };
+    // A sender whose agent is so long that the cut falls behind an address of his choice, or behind what is ignored.
+    let log = cut_behind(" client=198.51.100.10", "0 and more client=192.0.2.66")
+        + &cut_behind(" trusted", " not client=192.0.2.66")
+        + "198.51.100.9 GET / 401 trusted\n198.51.100.9 GET / 401 client=192.0.2.1\n";
+    let actions = r#""actions": ["true"]"#;
+    let rules = [
+        format!(
+            r#"{{"name": "ban", "filter": "401 .*client=([0-9.]+)$", "sequence": ["401"], {actions}}}"#
+        ),
+        format!(
+            r#"{{"name": "count", "filter": "^([0-9.]+) ", "sequence": ["401"], "ignore": "trusted$", {actions}}}"#
+        ),
+        format!(
+            r#"{{"name": "step", "filter": "^([0-9.]+) ", "sequence": ["trusted$"], {actions}}}"#
+        ),
+    ];
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let mut daemon = Daemon::start(&dir, &config(r#""log""#, &rules));
+    dir.append("log", &log);
+    let lines = daemon.lines_until("\"ban\": knock by 192.0.2.1");
+    let count = |rule: &str| {
+        let knock = format!("\"{rule}\": knock by");
+        lines.iter().filter(|line| line.contains(&knock)).count()
+    };
+    assert_eq!([count("ban"), count("step")], [1, 1]);
+    daemon.wait_for("\"count\": knock by");
+    assert_eq!(daemon.count("\"count\": knock by"), 3);
+    let (_, shown, _) = common::outcome(&dir.run(&["-n", "-c", common::CONFIG, "log"]));
+    let knocks: Vec<_> = shown
+        .lines()
+        .filter(|line| line.contains(": knock "))
+        .collect();
+    let expected = [
+        r#"1: knock "count" 198.51.100.9"#,
+        r#"2: knock "count" 198.51.100.9"#,
+        r#"3: knock "step" 198.51.100.9"#,
+        r#"4: knock "ban" 192.0.2.1"#,
+        r#"4: knock "count" 198.51.100.9"#,
+    ];
+    assert_eq!(knocks, expected);
+}
+
+#[test]
 fn bytes_that_are_no_text_are_part_of_a_line() {
     let dir = TempDir::new();
     let mut daemon = follow_log(&dir);

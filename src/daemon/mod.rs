@@ -101,8 +101,6 @@ struct Daemon {
     sources: Sources,
     dispatch: Dispatch,
     signals: Signals,
-    /// Counts turns, so that each begins with another source.
-    first_source: usize,
 }
 
 impl Daemon {
@@ -132,7 +130,6 @@ impl Daemon {
             setup,
             sources,
             signals,
-            first_source: 0,
         }));
         daemon.dispatch.select_sequences(&mut daemon.engine, true);
         daemon.dispatch.check_all();
@@ -318,37 +315,28 @@ impl Daemon {
         self.dispatch.report(clock::boot_time_ms());
     }
 
-    /// Takes lines from each source that has some: a bounded amount from each, and no longer than
-    /// [`TURN_MS`] in all, because a line and what it leads to (writing the record, say) may take its time.
-    /// Each turn begins with another source.
-    fn read_sources(&mut self, mut now_ms: u64) {
+    /// Takes lines from each source that has some, no longer than [`TURN_MS`] in all, because a line and what it leads
+    /// to (writing the record, say) may take its time.
+    fn read_sources(&mut self, now_ms: u64) {
         self.sources.look(now_ms, &mut self.dispatch.log);
-        now_ms = clock::boot_time_ms();
+        let mut now_ms = clock::boot_time_ms();
         let end_ms = now_ms.saturating_add(TURN_MS);
-        let count = self.sources.count();
-        self.first_source = self.first_source.wrapping_add(1);
-        for offset in 0..count {
-            let source = self.first_source.wrapping_add(offset) % count;
-            let mut reads = 0;
-            while now_ms < end_ms && self.sources.is_ready(source, reads) {
-                reads += 1;
-                self.sources.read(source, now_ms, &mut self.dispatch.log);
-                // After reading: no line counts as older than it is, so no lease ends early.
-                now_ms = self.take_lines(source, clock::boot_time_ms(), end_ms);
-            }
+        while now_ms < end_ms && self.sources.read(now_ms, &mut self.dispatch.log) {
+            // After reading: no line counts as older than it is, so no lease ends early.
+            now_ms = self.take_lines(clock::boot_time_ms(), end_ms);
         }
     }
 
-    /// Takes lines of one source until there are no more or it is `end_ms`; returns the time.
-    fn take_lines(&mut self, source: usize, mut now_ms: u64, end_ms: u64) -> u64 {
+    /// Takes the lines that were read until there are no more or it is `end_ms`; returns the time.
+    fn take_lines(&mut self, mut now_ms: u64, end_ms: u64) -> u64 {
         while now_ms < end_ms
-            && let Some((name, line)) = self.sources.next_line(source, &mut self.dispatch.log)
+            && let Some((name, line)) = self.sources.next_line(&mut self.dispatch.log)
         {
             let log = &mut self.dispatch.log;
-            if log.shows(Level::Trace) && !self.engine.is_own(line) {
-                say!(log, Trace: "{:?}: {}", name, line);
+            if log.shows(Level::Trace) && !self.engine.is_own(line.bytes) {
+                say!(log, Trace: "{:?}: {}", name, line.bytes);
             }
-            if self.engine.concern(line).is_some() {
+            if self.engine.concern(line.bytes).is_some() {
                 for (rule, outcome) in self.engine.line(line, now_ms) {
                     self.dispatch.outcome(rule, name, outcome, now_ms);
                 }

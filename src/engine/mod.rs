@@ -15,7 +15,7 @@ pub mod tracker;
 use crate::address::canonical;
 use crate::engine::rule::{Rule, Whose};
 use crate::engine::tracker::{Change, Key, Terms, Tracker, hash};
-use crate::regex::{Marks, Scratch, Sieve};
+use crate::regex::{Marks, Scratch, Sieve, Text};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::swap;
@@ -240,11 +240,12 @@ impl Engine {
     /// for a rule when the iterator comes to it: go through all. [`Engine::concern`] is quicker where it says no.
     pub fn line<'e>(
         &'e mut self,
-        line: &'e [u8],
+        line: impl Into<Text<'e>>,
         now_ms: u64,
     ) -> impl Iterator<Item = (&'e Rule, Outcome)> {
+        let line = line.into();
         let only = self.filters.only();
-        let of_filters = only.unwrap_or_else(|| self.filters.marks(line));
+        let of_filters = only.unwrap_or_else(|| self.filters.marks(line.bytes));
         let (others, mut of_others) = (&self.others, None);
         let (seed, explain, own_tag) = (self.seed, self.explain, self.own_tag.as_deref());
         let (found, scratch) = (&mut self.found, &mut self.scratch);
@@ -262,10 +263,10 @@ impl Engine {
             } = found.get(entry.filter)?.as_ref()?;
             let seen = match of_others {
                 Some(seen) => seen,
-                None if is_tagged(line, own_tag) => return None,
-                None => *of_others.insert(others.marks(line)),
+                None if is_tagged(line.bytes, own_tag) => return None,
+                None => *of_others.insert(others.marks(line.bytes)),
             };
-            let key = spelling.as_deref().unwrap_or(whose.key(line));
+            let key = spelling.as_deref().unwrap_or(whose.key(line.bytes));
             let meaning = if entry.rule.ignores(line, seen, scratch) {
                 Meaning::Ignored
             } else if entry.rule.ignores_host(key) {
@@ -302,7 +303,7 @@ impl Engine {
 
 /// A line that passed the filter of a rule.
 struct Passed<'l> {
-    line: &'l [u8],
+    line: Text<'l>,
     seen: Marks,
     key: Key<'l>,
     now_ms: u64,
@@ -310,9 +311,9 @@ struct Passed<'l> {
 
 impl Entry {
     /// What the filter finds in a line in which these literals have been seen.
-    fn find(&self, line: &[u8], seen: Marks, seed: u64, scratch: &mut Scratch) -> Option<Found> {
+    fn find(&self, line: Text, seen: Marks, seed: u64, scratch: &mut Scratch) -> Option<Found> {
         let whose = self.rule.whose(line, seen, scratch)?;
-        let key = whose.key(line);
+        let key = whose.key(line.bytes);
         let spelling = canonical(key);
         let hash = hash(spelling.as_deref().unwrap_or(key), seed);
         Some(Found {

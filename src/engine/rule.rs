@@ -8,7 +8,7 @@ use crate::address::{Address, Network};
 use crate::backoff::NEVER;
 use crate::commands::template::Command;
 use crate::engine::tracker::Steps;
-use crate::regex::{Marks, Regex, Scratch, Sieve};
+use crate::regex::{Marks, Regex, Scratch, Sieve, Text};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -108,7 +108,7 @@ pub fn is_key_certain(filter: &Regex) -> bool {
 impl Rule {
     /// Whose `line` is by the first of the filters that it matches; none if it matches none. What is known of it are
     /// the literals `seen` in it.
-    pub fn whose(&self, line: &[u8], seen: Marks, scratch: &mut Scratch) -> Option<Whose> {
+    pub fn whose(&self, line: Text, seen: Marks, scratch: &mut Scratch) -> Option<Whose> {
         let mut filters = self.filters.iter();
         filters.find_map(|filter| {
             let captures = filter
@@ -133,7 +133,7 @@ impl Rule {
 
     /// Whether a line that passes the filter is to be passed over. What is known of it are the
     /// literals `seen` in it.
-    pub fn ignores(&self, line: &[u8], seen: Marks, scratch: &mut Scratch) -> bool {
+    pub fn ignores(&self, line: Text, seen: Marks, scratch: &mut Scratch) -> bool {
         let ignore = self.ignore.as_ref();
         ignore.is_some_and(|ignore| ignore.may_match(seen) && ignore.is_match(line, scratch))
     }
@@ -228,7 +228,7 @@ impl Sequence {
     }
 
     /// Which of the steps `awaited` the line matches. Those not awaited are not tried.
-    pub fn matched(&self, line: &[u8], awaited: Steps, scratch: &mut Scratch) -> Steps {
+    pub fn matched(&self, line: Text, awaited: Steps, scratch: &mut Scratch) -> Steps {
         let (mut matched, mut bit) = (0, 1);
         if awaited == 0 {
             return 0;
@@ -243,7 +243,7 @@ impl Sequence {
     }
 
     /// The groups of the last step's match in `line`; one that took no part is empty.
-    pub fn groups(&self, line: &[u8], scratch: &mut Scratch) -> Vec<Vec<u8>> {
+    pub fn groups(&self, line: Text, scratch: &mut Scratch) -> Vec<Vec<u8>> {
         let Some(step) = self.steps.last() else {
             return Vec::new();
         };
@@ -251,7 +251,7 @@ impl Sequence {
             return Vec::new();
         };
         let group = |number| {
-            let text = captures.get(number).and_then(|range| line.get(range));
+            let text = captures.get(number).and_then(|range| line.bytes.get(range));
             text.unwrap_or_default().to_vec()
         };
         (1..=step.group_count()).map(group).collect()

@@ -12,6 +12,7 @@
 //! but the unfinished tail, and the last [`MEMORY`] bytes before it, by which a file is known again that
 //! was rewritten (see `place`).
 
+use crate::regex::Text;
 use crate::regex::seek::{count_lines, find_byte};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -31,6 +32,15 @@ pub struct Line<'b> {
     pub bytes: &'b [u8],
     /// It was longer than [`LINE_LIMIT`]: this is its beginning, the rest is skipped.
     pub cut: bool,
+}
+
+impl<'b> From<Line<'b>> for Text<'b> {
+    fn from(line: Line<'b>) -> Text<'b> {
+        Text {
+            bytes: line.bytes,
+            is_cut: line.cut,
+        }
+    }
 }
 
 /// Bytes that have been read and not yet handed out as lines.

@@ -77,6 +77,10 @@ pub struct Sources {
     leaving: Vec<Leaving>,
     /// The entry that each of the last polls was for; those before are the watcher's.
     polled: Vec<usize>,
+    /// The entry whose turn it is, how often it was read in its turn, and how many have had theirs.
+    current: usize,
+    reads: usize,
+    passed: usize,
 }
 
 impl Sources {
@@ -88,6 +92,9 @@ impl Sources {
             look_at_ms: now_ms,
             leaving: Vec::new(),
             polled: Vec::new(),
+            current: 0,
+            reads: 0,
+            passed: 0,
         };
         sources.replace(wanted, now_ms, log);
         sources
@@ -215,8 +222,10 @@ impl Sources {
         self.leaving.iter().any(Leaving::is_awaited)
     }
 
-    /// Finds out which files have something to read and which paths lead somewhere else than before.
+    /// Begins a turn: finds out which files have something to read and which paths lead somewhere else than before.
     pub fn look(&mut self, now_ms: u64, log: &mut Log) {
+        self.passed = 0;
+        self.go_on();
         let mut news = self.watcher.news();
         if let Some(interval_ms) = self.watcher.interval_ms()
             && self.look_at_ms <= now_ms
@@ -248,40 +257,39 @@ impl Sources {
         }
     }
 
-    /// How many sources there are, for [`Sources::read`].
-    pub fn count(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether to read the source `index` again in its turn, of which `reads` have been.
-    pub fn is_ready(&self, index: usize, reads: usize) -> bool {
-        let is_ready = |entry: &Entry| entry.ready || entry.undrained;
-        reads < READS && self.entries.get(index).is_some_and(|entry| is_ready(entry))
-    }
-
-    /// Reads from the source `index`, for [`Sources::next_line`]; not before the lines that were read before
-    /// have all been taken.
-    pub fn read(&mut self, index: usize, now_ms: u64, log: &mut Log) {
-        let Some(entry) = self.entries.get_mut(index) else {
-            return;
-        };
-        if core::mem::replace(&mut entry.undrained, true) {
-            return;
-        }
-        entry.ready = match &mut entry.source {
-            Source::File(file) => file.read(&mut self.watcher, now_ms, log),
-            Source::Stream(stream) => stream.read(now_ms, log),
-            Source::Command(command) => {
-                let (more, leaving) = command.read(now_ms, log);
-                self.leaving.extend(leaving);
-                more
+    /// Reads from the next source that may have something, for [`Sources::next_line`]; not before the lines that were read
+    /// from it before have all been taken. False when each has had its share of the turn that [`Sources::look`] began: a
+    /// bounded amount, and each turn begins with another source.
+    pub fn read(&mut self, now_ms: u64, log: &mut Log) -> bool {
+        while self.passed < self.entries.len() {
+            let entry = self.entries.get_mut(self.current);
+            if let Some(entry) = entry.filter(|entry| entry.ready || entry.undrained)
+                && self.reads < READS
+            {
+                self.reads += 1;
+                if !core::mem::replace(&mut entry.undrained, true) {
+                    entry.read(&mut self.watcher, &mut self.leaving, now_ms, log);
+                }
+                return true;
             }
-        };
+            self.passed += 1;
+            self.go_on();
+        }
+        false
     }
 
-    /// The next line of what was read from the source `index`, and the source's name.
-    pub fn next_line(&mut self, index: usize, log: &mut Log) -> Option<(&[u8], &[u8])> {
-        let entry = self.entries.get_mut(index)?;
+    /// Turns to the next source.
+    fn go_on(&mut self) {
+        self.reads = 0;
+        self.current += 1;
+        if self.current >= self.entries.len() {
+            self.current = 0;
+        }
+    }
+
+    /// The next line of what was read, and its source's name.
+    pub fn next_line(&mut self, log: &mut Log) -> Option<(&[u8], Line<'_>)> {
+        let entry = self.entries.get_mut(self.current)?;
         let Some(line) = entry.source.next_line() else {
             entry.undrained = false;
             return None;
@@ -291,7 +299,7 @@ impl Sources {
             say!(log, Warn: "{:?}: a line is longer than {} bytes, its rest is ignored",
                 entry.name, LINE_LIMIT);
         }
-        Some((&entry.name, line.bytes))
+        Some((&entry.name, line))
     }
 
     /// Waits for the commands that have ended; to be called at every `SIGCHLD`.
@@ -347,6 +355,25 @@ impl Entry {
 
     fn is_command(&self, words: &[u8]) -> bool {
         matches!(&self.source, Source::Command(command) if command.is(words))
+    }
+
+    /// Reads once, for [`Source::next_line`].
+    fn read(
+        &mut self,
+        watcher: &mut Watcher,
+        leaving: &mut Vec<Leaving>,
+        now_ms: u64,
+        log: &mut Log,
+    ) {
+        self.ready = match &mut self.source {
+            Source::File(file) => file.read(watcher, now_ms, log),
+            Source::Stream(stream) => stream.read(now_ms, log),
+            Source::Command(command) => {
+                let (more, ended) = command.read(now_ms, log);
+                leaving.extend(ended);
+                more
+            }
+        };
     }
 
     /// When to look at it even though nothing has happened.

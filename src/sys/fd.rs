@@ -291,10 +291,10 @@ impl Fd {
         unsafe { ffi::isatty(self.number()) == 1 }
     }
 
-    /// Whether a write of up to 4 KiB would go through at once.
+    /// Whether a write of up to 4 KiB would go through at once. If even that cannot be asked, it is to be tried.
     pub fn is_writable(&self) -> bool {
         let mut wait = [Poll::writing(self)];
-        poll(&mut wait, Some(0)).is_ok() && wait.iter().all(Poll::is_ready)
+        poll(&mut wait, Some(0)).is_err() || wait.iter().all(Poll::is_ready)
     }
 }
 

@@ -398,7 +398,9 @@ def faults_of(trace, every):
         for error in ERRORS[call]:
             faults.append(Fault(call, f"error={error}", when=when))
         if own[call] in (1, 2, 5):
-            faults += [Fault(call, f"error={error}", when=f"{when}+") for error in ERRORS[call] if error != "EINTR"]
+            # A call that is always interrupted, and signals that can never be read, are no faults but other worlds.
+            lasting = [error for error in ERRORS[call] if error != "EINTR" and (call, error) != ("read", "EAGAIN")]
+            faults += [Fault(call, f"error={error}", when=f"{when}+") for error in lasting]
         if call in ZERO:
             faults.append(Fault(call, "retval=0", when=when))
         faults.append(Fault(call, "signal=SIGKILL", True, when))

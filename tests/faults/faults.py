@@ -168,10 +168,13 @@ class World:
     def knock(self, rule, key):
         """Knocks and waits until something has come of it, or nothing comes."""
         before, told = self.count(rule, key), len(self.read(self.log))
-        self.written[rule, key] = uptime()
+        written = uptime()
+        self.written.setdefault((rule, key), written)
         self.append(f"{rule} {key} one\n{rule} {key} two\n")
         done = lambda: self.count(rule, key) > before or f"for {key}" in self.read(self.log)[told:]
         self.until(done, 1.0)
+        if self.count(rule, key) > before or f"renewed for {key}" in self.read(self.log)[told:]:
+            self.written[rule, key] = written
 
     def count(self, rule, key):
         return sum(line.startswith(f"open {rule} {key} ") for line in self.read("events").splitlines())
@@ -401,7 +404,7 @@ def faults_of(trace, every):
             faults.append(Fault(call, f"error={error}", when=when))
         if own[call] in (1, 2, 5):
             # A call that is always interrupted, and signals that can never be read, are no faults but other worlds.
-            lasting = [error for error in ERRORS[call] if error != "EINTR" and (call, error) != ("read", "EAGAIN")]
+            lasting = [error for error in ERRORS[call] if error != "EINTR" and call != "read"]
             faults += [Fault(call, f"error={error}", when=f"{when}+") for error in lasting]
         if call in ZERO:
             faults.append(Fault(call, "retval=0", when=when))

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import sys
+import time
 
 from driven import Driven, Wrong, configure, enter_place, leave_place
 
@@ -94,6 +95,9 @@ class Leaks:
         for rotate in itertools.islice(itertools.cycle(kinds), count):
             rotate()
             self.settle()
+        # For so long a file is read that has been rotated away.
+        time.sleep(6)
+        self.settle()
 
     def rename(self):
         os.rename("log", "log.1")

@@ -21,7 +21,7 @@ from collections import Counter
 from checker import Checker
 from driven import Driven, Wrong, configure, enter_place, leave_place, now
 from model import Model, Taken
-from plan import Confirm, Flood, Line, Lines, Pause, Plan, Reload, Restart, Rotate, Stop
+from plan import SETTLED, Confirm, Flood, Line, Lines, Pause, Plan, Reload, Restart, Rotate, Stop
 from rules import SYNC, Setup
 from world import COMMAND, Journal, Log
 
@@ -67,13 +67,14 @@ class Soak:
 
     # Knowing where it stands.
 
-    def confirm(self, *logs):
-        """Waits until the daemon has read everything, and lets the model have it."""
+    def confirm(self, *logs, file=None, end="\n"):
+        """Waits until the daemon has read everything, and lets the model have it. `file` is where the last line goes, if
+        that is not the log's newest file."""
         numbers = {}
         for log in logs:
             self.sync += 1
             numbers[log.name] = self.sync
-            log.write([Line(f"{SYNC}-{log.name}", f"y{self.sync}", "-", self.sync, "-")])
+            log.write([Line(f"{SYNC}-{log.name}", f"y{self.sync}", "-", self.sync, "-")], file, end)
         self.wait(lambda: self.syncs.issuperset(numbers.values()), "a line to be taken")
         latest = now()
         for log in logs:
@@ -139,10 +140,35 @@ class Soak:
             log.truncate(step.late)
             self.confirm(log)
             return
+        if step.kind in SETTLED:
+            self.confirm(log)
+            self.rewrite(log, step)
+            self.confirm(log)
+            return
         if log.unseen:
             # A file that came and went before anybody could look would be lost to everyone.
             self.confirm(log)
         log.rotate(step.kind, step.late)
+
+    def rewrite(self, log, step):
+        """What a log goes through between two lines that are known to have been read."""
+        if step.kind == "ring":
+            log.ring(step.late)
+        elif step.kind.startswith("trim"):
+            log.trim(1 + self.sync % 100, step.kind == "trim aside", step.late)
+        else:
+            old = log.leave()
+            if step.kind == "tail":
+                # The end of the file makes a line of it, when the daemon lets go of the file.
+                log.noise(1)
+                log.write(step.late, old)
+                self.confirm(log, file=old, end="")
+            else:
+                # One writer has gone over to the new file, another has not.
+                self.confirm(log)
+                log.write(step.late, old)
+                self.confirm(log, file=old)
+            old.close()
 
     def do_all(self, steps):
         for step in steps:

@@ -140,8 +140,8 @@ class Log:
             self.file = self.open()
             self.write(late, old)
         else:
-            # Who has lost the file still writes to it. Its end makes an unfinished line whole.
-            self.write(late, end="" if kind == "rename, tail" else "\n")
+            # Who has lost the file still writes to it.
+            self.write(late)
             self.file = self.open()
         old.close()
 
@@ -149,3 +149,38 @@ class Log:
         shutil.copyfile(self.path, self.path + ".1")
         os.truncate(self.path, 0)
         self.write(late)
+
+    def leave(self):
+        """Goes over to a new file, and returns the old one, which others may still write to."""
+        self.unseen = True
+        old = self.file
+        os.rename(self.path, self.path + ".1")
+        self.file = self.open()
+        return old
+
+    def trim(self, count, aside, late):
+        """Keeps the last lines, as a script would, and goes on."""
+        with open(self.path, "rb") as file:
+            kept = b"".join(file.readlines()[-count:])
+        if aside:
+            with open(self.path + ".new", "wb") as file:
+                file.write(kept)
+            self.file.close()
+            self.file = self.open(self.path + ".new")
+            os.rename(self.path + ".new", self.path)
+        else:
+            with open(self.path, "wb", buffering=0) as file:
+                file.write(kept)
+        self.write(late)
+
+    def ring(self, late, length=50):
+        """Rewrites the whole file for every line, with as many lines as it may have."""
+        with open(self.path, "rb") as file:
+            lines = file.readlines()
+        for line in late:
+            self.written += 1
+            lines.append(f"{line.source} {line.key} {line.port} #{line.serial} {line.option}\n".encode())
+            lines = lines[-length:]
+            self.pending.append((line, now()))
+            with open(self.path, "wb", buffering=0) as file:
+                file.write(b"".join(lines))

@@ -196,6 +196,34 @@ fn what_is_no_record_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
+fn root_keeps_no_record_where_others_can_put_one() {
+    if !common::is_root() {
+        return common::skipped("only root's record is guarded");
+    }
+    let dir = TempDir::new();
+    dir.append("log", "");
+    dir.mkdir("theirs");
+    std::os::unix::fs::chown(dir.path("theirs"), Some(65534), None).unwrap();
+    dir.mkdir("open");
+    dir.chmod("open", 0o777);
+    dir.symlink("theirs", "detour");
+    for (state, place) in [
+        ("theirs/s", "theirs"),
+        ("open/s", "open"),
+        ("detour/s", "theirs"),
+    ] {
+        let rules = [rule("door", &format!(r#""timeout": 60, {ACTIONS}"#))];
+        dir.configure(&config(&format!(r#""log", "state": "{state}""#), &rules));
+        let (status, _, errors) = outcome(&dir.run(&["-c", common::CONFIG]));
+        assert_eq!(status, Some(2), "{errors}");
+        let place = dir.path(place).canonicalize().unwrap();
+        let message = format!("(others can change {place:?} on the way to it)");
+        assert!(errors.contains(&message), "{errors}");
+        assert_eq!(std::fs::read_dir(dir.path("theirs")).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn a_record_that_others_can_write_is_not_trusted() {
     let dir = TempDir::new();
     let mut daemon = start(&dir, &format!(r#""timeout": 60, {ACTIONS}"#));

@@ -12,7 +12,7 @@
 //!   what is open. If only the system has nothing left to read it with, it stays where it is.
 //! * What is no record of ours is left as it is: a folder, a link, somebody else's file, a text that looks nothing like one.
 
-use crate::config::json;
+use crate::config::{json, trust};
 use crate::leases::journal::{self, Journal, Now};
 use crate::leases::lease::Leases;
 use crate::sys::fd::{Fd, FileKind, Path, c_path, link, rename, unlink};
@@ -156,6 +156,17 @@ impl Record {
     /// Reads what is there. An error is a shortage that has nothing to do with it.
     pub fn load(&self) -> Result<Found> {
         let foreign = |what: &str| Ok(Found::Foreign(text!("{}", what)));
+        // What it says runs as root.
+        if process::user_id() == 0
+            && let Ok(Some(place)) = trust::weak_place(self.path())
+        {
+            let what = "others can change";
+            return Ok(Found::Foreign(text!(
+                "{} {:?} on the way to it",
+                what,
+                place
+            )));
+        }
         let fd = match Fd::open_no_link(&self.path) {
             Ok(fd) => fd,
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Found::Nothing),

@@ -1,16 +1,24 @@
 //! The time a log line carries, for replaying logs.
 //!
-//! Three forms are understood at the beginning of a line, after an optional syslog priority (`<134>`):
+//! These forms are understood at the beginning of a line, after an optional syslog priority (`<134>`) or bracket:
 //!
 //! | form | example |
 //! |---|---|
-//! | OpenWrt (C's `asctime`) | `Sun Nov 22 06:00:00 2026` |
-//! | RFC 3164, section 4.1.2 | `Nov 22 06:00:00` |
-//! | RFC 3339 | `2026-11-22T06:00:00.123+01:00` |
+//! | OpenWrt (C's `asctime`), Apache's errors | `Sun Nov 22 06:00:00 2026`, `[Sun Nov 22 06:00:00.123456 2026]` |
+//! | syslog (RFC 3164, section 4.1.2) | `Nov 22 06:00:00` |
+//! | RFC 3339 and what is like it | `2026-11-22T06:00:00.123+01:00`, `[2026-11-22 06:00:00,123]`, `2026/11/22 06:00:00` |
+//! | RouterOS | `nov/22/2026 06:00:00` |
+//! | seconds since 1970 (squid, `journalctl -o short-unix`) | `1795327200.123` |
+//! | seconds since the start (the kernel's) | `[  118.522941]` |
+//!
+//! and these anywhere in it: `[22/Nov/2026:06:00:00 +0100]` (access logs) and `audit(1795327200.123:45)`.
 //!
 //! Times without a zone are taken as UTC; only differences matter. RFC 3164 leaves out the year: the
 //! first such line is taken to be from the last twelve months, every further one from the year that
 //! brings it nearest to the one before.
+//!
+//! Most lines differ from the one before by their second at most: what has been read is remembered, and a beginning
+//! that is the same but for its second is not read again.
 
 use crate::text::Put;
 use alloc::vec::Vec;
@@ -27,7 +35,24 @@ pub struct LogClock {
     last_s: i64,
     /// Its year.
     year: i32,
+    known: Known,
 }
+
+/// The beginning of the last line whose time could be read, and what it means.
+struct Known {
+    text: [u8; KNOWN],
+    /// How much of it counts; 0 if nothing is known.
+    length: usize,
+    /// Where the two digits of the second stand.
+    second_at: usize,
+    /// The time of the minute, in seconds since 1970.
+    minute_s: i64,
+    /// Whether the year was not written.
+    guessed: bool,
+}
+
+/// The longest beginning that is remembered.
+const KNOWN: usize = 40;
 
 impl LogClock {
     /// A clock for a log that is read at `now_s`, in seconds since 1970.
@@ -38,41 +63,95 @@ impl LogClock {
         LogClock {
             last_s,
             year: year_of(day_of(last_s)),
+            known: Known {
+                text: [0; KNOWN],
+                length: 0,
+                second_at: 0,
+                minute_s: 0,
+                guessed: false,
+            },
         }
     }
 
-    /// The time of `line` in milliseconds since 1970; none if it carries none that can be read.
+    /// The time of `line` in milliseconds since 1970 (or, if it is the kernel's, since the start); none if it carries
+    /// none that can be read.
+    #[inline]
     pub fn time_ms(&mut self, line: &[u8]) -> Option<u64> {
-        let mut text = Cursor(skip_priority(line));
-        let (seconds, ms) = if text.0.first()?.is_ascii_digit() {
-            rfc3339(&mut text)?
-        } else {
-            (self.named_month(&mut text)?, 0)
+        let Some(seconds) = self.known.time_s(line) else {
+            return self.read(line);
         };
-        Some(u64::try_from(seconds).ok()? * 1000 + u64::from(ms))
+        if self.known.guessed {
+            self.last_s = seconds;
+        }
+        Some(u64::try_from(seconds).ok()? * 1000)
     }
 
-    /// `Sun Nov 22 06:00:00 2026` or `Nov 22 06:00:00`, in seconds.
-    fn named_month(&mut self, text: &mut Cursor) -> Option<i64> {
-        let mut month = month(text.0);
+    #[inline(never)]
+    fn read(&mut self, line: &[u8]) -> Option<u64> {
+        let mut text = Cursor::new(skip_priority(line));
+        let mut time = self.beginning(&mut text);
+        if time.is_none() {
+            text = Cursor::new(inside(line)?);
+            time = numbered(&mut text);
+        }
+        let (seconds, ms) = time?;
+        let time_ms = u64::try_from(seconds).ok()? * 1000 + u64::from(ms);
+        // From here on what was known may mean something else: years are guessed one after the other.
+        self.known.length = 0;
+        if ms == 0 {
+            self.known.learn(line, &text, seconds);
+        }
+        Some(time_ms)
+    }
+
+    /// A time in seconds and milliseconds.
+    fn beginning(&mut self, text: &mut Cursor) -> Option<(i64, u32)> {
+        if text.expect(b'[').is_some() {
+            text.bracketed = true;
+            // The kernel pads its seconds.
+            while text.expect(b' ').is_some() {}
+        }
+        match text.rest.first()?.is_ascii_digit() {
+            true => numbered(text),
+            false => self.named_month(text),
+        }
+    }
+
+    /// `Sun Nov 22 06:00:00 2026`, `Nov 22 06:00:00` or `nov/22/2026 06:00:00`.
+    fn named_month(&mut self, text: &mut Cursor) -> Option<(i64, u32)> {
+        let mut month = month(text.rest);
         if month.is_none() {
             text.skip(3)?;
             text.expect(b' ')?;
-            month = self::month(text.0);
+            month = self::month(text.rest);
         }
         text.skip(3)?;
+        let month = month?;
+        if text.expect(b'/').is_some() {
+            let day = text.number(2, 2)?;
+            text.expect(b'/')?;
+            let year = text.number(4, 4)?;
+            text.expect(b' ')?;
+            let time = text.time()?;
+            return Some((moment(year, month, day, time)?, text.fraction_ms()));
+        }
         text.expect(b' ')?;
         // A day below ten is padded with a blank.
         let _ = text.expect(b' ');
-        let (month, day) = (month?, text.number(1, 2)?);
+        let day = text.number(1, 2)?;
         text.expect(b' ')?;
         let time = text.time()?;
+        let ms = text.fraction_ms();
+        let behind = text.rest;
         let written = text.expect(b' ').and_then(|()| text.number(4, 4));
         if let Some(year @ 1970..2200) = written
-            && matches!(text.0.first(), None | Some(b' '))
+            && matches!(text.rest.first(), None | Some(b' ' | b']'))
         {
-            return moment(year, month, day, time);
+            text.decisive = 1;
+            return Some((moment(year, month, day, time)?, ms));
         }
+        text.rest = behind;
+        text.guessed = true;
         // The nearest of three: forwards over a new year, or back over one that came too early.
         let mut nearest: Option<(u64, i32, i64)> = None;
         for year in self.year - 1..=self.year + 1 {
@@ -84,7 +163,53 @@ impl LogClock {
             }
         }
         (_, self.year, self.last_s) = nearest?;
-        Some(self.last_s)
+        Some((self.last_s, ms))
+    }
+}
+
+impl Known {
+    /// The time of a line that begins like the one that is known.
+    #[inline]
+    fn time_s(&self, line: &[u8]) -> Option<i64> {
+        let (head, known) = (line.get(..self.length)?, self.text.get(..self.length)?);
+        let (before, after) = head.split_at_checked(self.second_at)?;
+        let (known_before, known_after) = known.split_at_checked(self.second_at)?;
+        let ([tens @ b'0'..=b'5', ones @ b'0'..=b'9', after @ ..], [_, _, known_after @ ..]) =
+            (after, known_after)
+        else {
+            return None;
+        };
+        let same = before == known_before && after == known_after;
+        same.then(|| self.minute_s + i64::from((tens - b'0') * 10 + (ones - b'0')))
+    }
+
+    /// Remembers the beginning of a line that has been read up to `text`, and what behind it decided that it ends there.
+    fn learn(&mut self, line: &[u8], text: &Cursor, seconds: i64) {
+        let read = line.len() - text.rest.len();
+        let Some(second_at) = text
+            .second_left
+            .and_then(|left| line.len().checked_sub(left))
+        else {
+            return;
+        };
+        let (Some(head), second) = (line.get(..read + text.decisive), line.get(second_at..)) else {
+            return;
+        };
+        // The next line might have a year or a zone where this one has only its first byte.
+        let guessed = text.guessed;
+        let is_open = match head.last() {
+            Some(b'+' | b'-') => text.decisive > 0,
+            last => guessed && last.is_some_and(u8::is_ascii_digit),
+        };
+        if let (Some([tens @ b'0'..=b'5', ones @ b'0'..=b'9', ..]), false) = (second, is_open)
+            && let Some(text) = self.text.get_mut(..head.len())
+        {
+            text.copy_from_slice(head);
+            self.length = head.len();
+            self.second_at = second_at;
+            self.guessed = guessed;
+            self.minute_s = seconds - i64::from((tens - b'0') * 10 + (ones - b'0'));
+        }
     }
 }
 
@@ -99,22 +224,72 @@ fn skip_priority(line: &[u8]) -> &[u8] {
     }
 }
 
+/// What of a line stands behind a bracket that opens a date, or in `audit(…)`.
+fn inside(line: &[u8]) -> Option<&[u8]> {
+    const AUDIT: &[u8] = b"audit(";
+    let is_date = |four: &[u8]| matches!(four, [b'[', b'0'..=b'3', b'0'..=b'9', b'/']);
+    if let Some(at) = line.windows(4).position(is_date) {
+        return line.get(at + 1..);
+    }
+    let at = line.windows(AUDIT.len()).position(|text| text == AUDIT)?;
+    line.get(at + AUDIT.len()..)
+}
+
+/// A month's English name; RouterOS writes it small.
 fn month(text: &[u8]) -> Option<i32> {
-    let name = text.first_chunk::<3>()?;
-    let index = MONTHS.iter().position(|month| *month == name)?;
+    let [first, rest @ ..] = *text.first_chunk::<3>()?;
+    let same = |name: &&[u8; 3]| name[0] == first & !0x20 && name[1..] == rest;
+    let index = MONTHS.iter().position(|month| same(month))?;
     // OK because there are twelve.
     Some(index as i32 + 1)
 }
 
-/// `2026-11-22T06:00:00.123+01:00`, also with a blank instead of the `T`, as RFC 3339 allows. In seconds and
-/// milliseconds.
-fn rfc3339(text: &mut Cursor) -> Option<(i64, u32)> {
-    let year = text.number(4, 4)?;
-    text.expect(b'-')?;
-    let month = text.number(2, 2)?;
-    text.expect(b'-')?;
-    let day = text.number(2, 2)?;
-    text.expect(b'T').or_else(|| text.expect(b' '))?;
+/// What begins with a number: `2026-11-22T06:00:00.123+01:00`, also with a blank instead of the `T`, as RFC 3339 allows,
+/// and with slashes; `22/Nov/2026:06:00:00 +0100`; seconds. In seconds and milliseconds.
+fn numbered(text: &mut Cursor) -> Option<(i64, u32)> {
+    let (mut number, mut count) = (0, 0);
+    while let Some(digit) = text.digit() {
+        count += 1;
+        if count > 10 {
+            return None;
+        }
+        number = number * 10 + i64::from(digit);
+    }
+    let (year, month, day) = match (count, text.rest.first()) {
+        (4, Some(&separator @ (b'-' | b'/'))) => {
+            text.skip(1)?;
+            let month = text.number(2, 2)?;
+            text.expect(separator)?;
+            let day = text.number(2, 2)?;
+            text.expect(b'T').or_else(|| text.expect(b' '))?;
+            // OK because a number of four digits fits.
+            (number as i32, month, day)
+        }
+        (2, Some(b'/')) => {
+            text.skip(1)?;
+            let month = month(text.rest)?;
+            text.skip(3)?;
+            text.expect(b'/')?;
+            let year = text.number(4, 4)?;
+            text.expect(b':')?;
+            // OK because a number of two digits fits.
+            (year, month, number as i32)
+        }
+        // Those of the year 2000 and of the year 2065, say.
+        (10, next) if number < 3_000_000_000 && !matches!(next, Some(b'-' | b'/')) => {
+            let ms = text.fraction_ms();
+            let ends = text
+                .rest
+                .first()
+                .is_none_or(|byte| !byte.is_ascii_alphanumeric());
+            return ends.then_some((number, ms));
+        }
+        (_, Some(b'.')) if text.bracketed => {
+            let ms = text.fraction_ms();
+            return text.expect(b']').map(|()| (number, ms));
+        }
+        _ => return None,
+    };
     let time = text.time()?;
     let ms = text.fraction_ms();
     let offset = text.zone()?;
@@ -196,26 +371,46 @@ impl Put for Utc {
     }
 }
 
-/// What is left of a line to be read.
-struct Cursor<'l>(&'l [u8]);
+/// What is left of a line to be read, and what has been found out on the way.
+struct Cursor<'l> {
+    rest: &'l [u8],
+    /// How much was left where the second of the time stands.
+    second_left: Option<usize>,
+    /// How many bytes behind what was read decided that the time ends there.
+    decisive: usize,
+    /// Whether a bracket stands before it.
+    bracketed: bool,
+    /// Whether the year was guessed.
+    guessed: bool,
+}
 
 impl Cursor<'_> {
+    fn new(rest: &[u8]) -> Cursor<'_> {
+        Cursor {
+            rest,
+            second_left: None,
+            decisive: 2,
+            bracketed: false,
+            guessed: false,
+        }
+    }
+
     fn skip(&mut self, count: usize) -> Option<()> {
-        self.0 = self.0.get(count..)?;
+        self.rest = self.rest.get(count..)?;
         Some(())
     }
 
     #[inline(never)]
     fn expect(&mut self, byte: u8) -> Option<()> {
-        self.0 = self.0.strip_prefix(&[byte])?;
+        self.rest = self.rest.strip_prefix(&[byte])?;
         Some(())
     }
 
     fn digit(&mut self) -> Option<i32> {
-        let (digit @ b'0'..=b'9', rest) = self.0.split_first()? else {
+        let (digit @ b'0'..=b'9', rest) = self.rest.split_first()? else {
             return None;
         };
-        self.0 = rest;
+        self.rest = rest;
         Some(i32::from(digit - b'0'))
     }
 
@@ -239,16 +434,17 @@ impl Cursor<'_> {
         self.expect(b':')?;
         let minutes = self.number(2, 2)?;
         self.expect(b':')?;
+        self.second_left = Some(self.rest.len());
         let seconds = self.number(2, 2)?;
         let valid = hours < 24 && minutes < 60 && seconds <= 60;
         valid.then_some((hours * 60 + minutes) * 60 + seconds)
     }
 
-    /// `.123456`, or nothing.
+    /// `.123456`, with a comma in some programs, or nothing.
     fn fraction_ms(&mut self) -> u32 {
         let mut ms = 0;
         let mut weight = 100;
-        if self.expect(b'.').is_some() {
+        if self.expect(b'.').or_else(|| self.expect(b',')).is_some() {
             while let Some(digit) = self.digit() {
                 ms += digit.unsigned_abs() * weight;
                 weight /= 10;
@@ -257,19 +453,36 @@ impl Cursor<'_> {
         ms
     }
 
-    /// `Z`, `+01:00` or nothing, in seconds to subtract.
+    /// `Z`, `+01:00` or nothing, in seconds to subtract. Behind a blank only what is one for certain.
     fn zone(&mut self) -> Option<i32> {
-        let sign = match self.0.first() {
+        let before = self.rest;
+        let spaced = self.expect(b' ').is_some();
+        let sign = match self.rest.first() {
             Some(b'+') => 60,
             Some(b'-') => -60,
-            _ => return Some(0),
+            _ => 0,
         };
+        let mut offset = Some(0);
+        if sign != 0 {
+            offset = self.offset_minutes().map(|minutes| sign * minutes);
+            self.decisive = 0;
+        }
+        if sign == 0 || spaced && offset.is_none() {
+            self.rest = before;
+            self.decisive = 2;
+            offset = Some(0);
+        }
+        offset
+    }
+
+    /// Behind the sign.
+    fn offset_minutes(&mut self) -> Option<i32> {
         self.skip(1)?;
         let hours = self.number(2, 2)?;
         let _ = self.expect(b':');
         let minutes = self.number(2, 2)?;
         let valid = hours < 24 && minutes < 60;
-        valid.then_some(sign * (hours * 60 + minutes))
+        valid.then_some(hours * 60 + minutes)
     }
 }
 
@@ -285,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_forms_of_one_moment_are_the_same_time() {
+    fn all_forms_of_one_moment_are_the_same_time() {
         for line in [
             "Sun Nov 22 06:00:00 2026 kern.warn kernel: [12345.678901] drop wan in: IN=eth1",
             "Nov 22 06:00:00 router kernel: drop",
@@ -294,6 +507,20 @@ mod tests {
             "2026-11-22 06:00:00 drop",
             "2026-11-22T07:00:00+01:00 router kernel: drop",
             "2026-11-22T01:30:00-0430 router kernel: drop",
+            "2026/11/22 06:00:00 [error] 12#12: *3 user",
+            "203.0.113.9 - bob [22/Nov/2026:07:00:00 +0100] \"GET / HTTP/1.1\" 401",
+            "[22/Nov/2026:06:00:00 +0000] x",
+            "[Sun Nov 22 06:00:00 2026] [error] [client 203.0.113.9]",
+            "[2026-11-22 06:00:00] NOTICE[12]: chan_sip.c",
+            "[Nov 22 06:00:00] NOTICE[12]: chan_sip.c",
+            "[2026/11/22 06:00:00,  0] smbd",
+            "2026-11-22 07:00:00 +0100 x",
+            "2026-11-22 06:00:00 +5 x",
+            "2026-11-22T07:00:00+0100 host x",
+            "nov/22/2026 06:00:00 system,error",
+            "1795327200 x",
+            "1795327200",
+            "type=USER_AUTH msg=audit(1795327200.000:45): pid=1",
         ] {
             assert_eq!(one(line), Some(SUNDAY_MS), "{line}");
         }
@@ -301,6 +528,17 @@ mod tests {
             one("2026-11-22T06:00:00.0429+00:00 x"),
             Some(SUNDAY_MS + 42)
         );
+        for line in [
+            "[Sun Nov 22 06:00:00.123456 2026] [auth_basic:error]",
+            "2026-11-22 06:00:00,123 INFO x",
+            "1795327200.123    45 203.0.113.9 TCP_DENIED/407",
+            "Nov 22 06:00:00.123456 host sshd[1]: x",
+            "[2026/11/22 06:00:00.123, 0] smbd",
+        ] {
+            assert_eq!(one(line), Some(SUNDAY_MS + 123), "{line}");
+        }
+        assert_eq!(one("[  118.522941] drop wan in: IN=eth1"), Some(118_522));
+        assert_eq!(one("<4>[12345.000001] x"), Some(12_345_000));
     }
 
     #[test]
@@ -316,6 +554,17 @@ mod tests {
             "2026-11-22T06:00:00+24:00",
             "2026-11-22T06:00:00-01:60",
             "99999999999999999999",
+            "17953272001",
+            "1795327200th try",
+            "118.522941 x",
+            "[118] x",
+            "[  118.522941 x",
+            "192.0.2.1 - - [32/Nov/2026:06:00:00 +0100]",
+            "192.0.2.1 - - [22/Foo/2026:06:00:00 +0100]",
+            "2026/11-22 06:00:00",
+            "nov/22/26 06:00:00",
+            "audit(",
+            "x [12/",
             "<4",
             "\u{ff}\u{ff}\u{ff}\u{ff}",
         ] {
@@ -334,6 +583,97 @@ mod tests {
         // A clock that is set back a little does not make a year.
         assert_eq!(time("Dec 31 23:59:59 host x"), before + 1);
         assert_eq!(time("Jan  1 00:00:02 host x"), before + 4);
+    }
+
+    /// What a clock says that has read other lines before is what one says that remembers nothing.
+    #[test]
+    fn what_is_remembered_changes_no_time() {
+        let lines = [
+            "Nov 22 06:00:00 host x",
+            "Nov 22 06:00:59 host x",
+            "Nov 22 06:00:60 host x",
+            "Nov 22 06:00:00 hat x",
+            "Nov 22 06:00:00 2027 x",
+            "Nov 22 06:00:01 20 x",
+            "Nov 22 06:00:01 2028 x",
+            "Nov 22 06:00:01.5 host x",
+            "Nov 22 06:00:01",
+            "Nov 22 06:00:0",
+            "Nov 22 06:00:6x host",
+            "Sun Nov 22 06:00:00 2026 kern",
+            "Sun Nov 22 06:00:07 2026 kern",
+            "Sun Nov 22 06:00:07 20267 kern",
+            "Sun Nov 22 06:00:07 2025 kern",
+            "Sun Nov 22 06:00:07 2026kern",
+            "Sun Nov 22 06:00:07 2026 daemon",
+            "2026-11-22T06:00:00Z x",
+            "2026-11-22T06:00:09Z x",
+            "2026-11-22T06:00:09+01:00 x",
+            "2026-11-22T06:00:10+01:00 x",
+            "2026-11-22T06:00:10+02:00 x",
+            "2026-11-22T06:00:10+01:0 x",
+            "2026-11-22 06:00:10 x",
+            "2026-11-22 06:00:11 +0100 x",
+            "2026-11-22 06:00:12 +0100 x",
+            "2026-11-22 06:00:12 +",
+            "2026-11-22 06:00:12.25 x",
+            "2026-11-22 06:00:12,25 x",
+            "<4>2026-11-22 06:00:12 x",
+            "<6>2026-11-22 06:00:13 x",
+            "[2026-11-22 06:00:12] x",
+            "[2026-11-22 06:00:13] x",
+            "[Sun Nov 22 06:00:00.123456 2026] x",
+            "[Sun Nov 22 06:00:00.123456 2027] x",
+            "Dec 31 23:59:59 host x",
+            "Jan  1 00:00:00 host x",
+            "Dec 31 23:59:58 host x",
+            "Jan  1 00:00:00.5 host x",
+            "no time",
+            "1795327200.123 x",
+            "[  118.522941] x",
+        ];
+        for first in lines {
+            for second in lines {
+                for third in lines {
+                    let mut clock = LogClock::new(SUNDAY_MS as i64 / 1000);
+                    let mut forgetful = LogClock::new(SUNDAY_MS as i64 / 1000);
+                    for line in [first, second, third] {
+                        forgetful.known.length = 0;
+                        let expected = forgetful.time_ms(line.as_bytes());
+                        assert_eq!(
+                            clock.time_ms(line.as_bytes()),
+                            expected,
+                            "{first:?} {second:?} {third:?}"
+                        );
+                    }
+                    assert_eq!(
+                        (clock.year, clock.last_s),
+                        (forgetful.year, forgetful.last_s)
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_that_differs_by_its_second_is_not_read_again() {
+        let mut clock = LogClock::new(SUNDAY_MS as i64 / 1000);
+        for (line, next) in [
+            (
+                "Sun Nov 22 06:00:00 2026 kern",
+                "Sun Nov 22 06:00:59 2026 daemon",
+            ),
+            ("Nov 22 06:00:00 host x", "Nov 22 06:00:31 home x"),
+            ("2026-11-22T06:00:00+01:00 x", "2026-11-22T06:00:31+01:00 y"),
+            ("[2026-11-22 06:00:00] x", "[2026-11-22 06:00:31] x"),
+        ] {
+            let first = clock.time_ms(line.as_bytes()).unwrap();
+            let seconds = clock.known.time_s(next.as_bytes()).expect(next);
+            assert!(
+                (31..60).contains(&(seconds - first as i64 / 1000)),
+                "{next}"
+            );
+        }
     }
 
     #[test]

@@ -120,10 +120,16 @@ def template(parts, verdict):
 
 
 MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-NAMED = re.compile(rb"(?:... )?(%s)  ?(\d\d?) (\d\d):(\d\d):(\d\d)(?: (\d{4})(?= |$))?" % b"|".join(MONTHS), re.S)
-RFC3339 = re.compile(
-    rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d*)(?!\d)|(?!\.))(?:([+-])(\d\d):?(\d\d)|(?![+-]))", re.S
-)
+MONTH = b"(?:" + b"|".join(b"[%c%c]%s" % (name[0], name[0] + 32, name[1:]) for name in MONTHS) + b")"
+CLOCK = rb"(\d\d):(\d\d):(\d\d)(?:[.,](\d*))?+"
+ISO = re.compile(rb"(\d{4})([-/])(\d\d)\2(\d\d)[T ]" + CLOCK)
+ACCESS = re.compile(rb"(\d\d)/(" + MONTH + rb")/(\d{4}):" + CLOCK)
+ZONE = re.compile(rb"( ?)([+-])(?:(\d\d):?(\d\d))?")
+EPOCH = re.compile(rb"([012]\d{9})(?![-/\d])(?:[.,](\d*))?+(?![0-9A-Za-z])")
+KERNEL = re.compile(rb"(\d{1,10})\.(\d*)\]")
+WEEKDAY = rb"(?:(?!" + MONTH + rb")... )?"
+ROUTEROS = re.compile(WEEKDAY + rb"(" + MONTH + rb")/(\d\d)/(\d{4}) " + CLOCK, re.S)
+NAMED = re.compile(WEEKDAY + rb"(" + MONTH + rb")  ?(\d\d?) " + CLOCK + rb"(?: (\d{4})(?=[ \]]|\Z))?", re.S)
 
 
 def seconds(year, month, day, hour, minute, second):
@@ -133,28 +139,65 @@ def seconds(year, month, day, hour, minute, second):
     return calendar.timegm((year, month, day, hour, minute, 0)) + second
 
 
+def milliseconds(fraction):
+    return int(((fraction or b"") + b"000")[:3])
+
+
+def month(name):
+    return MONTHS.index(name.capitalize()) + 1
+
+
+def moment(year, month, day, clock, offset=0):
+    if int(year) == 0:
+        return "unknown"
+    time = seconds(int(year), int(month), int(day), *map(int, clock[:3]))
+    if time is None or time < offset:
+        return None
+    return (time - offset) * 1000 + milliseconds(clock[3])
+
+
+def numbered(text, bracketed):
+    if found := ISO.match(text):
+        date, clock = (found[1], found[3], found[4]), found.groups()[4:]
+    elif found := ACCESS.match(text):
+        date, clock = (found[3], month(found[2]), found[1]), found.groups()[3:]
+    elif found := EPOCH.match(text):
+        return int(found[1]) * 1000 + milliseconds(found[2])
+    elif bracketed and not re.match(rb"[012]\d{9}\.", text) and (found := KERNEL.match(text)):
+        return int(found[1]) * 1000 + milliseconds(found[2])
+    else:
+        return None
+    offset = 0
+    if zone := ZONE.match(text, found.end()):
+        if zone[3] and int(zone[3]) < 24 and int(zone[4]) < 60:
+            offset = int(zone[2] + b"1") * (int(zone[3]) * 60 + int(zone[4])) * 60
+        elif not zone[1]:
+            return None
+    return moment(*date, clock, offset)
+
+
+def beginning(line):
+    text = re.sub(rb"^<\d*>", b"", line)
+    bracketed = text.startswith(b"[")
+    text = re.sub(rb"^\[ *", b"", text)
+    if re.match(rb"\d", text):
+        return numbered(text, bracketed)
+    if found := ROUTEROS.match(text):
+        return moment(found[3], month(found[1]), found[2], found.groups()[3:])
+    if found := NAMED.match(text):
+        if not found[7] or not 1970 <= int(found[7]) < 2200:
+            return "unknown"
+        return moment(found[7], month(found[1]), found[2], found.groups()[2:6])
+    return None
+
+
 def time_ms(line):
     """None for no time, and a string for one whose year is not said."""
-    line = re.sub(rb"^<\d*>", b"", line)
-    if found := RFC3339.match(line):
-        if found[1] == b"0000":
-            return "unknown"
-        time = seconds(*map(int, found.groups()[:6]))
-        if time is None:
-            return None
-        if found[8]:
-            hours, minutes = int(found[9]), int(found[10])
-            if hours > 23 or minutes > 59:
-                return None
-            time -= int(found[8] + b"1") * (hours * 60 + minutes) * 60
-        ms = int(((found[7] or b"") + b"000")[:3])
-        return time * 1000 + ms if time >= 0 else None
-    if found := NAMED.match(line):
-        if not found[6] or not 1970 <= int(found[6]) < 2200:
-            return "unknown"
-        time = seconds(int(found[6]), MONTHS.index(found[1]) + 1, *map(int, found.groups()[1:5]))
-        return None if time is None else time * 1000
-    return None
+    time = beginning(line)
+    if time is None:
+        inside = re.search(rb"\[(?=[0-3]\d/)", line) or re.search(rb"audit\(", line)
+        time = numbered(line[inside.end():], False) if inside else None
+    return time
 
 
 def timestamp(lines, verdict):

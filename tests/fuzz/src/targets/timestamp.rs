@@ -1,4 +1,4 @@
-//! Times of log lines: the three forms of a moment are one time, later moments are later, and a log without years
+//! Times of log lines: the forms of a moment are one time, later moments are later, and a log without years
 //! goes on where it was.
 
 use super::texts;
@@ -23,6 +23,14 @@ pub const TARGET: Target = Target {
         "+01:00",
         "-0430",
         ".123",
+        ",5",
+        "[",
+        "]",
+        "/",
+        "/Nov/",
+        "audit(",
+        " +0100",
+        "1795327200",
         "23:59:60",
         "00:00:00",
         "2024-02-29",
@@ -54,14 +62,28 @@ fn seeds() -> Vec<Vec<u8>> {
         "2026-11-22T01:30:00-0430 router kernel: drop",
         "Dec 31 23:59:58 host x\nJan  1 00:00:01 host x\nDec 31 23:59:59 host x\nFeb 29 00:00:00 x",
         "Feb 29 12:00:00 x\nMar  1 12:00:00 x",
+        "2026/11/22 06:00:00 [error] 12#12: *3 user",
+        "203.0.113.9 - bob [22/Nov/2026:07:00:00 +0100] \"GET / HTTP/1.1\" 401",
+        "[Sun Nov 22 06:00:00.123456 2026] [error]\n[Sun Nov 22 06:00:01 2026] [error]",
+        "[2026-11-22 06:00:00] x\n[2026-11-22 06:00:01] x\n[2026-11-22 06:00:02,5] x",
+        "nov/22/2026 06:00:00 system\n2026-11-22 06:00:00 +0100 x",
+        "1795327200.123 x\n[  118.522941] x\ntype=X msg=audit(1795327200.123:45): x",
     ])
 }
 
 fn check(input: &[u8]) {
     let mut clock = LogClock::new(NOW_S);
+    // Reads every line anew: in between comes one of another form.
+    let mut forgetful = LogClock::new(NOW_S);
     let mut last_ms = None;
     for line in input.split(|&byte| byte == b'\n').take(64) {
         let time_ms = clock.time_ms(line);
+        forgetful.time_ms(b"1795327200 x");
+        assert_eq!(
+            time_ms,
+            forgetful.time_ms(line),
+            "what is remembered changes a time"
+        );
         let Some(time_ms) = time_ms else {
             continue;
         };
@@ -152,7 +174,7 @@ impl Moment {
             }
     }
 
-    fn forms(&self) -> [String; 4] {
+    fn forms(&self) -> [String; 7] {
         let Moment {
             year,
             month,
@@ -171,6 +193,9 @@ impl Moment {
             format!("Sun {name} {day:2} {time} {year} x"),
             format!("<7>{name} {day:2} {time} {year}"),
             format!("{year}-{month:02}-{day:02} {time}.9999+00:00"),
+            format!("{year}/{month:02}/{day:02} {time} [error]"),
+            format!("x - - [{day:02}/{name}/{year}:{time} +0000]"),
+            format!("[Sun {name} {day:2} {time}.123456 {year}] x"),
         ]
     }
 

@@ -1,9 +1,10 @@
 //! The dry run: replays logs through the engine and prints what would run, without running anything.
 //!
-//! Time is the log's own: `within` and leases go by the lines' time stamps (see `timestamp`). A line without one
-//! counts as coming with the one before; if no line has one, the summary says that time limits were not
-//! applied. What would run goes to standard output, one event a line with the line number first; the
-//! summary, and on a terminal the progress, go to standard error.
+//! Time is the log's own: `within` and leases go by the lines' time stamps (see `timestamp`), and logs are taken in the
+//! order of their first. A line without one counts as coming with the one before. The summary says how many those are,
+//! where time goes backwards, and what a filter that matched nothing came nearest to. What would run goes to standard
+//! output, one event a line with the line number first; the summary, and on a terminal the progress, go to standard
+//! error.
 
 use crate::commands::job::Event;
 use crate::commands::template::put_shell_words;
@@ -15,9 +16,10 @@ use crate::leases::journal::Now;
 use crate::leases::lease::{Begin, Leases, Note};
 use crate::leases::request::{end, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
+use crate::regex::seek::{Telltale, find_byte};
 use crate::regex::{Regex, Scratch};
-use crate::source::lines::{Line, LineBuffer};
-use crate::sys::fd::{Fd, Poll, STDERR, STDIN, STDOUT, poll};
+use crate::source::lines::{Line, LineBuffer, one_line};
+use crate::sys::fd::{self, Fd, FileKind, Poll, STDERR, STDIN, STDOUT, poll};
 use crate::sys::{Errno, clock, random_seed};
 use crate::text::{Put, put_escaped};
 use crate::timestamp::LogClock;
@@ -30,6 +32,20 @@ const CHUNK: usize = 64 << 10;
 
 /// Output is written when this much has come together.
 const FLUSH_AT: usize = 32 << 10;
+
+/// Programs that write to one log at once may be this late, in milliseconds; what is later is called time that goes
+/// backwards.
+const LATE_MS: u64 = 1000;
+
+/// How compressed files begin, and what reads them.
+const COMPRESSED: [(&[u8], &str); 6] = [
+    (b"\x1f\x8b", "zcat"),
+    (b"BZh", "bzcat"),
+    (b"\xfd7zXZ\0", "xzcat"),
+    (b"\x28\xb5\x2f\xfd", "zstdcat"),
+    (b"\x04\x22\x4d\x18", "lz4cat"),
+    (b"\x1f\x9d", "zcat"),
+];
 
 /// Between two looks at the progress, in milliseconds.
 const PROGRESS_MS: u64 = 200;
@@ -45,6 +61,11 @@ pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<
         own_id: None,
         explain: level >= Level::Debug,
     };
+    let logs = in_order(logs)?;
+    let mut near = Vec::new();
+    for (index, rule) in config.rules.iter().enumerate() {
+        near.extend(rule.filters.iter().map(|filter| Near::new(index, filter)));
+    }
     // The program ends with it, so nothing of it is ever taken apart.
     let replay = Box::leak(Box::new(Replay {
         engine: Engine::new(config.rules, &setup),
@@ -56,12 +77,17 @@ pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<
             out: Vec::new(),
         },
         clock: limits_time.then(|| LogClock::new(clock::unix_time_s())),
+        shows_lines: level >= Level::Trace,
         time_ms: None,
+        timeless: 0,
+        backwards: 0,
+        first_backwards: Vec::new(),
+        near,
         lines: 0,
         started_ms: clock::boot_time_ms(),
         progress: Progress::new(),
     }));
-    let names: &[&CStr] = if logs.is_empty() { &[c"-"] } else { logs };
+    let names: &[&CStr] = if logs.is_empty() { &[c"-"] } else { &logs };
     for name in names {
         let several = names.len() > 1;
         let read = replay.log(name, several);
@@ -70,6 +96,62 @@ pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<
         read?;
     }
     replay.finish().map_err(output_error)
+}
+
+/// The logs in the order of their first time stamps, if each of them has one.
+fn in_order<'n>(logs: &[&'n CStr]) -> Result<Vec<&'n CStr>, Vec<u8>> {
+    let mut order: Vec<(u64, &CStr)> = Vec::new();
+    let mut is_known = true;
+    for &name in logs {
+        let first_ms = first_time_ms(name)?;
+        is_known &= first_ms.is_some();
+        let first_ms = first_ms.unwrap_or(0);
+        let later = |(other_ms, _): &(u64, &CStr)| *other_ms > first_ms;
+        let place = order.iter().position(later).unwrap_or(order.len());
+        order.insert(place, (first_ms, name));
+    }
+    let order: Vec<&CStr> = order.into_iter().map(|(_, name)| name).collect();
+    if !is_known || order == logs {
+        return Ok(logs.to_vec());
+    }
+    let mut note = text!("in the order of their first time stamps:");
+    for name in &order {
+        note.push(b' ');
+        put_escaped(name.to_bytes(), &mut note);
+    }
+    note.push(b'\n');
+    // Nobody is left to be told when this fails.
+    let _ = STDERR.write_all(&note);
+    Ok(order)
+}
+
+/// The time of the first line of a log that carries one; of an empty log the earliest. The error says what to do with
+/// one that is compressed. Others are told of when their turn comes.
+fn first_time_ms(name: &CStr) -> Result<Option<u64>, Vec<u8>> {
+    if name.to_bytes() == b"-" {
+        return Ok(None);
+    }
+    // A FIFO must not be opened before it is read: its writer would believe that somebody reads.
+    let is_regular = fd::status(name).is_ok_and(|status| status.kind == FileKind::Regular);
+    let Some(fd) = is_regular.then(|| Fd::open(name).ok()).flatten() else {
+        return Ok(None);
+    };
+    let mut text = alloc::vec![0; CHUNK];
+    let length = fd.read(&mut text).unwrap_or(0);
+    text.truncate(length);
+    if let Some((_, reader)) = COMPRESSED.iter().find(|(magic, _)| text.starts_with(magic)) {
+        let name = name.to_bytes();
+        return Err(text!(
+            "{} is compressed: {} {} | logknockd -n",
+            name,
+            reader,
+            name
+        ));
+    }
+    let mut clock = LogClock::new(clock::unix_time_s());
+    let mut lines = text.split(|&byte| byte == b'\n');
+    let first = lines.find_map(|line| clock.time_ms(one_line(line).bytes));
+    Ok(first.or((length == 0).then_some(0)))
 }
 
 fn output_error(errno: Errno) -> Vec<u8> {
@@ -81,8 +163,18 @@ struct Replay {
     play: Play,
     /// Reads the lines' times; none if no rule has a time limit.
     clock: Option<LogClock>,
+    /// Whether every line is shown.
+    shows_lines: bool,
     /// The time of the last line that carried one.
     time_ms: Option<u64>,
+    /// Lines, not empty, without a time.
+    timeless: u64,
+    /// Lines with a time that is earlier than that of the line before.
+    backwards: u64,
+    /// Where the first of them stands.
+    first_backwards: Vec<u8>,
+    /// The filters of the rules that have matched nothing so far.
+    near: Vec<Near>,
     /// Lines read so far, of all logs.
     lines: u64,
     started_ms: u64,
@@ -111,16 +203,18 @@ impl Replay {
                 count => buffer.add(count),
             }
             loop {
-                // Where time limits count, the time of every line does.
-                if self.clock.is_none() {
-                    self.lines += buffer.skip_lines(|text| self.engine.concern(text));
+                let (skipped, count) = buffer.skip_lines(|text| self.engine.concern(text));
+                if self.clock.is_some() || self.shows_lines {
+                    self.pass(&prefix, self.lines - first, skipped);
                 }
+                self.lines += count;
                 let Some(line) = buffer.next_line() else {
                     break;
                 };
                 self.lines += 1;
                 self.line(&prefix, self.lines - first, line);
             }
+            self.forget_matched();
             self.progress.add(count, self.lines);
             if self.play.out.len() >= FLUSH_AT {
                 self.flush().map_err(output_error)?;
@@ -131,18 +225,64 @@ impl Replay {
         }
     }
 
-    fn line(&mut self, prefix: &[u8], number: u64, line: Line) {
+    /// Goes through lines that concern no rule, for their time. `number` is that of the line before.
+    fn pass(&mut self, prefix: &[u8], mut number: u64, mut text: &[u8]) {
+        while let Some(end) = find_byte(text, b'\n') {
+            let (line, rest) = text.split_at(end);
+            text = rest.get(1..).unwrap_or_default();
+            number += 1;
+            self.tell_time(&Place { prefix, number }, line);
+        }
+    }
+
+    /// The time at which a line counts. What is due by then is closed.
+    #[inline]
+    fn tell_time(&mut self, place: &Place, line: &[u8]) -> u64 {
         if let Some(clock) = &mut self.clock {
-            self.time_ms = clock.time_ms(line.bytes).or(self.time_ms);
+            let last_ms = self.time_ms.unwrap_or(0);
+            match clock
+                .time_ms(line)
+                .or_else(|| clock.time_ms(trimmed(line)?))
+            {
+                Some(time_ms) => {
+                    self.time_ms = Some(time_ms);
+                    if time_ms.saturating_add(LATE_MS) < last_ms {
+                        self.note_backwards(place);
+                    }
+                }
+                None => self.note_timeless(line),
+            }
+        }
+        if self.shows_lines {
+            put!(&mut self.play.out, "{}read ", place);
+            put_escaped(one_line(line).bytes, &mut self.play.out);
+            self.play.out.push(b'\n');
         }
         let now_ms = self.time_ms.unwrap_or(0);
-        let place = Place { prefix, number };
-        let play = &mut self.play;
-        play.close_due(&place, now_ms);
-        // Time limits want the time of every line, so none has been skipped.
-        if self.clock.is_some() && self.engine.concern(line.bytes).is_none() {
-            return;
+        self.play.close_due(place, now_ms);
+        now_ms
+    }
+
+    #[inline(never)]
+    fn note_backwards(&mut self, place: &Place) {
+        self.backwards += 1;
+        if self.backwards == 1 {
+            self.first_backwards = place.line();
         }
+    }
+
+    #[inline(never)]
+    fn note_timeless(&mut self, line: &[u8]) {
+        self.timeless += u64::from(!line.trim_ascii().is_empty());
+    }
+
+    fn line(&mut self, prefix: &[u8], number: u64, line: Line) {
+        let place = Place { prefix, number };
+        let now_ms = self.tell_time(&place, line.bytes);
+        for near in &mut self.near {
+            near.look(&place, line.bytes);
+        }
+        let play = &mut self.play;
         let outcomes = self.engine.line(line, now_ms);
         outcomes.for_each(|(rule, outcome)| play.outcome(&place, rule, line, &outcome, now_ms));
         for index in self.play.spent.drain(..) {
@@ -150,6 +290,19 @@ impl Replay {
                 let next = first_unspent(rule, &self.play.leases);
                 self.engine.select(index, next);
             }
+        }
+    }
+
+    /// Of a filter that matches nobody asks what came near.
+    fn forget_matched(&mut self) {
+        if !self.near.is_empty() {
+            let matched: Vec<bool> = self
+                .engine
+                .report()
+                .map(|(_, seen, _)| seen.filtered > 0)
+                .collect();
+            self.near
+                .retain(|near| matched.get(near.rule) == Some(&false));
         }
     }
 
@@ -170,7 +323,7 @@ impl Replay {
             Seconds(elapsed_ms),
             rate
         );
-        for (rule, counters, _) in self.engine.report() {
+        for (index, (rule, counters, _)) in self.engine.report().enumerate() {
             put!(
                 &mut summary,
                 "rule {:?}: {} filtered, {} knocks\n",
@@ -181,6 +334,10 @@ impl Replay {
             if counters.nobodys > 0 {
                 summary.pop();
                 put!(&mut summary, ", {} without a key\n", counters.nobodys);
+            }
+            if counters.filtered == 0 {
+                let near = self.near.iter().filter(|near| near.rule == index);
+                near.for_each(|near| near.put(&mut summary));
             }
         }
         let left = self.play.leases.count();
@@ -196,11 +353,31 @@ impl Replay {
                 &mut summary,
                 "time limits were not applied: no line has a time stamp that can be read\n"
             );
+        } else if self.timeless > 0 {
+            put!(
+                &mut summary,
+                "{} lines have no time stamp that can be read: for time limits they came with the line before\n",
+                self.timeless
+            );
+        }
+        if self.backwards > 0 {
+            put!(
+                &mut summary,
+                "time goes backwards {} times, first at line {}: time limits mean nothing there\n",
+                self.backwards,
+                &self.first_backwards
+            );
         }
         // Nobody is left to be told when this fails.
         let _ = STDERR.write_all(&summary);
         Ok(())
     }
+}
+
+/// A line without what does not belong to it; none if there is nothing of that.
+fn trimmed(line: &[u8]) -> Option<&[u8]> {
+    let text = one_line(line).bytes;
+    (text.len() < line.len()).then_some(text)
 }
 
 /// Which line an event belongs to.
@@ -213,6 +390,129 @@ struct Place<'l> {
 impl Put for Place<'_> {
     fn put(&self, out: &mut Vec<u8>) {
         put!(out, "{}{}: ", self.prefix, self.number);
+    }
+}
+
+impl Place<'_> {
+    /// The line's number for the summary.
+    fn line(&self) -> Vec<u8> {
+        text!("{}{}", self.prefix, self.number)
+    }
+}
+
+/// What came nearest to a filter that has matched nothing: lines that hold the literal that tells most are looked at, and
+/// no other could match.
+struct Near {
+    /// Index of the filter's rule.
+    rule: usize,
+    telling: Sought,
+    /// The filter's other literals, with how many of those lines hold them.
+    others: Vec<(Sought, u64)>,
+    /// Lines that hold the telling literal, and those that hold all.
+    holding: [u64; 2],
+    /// The first of each.
+    first: [Vec<u8>; 2],
+}
+
+struct Sought {
+    literal: Vec<u8>,
+    telltale: Telltale,
+}
+
+impl Sought {
+    fn new(literal: &[u8]) -> Sought {
+        Sought {
+            literal: literal.to_vec(),
+            telltale: Telltale::of(literal),
+        }
+    }
+
+    fn is_in(&self, line: &[u8]) -> bool {
+        let mut from = 0;
+        while let Some(at) = self.telltale.first(line, from) {
+            if line
+                .get(at..)
+                .is_some_and(|rest| rest.starts_with(&self.literal))
+            {
+                return true;
+            }
+            from = at + 1;
+        }
+        false
+    }
+}
+
+impl Near {
+    fn new(rule: usize, filter: &Regex) -> Near {
+        let telling = filter.telling();
+        let others = filter.literals().filter(|literal| *literal != telling);
+        Near {
+            rule,
+            telling: Sought::new(telling),
+            others: others.map(|literal| (Sought::new(literal), 0)).collect(),
+            holding: [0; 2],
+            first: [Vec::new(), Vec::new()],
+        }
+    }
+
+    fn look(&mut self, place: &Place, line: &[u8]) {
+        if self.telling.literal.is_empty() || !self.telling.is_in(line) {
+            return;
+        }
+        let mut all = true;
+        for (other, count) in &mut self.others {
+            let holds = other.is_in(line);
+            *count += u64::from(holds);
+            all &= holds;
+        }
+        for (holding, first) in self
+            .holding
+            .iter_mut()
+            .zip(&mut self.first)
+            .take(1 + usize::from(all))
+        {
+            *holding += 1;
+            if *holding == 1 {
+                *first = place.line();
+            }
+        }
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        let telling = &self.telling.literal;
+        let [some, all] = self.holding;
+        let [first, first_of_all] = &self.first;
+        put!(out, "  nearest: ");
+        if telling.is_empty() {
+            put!(out, "unknown, the filter has no text to look for");
+        } else if all > 0 {
+            put!(
+                out,
+                "{} lines hold every text the filter looks for, the first is {}: the rest of it does not match",
+                all,
+                first_of_all
+            );
+        } else if some == 0 {
+            put!(out, "no line holds {:?}", telling);
+        } else {
+            put!(
+                out,
+                "{} lines hold {:?}, the first is {}",
+                some,
+                telling,
+                first
+            );
+            for (other, count) in &self.others {
+                match *count {
+                    0 => put!(out, ", none of them holds {:?}", other.literal),
+                    count if count < some => {
+                        put!(out, ", {} of them hold {:?}", count, other.literal)
+                    }
+                    _ => {}
+                }
+            }
+        }
+        out.push(b'\n');
     }
 }
 

@@ -239,7 +239,7 @@ fn inside(line: &[u8]) -> Option<&[u8]> {
 fn month(text: &[u8]) -> Option<i32> {
     let [first, rest @ ..] = *text.first_chunk::<3>()?;
     let same = |name: &&[u8; 3]| name[0] == first & !0x20 && name[1..] == rest;
-    let index = MONTHS.iter().position(|month| same(month))?;
+    let index = MONTHS.iter().position(same)?;
     // OK because there are twelve.
     Some(index as i32 + 1)
 }

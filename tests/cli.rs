@@ -574,6 +574,95 @@ fn a_dry_run_with_debug_says_when_a_step_came_too_late() {
 }
 
 #[test]
+fn a_dry_run_with_trace_shows_every_line() {
+    let dir = echoing();
+    dir.write(
+        "log",
+        String::from("noise \x1b[2J\n") + &knock("alice") + "end",
+    );
+    let (_, stdout, _) = dry_run(&dir, &["-T", "log"]);
+    let expected = "1: read noise \\x1b[2J
+1: \"x\" noise step 0/3: step 1 is \" one$\", this is no step
+2: read alice one
+2: \"x\" alice step 1/3
+3: read alice two
+3: \"x\" alice step 2/3
+4: read alice three
+4: knock \"x\" alice
+4:   run echo alice 'two words'
+5: read end
+";
+    assert_eq!(stdout, expected);
+}
+
+#[test]
+fn a_filter_that_matches_nothing_says_what_came_nearest() {
+    let log = "a drop wan in: SRC=x\nb reject wan in: SRC=192.0.2.1 DPT=1234\nc reject wan in: SRC=192.0.2.2 DPT=1234\n";
+    let nearest = |filter: &str| {
+        let dir = TempDir::new();
+        let rule = rule("x", r#""actions": ["a"]"#).replace(r"^(\\S+) ", filter);
+        dir.configure(&config(r#""log""#, &[rule]));
+        dir.write("log", log);
+        let (_, _, summary) = dry_run(&dir, &["log"]);
+        let nearest = summary
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("nearest: "));
+        nearest.map(String::from)
+    };
+    let cases = [
+        // Each as somebody gets it wrong: the prefix, the port, the form of what is between.
+        (
+            "drop wan in: .*SRC=([0-9.]+) DPT=",
+            "1 lines hold \"drop wan in: \", the first is 1, none of them holds \" DPT=\"",
+        ),
+        ("SRC=([0-9.]+) .*DPT=7411", "no line holds \"DPT=7411\""),
+        (
+            "reject wan in: SRC=([0-9.]+) SPT.*DPT=1234",
+            "2 lines hold \"reject wan in: SRC=\", the first is 2, none of them holds \" SPT\"",
+        ),
+        (
+            "reject wan in: SRC=([0-9.]+)  +DPT=1234",
+            "2 lines hold every text the filter looks for, the first is 2: the rest of it does not match",
+        ),
+        (
+            " wan in: SRC=(?:192)? *(.*)=12345",
+            "3 lines hold \" wan in: SRC=\", the first is 1, none of them holds \"=12345\"",
+        ),
+        (
+            "DPT=(.+)drop wan in: (.)SRC",
+            "1 lines hold \"drop wan in: \", the first is 1, none of them holds \"DPT=\"",
+        ),
+        (
+            r"^([x-z])\\d",
+            "unknown, the filter has no text to look for",
+        ),
+    ];
+    for (filter, expected) in cases {
+        assert_eq!(nearest(filter).as_deref(), Some(expected), "{filter}");
+    }
+    assert_eq!(nearest("reject wan in: SRC=([0-9.]+)"), None);
+}
+
+#[test]
+fn a_compressed_log_is_refused_with_the_command_that_feeds_it() {
+    let dir = echoing();
+    dir.write("log", knock("alice"));
+    for (magic, reader) in [
+        (&b"\x1f\x8b\x08"[..], "zcat"),
+        (b"BZh9", "bzcat"),
+        (b"\xfd7zXZ\0", "xzcat"),
+        (b"\x28\xb5\x2f\xfd", "zstdcat"),
+    ] {
+        dir.write("log.2", magic);
+        let expected = format!("logknockd: log.2 is compressed: {reader} log.2 | logknockd -n\n");
+        assert_eq!(
+            dry_run(&dir, &["log", "log.2"]),
+            (FAILED, String::new(), expected)
+        );
+    }
+}
+
+#[test]
 fn a_dry_run_reads_standard_input() {
     let dir = echoing();
     dir.write("log", knock("alice"));

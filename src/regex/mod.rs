@@ -164,6 +164,11 @@ impl Regex {
         parsed.is_ok_and(|parsed| parsed.node.surely_captures(is_one))
     }
 
+    /// The one of them that tells most, which a [`Sieve`] seeks: empty if there is none.
+    pub fn telling(&self) -> &[u8] {
+        literal::telling(&self.literals)
+    }
+
     /// False if a text in which a [`Sieve`] for this pattern has seen these literals has no match.
     #[inline]
     pub fn may_match(&self, seen: Marks) -> bool {

@@ -126,19 +126,21 @@ impl LineBuffer {
         self.finished = false;
     }
 
-    /// Drops the complete lines that end before the place `find` gives, or all if it gives none, and returns how
-    /// many they were.
-    pub fn skip_lines(&mut self, find: impl FnOnce(&[u8]) -> Option<usize>) -> u64 {
+    /// Drops the complete lines that end before the place `find` gives, or all if it gives none. Returns them, and how many
+    /// they are.
+    pub fn skip_lines(&mut self, find: impl FnOnce(&[u8]) -> Option<usize>) -> (&[u8], u64) {
+        let start = self.filled.start;
         let rest = self.bytes.get(self.filled.clone()).unwrap_or_default();
         if self.skipping {
-            return 0;
+            return (&[], 0);
         }
         let end = find(rest).unwrap_or(rest.len());
         let (count, length) = count_lines(rest.get(..end).unwrap_or_default());
         // What comes before the place and behind its last newline has none.
-        self.searched = self.searched.max(self.filled.start + end);
+        self.searched = self.searched.max(start + end);
         self.filled.start += length;
-        count as u64
+        let lines = self.bytes.get(start..self.filled.start);
+        (lines.unwrap_or_default(), count as u64)
     }
 
     /// The next complete or cut line.
@@ -291,17 +293,17 @@ mod tests {
         let text = b"one\ntwo\nthree\nfour";
         buffer.room()[..text.len()].copy_from_slice(text);
         buffer.add(text.len());
-        assert_eq!(buffer.skip_lines(|_| Some(5)), 1);
-        assert_eq!(buffer.skip_lines(|_| Some(0)), 0);
+        assert_eq!(buffer.skip_lines(|_| Some(5)), (&b"one\n"[..], 1));
+        assert_eq!(buffer.skip_lines(|_| Some(0)), (&b""[..], 0));
         assert_eq!(buffer.next_line().map(|line| line.bytes), Some(&b"two"[..]));
-        assert_eq!(buffer.skip_lines(|_| None), 1);
+        assert_eq!(buffer.skip_lines(|_| None), (&b"three\n"[..], 1));
         assert_eq!(buffer.next_line(), None);
         buffer.finish();
         assert_eq!(
             buffer.next_line().map(|line| line.bytes),
             Some(&b"four"[..])
         );
-        assert_eq!(buffer.skip_lines(|_| None), 0);
+        assert_eq!(buffer.skip_lines(|_| None), (&b""[..], 0));
     }
 
     #[test]
@@ -362,7 +364,7 @@ mod tests {
         assert!(buffer.next_line().is_some_and(|line| line.cut));
         buffer.room()[..6].copy_from_slice(b"x\nend\n");
         buffer.add(6);
-        assert_eq!(buffer.skip_lines(|_| None), 0);
+        assert_eq!(buffer.skip_lines(|_| None), (&b""[..], 0));
         assert_eq!(buffer.next_line().map(|line| line.bytes), Some(&b"end"[..]));
     }
 }

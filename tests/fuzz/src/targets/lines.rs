@@ -188,7 +188,11 @@ fn take(buffer: &mut LineBuffer, wanted: Option<u8>, lines: &mut Vec<(Vec<u8>, b
     let mut skipped = 0;
     loop {
         if let Some(wanted) = wanted {
-            skipped += buffer.skip_lines(|text| text.iter().position(|&byte| byte == wanted));
+            let find = |text: &[u8]| text.iter().position(|&byte| byte == wanted);
+            let (text, count) = buffer.skip_lines(find);
+            let newlines = text.iter().filter(|byte| **byte == b'\n').count() as u64;
+            assert!(count == newlines && (text.is_empty() || text.ends_with(b"\n")));
+            skipped += count;
         }
         match buffer.next_line() {
             Some(line) => lines.push((line.bytes.to_vec(), line.cut)),

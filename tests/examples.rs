@@ -3,6 +3,7 @@
 mod common;
 
 use common::{TempDir, outcome};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -119,12 +120,9 @@ fn the_ban_example_bans_the_fifth_failure_and_nobody_who_is_only_named() {
     .repeat(4);
     assert_eq!(replay("ssh-ban.conf", &frame), "");
     let out = replay("ssh-ban.conf", &(frame + &failure("root", "203.0.113.9")));
+    assert!(out.starts_with("5: knock \"ssh\" 203.0.113.9\n"), "{out}");
     assert!(
-        out.starts_with("5: knock \"OpenSSH\" 203.0.113.9\n"),
-        "{out}"
-    );
-    assert!(
-        out.ends_with("run nft add element inet filter banned '{ 203.0.113.9 }'\n"),
+        out.ends_with("run nft add element inet filter banned4 '{ 203.0.113.9 }'\n"),
         "{out}"
     );
     let lan = failure("root", "192.168.1.20").repeat(9);
@@ -133,17 +131,42 @@ fn the_ban_example_bans_the_fifth_failure_and_nobody_who_is_only_named() {
     let dropbear = "Sun Nov 22 06:00:00 2026 authpriv.warn dropbear[9]: Bad password attempt for \
                     'root' from 203.0.113.9:41234\n";
     let out = replay("ssh-ban.conf", &dropbear.repeat(5));
-    assert!(
-        out.starts_with("5: knock \"Dropbear\" 203.0.113.9\n"),
-        "{out}"
-    );
-    let nonexistent = "Sun Nov 22 06:00:00 2026 authpriv.warn dropbear[9]: Login attempt for \
-                       nonexistent user from 203.0.113.9:41234\n";
+    assert!(out.starts_with("5: knock \"ssh\" 203.0.113.9\n"), "{out}");
+    let nonexistent = "Sun Nov 22 06:00:00 2026 authpriv.info dropbear[9]: Exit before auth from \
+                       <2001:db8::9:41234>: Exited normally\n";
     let out = replay("ssh-ban.conf", &nonexistent.repeat(5));
     assert!(
-        out.starts_with("5: knock \"Dropbear\" 203.0.113.9\n"),
+        out.ends_with("run nft add element inet filter banned6 '{ 2001:db8::9 }'\n"),
         "{out}"
     );
+}
+
+/// Whom `ssh-ban.conf` bans for a log.
+fn banned(log: &str) -> BTreeSet<String> {
+    let out = replay("ssh-ban.conf", log);
+    let knocks = out
+        .lines()
+        .filter_map(|line| line.split_once(": knock \"ssh\" "));
+    knocks.map(|(_, key)| key.into()).collect()
+}
+
+#[test]
+fn every_way_to_fail_at_a_real_server_is_banned_and_nobody_else() {
+    // See data/record-ssh for who does what.
+    let log = fs::read_to_string(common::data("auth.log")).unwrap();
+    let mut expected = BTreeSet::new();
+    expected.extend([1, 3, 5, 7, 10, 12].map(|number| format!("203.0.113.{number}")));
+    expected.extend([2, 4, 6, 8, 13].map(|number| format!("2001:db8::{number}")));
+    assert_eq!(banned(&log), expected);
+    // Four of its lines count: one less than would be too many.
+    assert!(log.contains("from 203.0.113.9 port"));
+    // As OpenSSH 9.8 and later call themselves.
+    assert_eq!(banned(&log.replace(" sshd[", " sshd-session[")), expected);
+    // As OpenWrt's logd writes lines down.
+    let openwrt = log
+        .replace("Nov 22 ", "Sun Nov 22 ")
+        .replace(" host ", " 2026 auth.info ");
+    assert_eq!(banned(&openwrt), expected);
 }
 
 #[test]
@@ -174,7 +197,7 @@ fn what_knockd_opens_and_closes_its_translation_does() {
     };
     let in_time = packet(1, "UDP", 2222) + &packet(2, "TCP", 4444);
     let sent_again = packet(3, "TCP", 4444);
-    let command = "INPUT -s 203.0.113.9 -p tcp --dport 22 -j ACCEPT\n";
+    let command = "INPUT -s $1 -p tcp --dport 22 -j ACCEPT' sh 203.0.113.9 4\n";
     let out = replay(
         "from-knockd.conf",
         &(in_time.clone() + &sent_again + &packet(16, "UDP", 3333) + &packet(26, "UDP", 9)),
@@ -182,12 +205,17 @@ fn what_knockd_opens_and_closes_its_translation_does() {
     let opened = "\
 4: knock \"SSH\" 203.0.113.9
 4: open \"SSH\" 203.0.113.9
-4:   run /usr/sbin/iptables -A "
+4:   run sh -c 'ip${2#4}tables -A "
         .to_string()
         + command
-        + "5: close \"SSH\" 203.0.113.9\n5:   run /usr/sbin/iptables -D "
-        + command;
-    assert_eq!(out, opened);
+        + "5: close \"SSH\" 203.0.113.9\n5:   run sh -c 'ip${2#4}tables -D ";
+    assert!(out.starts_with(&opened), "{out}");
+    let log = in_time.clone() + &packet(3, "UDP", 3333);
+    let out = replay(
+        "from-knockd.conf",
+        &log.replace("203.0.113.9", "2001:0db8::0:9"),
+    );
+    assert!(out.contains("ACCEPT' sh 2001:db8::9 6\n"), "{out}");
     let late = in_time.clone() + &packet(17, "UDP", 3333);
     assert_eq!(replay("from-knockd.conf", &late), "");
     let wrong_protocol = in_time + &packet(3, "TCP", 3333);

@@ -146,7 +146,7 @@ fn logs_are_taken_in_the_order_of_their_first_time_stamps() {
         "log.1",
         String::from("no time\n") + &line("Dec 31 23:59:59", second),
     );
-    dir.write("log.2", line("Dec 31 23:59:58", first));
+    dir.write("log.2", line("Dec 31 23:59:50", first));
     let dry = |logs: &[&str]| outcome(&dir.run(&[&["-n", "-c", common::CONFIG], logs].concat()));
     let (status, out, summary) = dry(&["log", "log.1", "log.2"]);
     assert_eq!(status, Some(0), "{summary}");

@@ -62,8 +62,8 @@ impl Access {
         self.path.to_bytes()
     }
 
-    /// Opens what is there, but no device that the path does not name itself: whoever may write its folder could have root
-    /// read from any, and to open some is to set them going.
+    /// Opens what is there, but no device that the path does not name itself: whoever may write its folder could
+    /// have root read from any, and to open some is to set them going.
     pub fn open(&self) -> Result<(Fd, Status), Obstacle> {
         let held = Fd::hold(&self.path)?;
         let status = held.status()?;

@@ -10,10 +10,10 @@
 //!   file's unfinished tail is a line. No line is lost, none read twice.
 //! * *Rewriting in place* (copytruncate, a log that is trimmed, a ring that is rewritten for every line): with what is
 //!   new the last bytes that were read before are read again. If they are not what they were, the file is searched
-//!   for the last lines that were read (see `place`), for [`SETTLING_MS`] because it may not be complete yet, and reading goes on
-//!   behind them; if they are not in it, it is new and read from its beginning. A file that takes the place of another is
-//!   searched in the same way, once. Lines written before the rewriting and not yet read are gone, as they are for everyone
-//!   but a copy; we read at every write, so that takes a writer faster than us.
+//!   for the last lines that were read (see `place`), for [`SETTLING_MS`] because it may not be complete yet, and
+//!   reading goes on behind them; if they are not in it, it is new and read from its beginning. A file that takes the
+//!   place of another is searched in the same way, once. Lines written before the rewriting and not yet read are
+//!   gone, as they are for everyone but a copy; we read at every write, so that takes a writer faster than us.
 //! * A file that cannot be opened, or opened and not read, is waited for (see `access`).
 
 use super::access::{Access, Obstacle};
@@ -235,8 +235,8 @@ impl FileSource {
         Ok(())
     }
 
-    /// Whether the file is one that is open. If it is not the last, a rotation was taken back: what has taken its place and has
-    /// not been read is none, and it is the last again.
+    /// Whether the file is one that is open. If it is not the last, a rotation was taken back: what has taken its
+    /// place and has not been read is none, and it is the last again.
     fn is_known(&mut self, id: FileId, watcher: &mut Watcher) -> bool {
         let Some(index) = self.files.iter().position(|file| file.id == id) else {
             return false;

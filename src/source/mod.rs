@@ -257,9 +257,9 @@ impl Sources {
         }
     }
 
-    /// Reads from the next source that may have something, for [`Sources::next_line`]; not before the lines that were read
-    /// from it before have all been taken. False when each has had its share of the turn that [`Sources::look`] began: a
-    /// bounded amount, and each turn begins with another source.
+    /// Reads from the next source that may have something, for [`Sources::next_line`]; not before the lines that
+    /// were read from it before have all been taken. False when each has had its share of the turn that
+    /// [`Sources::look`] began: a bounded amount, and each turn begins with another source.
     pub fn read(&mut self, now_ms: u64, log: &mut Log) -> bool {
         while self.passed < self.entries.len() {
             let entry = self.entries.get_mut(self.current);

@@ -2,9 +2,9 @@
 //!
 //! A log that is trimmed in place, or rewritten as a ring for every line, holds lines that were read before; they
 //! must not count again. So it is searched for the last lines that were read: what stands behind them is new. A
-//! place in the file is taken for the end of those lines only if *everything* before it is what was read, as far back as the
-//! file goes, or as half of what is remembered does. If that is a mistake, because a new log happens to begin with the very
-//! words the old one ended with, only those words are passed over.
+//! place in the file is taken for the end of those lines only if *everything* before it is what was read, as far
+//! back as the file goes, or as half of what is remembered does. If that is a mistake, because a new log happens to
+//! begin with the very words the old one ended with, only those words are passed over.
 //!
 //! The very last line that was read may not be in the file: it was written while somebody made the shorter one of
 //! what was there before. Then the line before is sought.

@@ -119,9 +119,10 @@ measure: build ## size, speed, idle system calls and latency of this machine's b
 	@tests/setup measure
 	@tests/bench/measure target/release/logknockd
 
-bench: build ## the dry run beside Python, rg, grep and busybox, and with ten rules
+bench: build ## the dry run beside Python, rg, grep and busybox, and with rules of many kinds (FAIL2BAN: its sources)
 	@tests/setup bench
 	@tests/bench/compare.py target/release/logknockd
+	@tests/bench/table.py target/release/logknockd $(FAIL2BAN)
 
 bench-instructions: build mipsel ## instructions per line of a dry run, here and on MIPS; fails when they grow
 	@tests/setup bench

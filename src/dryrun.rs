@@ -16,7 +16,7 @@ use crate::leases::journal::Now;
 use crate::leases::lease::{Begin, Leases, Note};
 use crate::leases::request::{end, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
-use crate::regex::seek::{Telltale, find_byte};
+use crate::regex::seek::{Places, Telltale, find_byte};
 use crate::regex::{Regex, Scratch};
 use crate::source::lines::{Line, LineBuffer, one_line};
 use crate::sys::fd::{self, Fd, FileKind, Poll, STDERR, STDIN, STDOUT, poll};
@@ -588,7 +588,12 @@ impl Play {
             return put!(out, ": \"within\" has passed, the sequence starts over");
         }
         // The engine tries only those steps that count.
-        let matched = sequence.matched(line.into(), Steps::MAX, &mut self.scratch);
+        let matched = sequence.matched(
+            line.into(),
+            Steps::MAX,
+            &mut Places::default(),
+            &mut self.scratch,
+        );
         let is_latest = before > 0 && matched >> (before - 1) & 1 != 0;
         if is_latest && rule.repeats {
             return put!(out, ": repeated");

@@ -14,8 +14,8 @@
 //!    concerns it and whose it is (the *key*), and its steps which of them the line matches; a
 //!    [`engine::tracker`] keeps each key's progress in bounded memory. A completed sequence is a *knock*.
 //!    Patterns are matched by [`regex`], whose time is linear in the line, always; most lines concern no
-//!    rule and are sieved out before a pattern is tried ([`regex::Sieve`]), by the rarest bytes of a word
-//!    ([`regex::seek`]).
+//!    rule and are sieved out before a pattern is tried, by one automaton for all rules ([`regex::Sieve`]) or by the
+//!    rarest bytes of a word ([`regex::seek`]).
 //! 3. [`leases`] has what knocks open. A [`leases::request`] fills the captured values into the rule's commands
 //!    ([`commands::template`]: a value can never add a word or choose what is run), which makes a
 //!    [`commands::job`]. For a rule with a timeout it opens or renews a [`leases::lease`], and the

@@ -1,4 +1,4 @@
-//! What a line can make the matcher remember is given back with the line.
+//! What a line can make the matcher remember is bounded, and given back with the line.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -9,11 +9,13 @@ use logknockd::regex::{Regex, Scratch};
 struct Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: the system's allocator does the work.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Relaxed);
+        let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
+        MOST.fetch_max(held, Relaxed);
         // SAFETY: as the caller vouches.
         unsafe { System.alloc(layout) }
     }
@@ -29,20 +31,25 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 #[test]
-fn what_a_hostile_line_takes_is_given_back() {
+fn what_a_hostile_line_takes_is_bounded_and_given_back() {
     for (pattern, text) in [
         ("knock: .* SRC=([0-9.]+) .* PROTO=UDP", "knock:  SRC=1 "),
         ("((((((((((a))))))))))*Z", "a"),
         (&format!("(?:{}a)*Z", "[ab]??".repeat(130)), "a"),
         (&format!("(?:{}a)*[Z]", "[ab]??".repeat(130)), "a"),
         ("(((((a)))))*", "a"),
+        (&format!("(?:(?:a?){{{0}}})*Z", 450), "a"),
+        (&format!("(?:(a?)){{{0}}}.*?Z", 580), "a"),
     ] {
         let regex = Regex::new(pattern).unwrap_or_else(|error| panic!("{}", error.message));
         let mut scratch = Scratch::new();
         let before = HELD.load(Relaxed);
         let text = text.as_bytes().iter().cycle().take(8192);
         let text: Vec<u8> = text.copied().collect();
+        MOST.store(HELD.load(Relaxed), Relaxed);
         regex.captures(&text, &mut scratch);
+        let most = MOST.load(Relaxed).saturating_sub(before);
+        assert!(most <= 1 << 20, "{pattern:.40}: {most} bytes are taken");
         drop(text);
         let held = HELD.load(Relaxed).saturating_sub(before);
         assert!(held <= 80 << 10, "{pattern:.40}: {held} bytes are kept");

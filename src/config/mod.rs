@@ -90,7 +90,7 @@ const DURATION: Limits = Limits {
 };
 
 const FILES: Items = Items::up_to(64, "paths");
-const RULES: Items = Items::up_to(256, "rules");
+const RULES: Items = Items::up_to(1000, "rules");
 const STEPS: Items = Items::up_to(32, "regexes");
 const HOSTS: Items = Items::up_to(256, "addresses and networks");
 const FILTERS: Items = Items::up_to(16, "regexes");
@@ -115,7 +115,7 @@ pub struct Config {
     pub files: Vec<String>,
     /// The words of the command whose output is watched; braces in it are only braces.
     pub command: Option<Vec<u8>>,
-    /// 1 to 256, their names distinct.
+    /// 1 to 1000, their names distinct.
     #[allow(clippy::vec_box)] // A rule is large, and is handed on.
     pub rules: Vec<Box<Rule>>,
     pub debug: bool,

@@ -522,11 +522,11 @@ fn the_source_command_is_checked() {
 fn a_rule_must_have_what_a_rule_needs() {
     check(
         r#"{"file": "f", "ruleset": ¿[]}"#,
-        &["\"ruleset\": expected an array of 1 to 256 rules, found an empty array"],
+        &["\"ruleset\": expected an array of 1 to 1000 rules, found an empty array"],
     );
     check(
         r#"{"file": "f", "ruleset": ¿{}}"#,
-        &["\"ruleset\": expected an array of 1 to 256 rules, found an object"],
+        &["\"ruleset\": expected an array of 1 to 1000 rules, found an object"],
     );
     check(
         r#"{"file": "f", "ruleset": [¿1, ¿¿¿¿{}]}"#,

@@ -15,7 +15,8 @@ pub mod tracker;
 use crate::address::canonical;
 use crate::engine::rule::{Rule, Whose};
 use crate::engine::tracker::{Change, Key, Terms, Tracker, hash};
-use crate::regex::{Marks, Scratch, Sieve, Text};
+use crate::regex::seek::Places;
+use crate::regex::{Scratch, Sieve, Text};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::swap;
@@ -113,12 +114,10 @@ pub struct Engine {
     own_tag: Option<Vec<u8>>,
     seed: u64,
     explain: bool,
-    /// Literals of the filters: a line without any of them concerns no rule.
+    /// Which rules a line may concern, by their filters.
     filters: Sieve,
-    /// Literals of all other patterns: one pass over a line that passes a filter tells which of them need not be tried.
-    others: Sieve,
     /// What the different filters found in the line, as far as they were asked.
-    found: Vec<Option<Found>>,
+    found: Vec<(usize, Option<Found>)>,
 }
 
 /// Whose line it is by a filter, and the hash of the key.
@@ -132,13 +131,11 @@ struct Found {
 impl Engine {
     /// An engine in which no key has come anywhere.
     pub fn new(rules: Vec<Box<Rule>>, setup: &Setup) -> Engine {
-        let (mut filters, mut others) = (Sieve::default(), Sieve::default());
-        for rule in &rules {
-            rule.filters.iter().for_each(|filter| filters.add(filter));
-            rule.add_others(&mut others);
-        }
-        filters.prepare();
-        others.prepare();
+        let numbered = (0..).zip(&rules).flat_map(|(index, rule)| {
+            let filters = rule.filters.iter();
+            filters.map(move |filter| (index, filter))
+        });
+        let filters = numbered.collect();
         let mut entries: Vec<Entry> = Vec::new();
         let mut filter_count = 0;
         for rule in rules {
@@ -163,7 +160,6 @@ impl Engine {
             seed: setup.seed,
             explain: setup.explain,
             filters,
-            others,
             found: Vec::new(),
         }
     }
@@ -244,30 +240,33 @@ impl Engine {
         now_ms: u64,
     ) -> impl Iterator<Item = (&'e Rule, Outcome)> {
         let line = line.into();
-        let only = self.filters.only();
-        let of_filters = only.unwrap_or_else(|| self.filters.marks(line.bytes));
-        let (others, mut of_others) = (&self.others, None);
         let (seed, explain, own_tag) = (self.seed, self.explain, self.own_tag.as_deref());
         let (found, scratch) = (&mut self.found, &mut self.scratch);
+        let (mut entries, mut next) = (self.entries.iter_mut(), 0);
+        let (mut is_own, mut places) = (None, Places::default());
         found.clear();
-        let entries = self.entries.iter_mut().enumerate();
-        entries.filter_map(move |(index, entry)| {
+        let concerned = self.filters.sift(line).iter();
+        concerned.filter_map(move |index| {
+            let index = usize::from(*index);
+            // OK because the indices are in order, each once.
+            let entry = entries.nth(index - next)?;
+            next = index + 1;
             // Equal filters are asked once.
-            if found.len() <= entry.filter {
-                found.push(entry.find(line, of_filters, seed, scratch));
-            }
+            let asked = found.iter().position(|(filter, _)| *filter == entry.filter);
+            let asked = asked.unwrap_or_else(|| {
+                found.push((entry.filter, entry.find(line, seed, &mut places, scratch)));
+                found.len() - 1
+            });
             let Found {
                 whose,
                 spelling,
                 hash,
-            } = found.get(entry.filter)?.as_ref()?;
-            let seen = match of_others {
-                Some(seen) => seen,
-                None if is_tagged(line.bytes, own_tag) => return None,
-                None => *of_others.insert(others.marks(line.bytes)),
-            };
+            } = found.get(asked)?.1.as_ref()?;
+            if *is_own.get_or_insert_with(|| is_tagged(line.bytes, own_tag)) {
+                return None;
+            }
             let key = spelling.as_deref().unwrap_or(whose.key(line.bytes));
-            let meaning = if entry.rule.ignores(line, seen, scratch) {
+            let meaning = if entry.rule.ignores(line, &mut places, scratch) {
                 Meaning::Ignored
             } else if entry.rule.ignores_host(key) {
                 Meaning::IgnoredHost
@@ -278,14 +277,13 @@ impl Engine {
             } else {
                 let passed = Passed {
                     line,
-                    seen,
                     key: Key {
                         bytes: key,
                         hash: *hash,
                     },
                     now_ms,
                 };
-                entry.meaning(index, &passed, scratch)?
+                entry.meaning(index, &passed, &mut places, scratch)?
             };
             let is_told = explain || matches!(meaning, Meaning::Knock(_) | Meaning::KeyTooLong);
             is_told.then(|| {
@@ -304,15 +302,20 @@ impl Engine {
 /// A line that passed the filter of a rule.
 struct Passed<'l> {
     line: Text<'l>,
-    seen: Marks,
     key: Key<'l>,
     now_ms: u64,
 }
 
 impl Entry {
-    /// What the filter finds in a line in which these literals have been seen.
-    fn find(&self, line: Text, seen: Marks, seed: u64, scratch: &mut Scratch) -> Option<Found> {
-        let whose = self.rule.whose(line, seen, scratch)?;
+    /// What the filters find in a line.
+    fn find(
+        &self,
+        line: Text,
+        seed: u64,
+        places: &mut Places,
+        scratch: &mut Scratch,
+    ) -> Option<Found> {
+        let whose = self.rule.whose(line, places, scratch)?;
         let key = whose.key(line.bytes);
         let spelling = canonical(key);
         let hash = hash(spelling.as_deref().unwrap_or(key), seed);
@@ -323,17 +326,22 @@ impl Entry {
         })
     }
 
-    fn meaning(&mut self, index: usize, passed: &Passed, scratch: &mut Scratch) -> Option<Meaning> {
+    fn meaning(
+        &mut self,
+        index: usize,
+        passed: &Passed,
+        places: &mut Places,
+        scratch: &mut Scratch,
+    ) -> Option<Meaning> {
         self.standing.counters.filtered += 1;
         if passed.key.bytes.len() > KEY_LIMIT {
             return Some(Meaning::KeyTooLong);
         }
         let current = self.standing.current?;
         let sequence = self.rule.sequences.get(current)?;
-        let possible = sequence.possible(passed.seen);
         let tracker = &mut self.standing.tracker;
         let change = tracker.advance(passed.key, passed.now_ms, |awaited| {
-            sequence.matched(passed.line, possible & awaited, scratch)
+            sequence.matched(passed.line, awaited, places, scratch)
         });
         self.standing.counters.evicted += u64::from(change.evicted);
         if !change.complete {

@@ -8,7 +8,8 @@ use crate::address::{Address, Network};
 use crate::backoff::NEVER;
 use crate::commands::template::Command;
 use crate::engine::tracker::Steps;
-use crate::regex::{Marks, Regex, Scratch, Sieve, Text};
+use crate::regex::seek::Places;
+use crate::regex::{Regex, Scratch, Text};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -106,14 +107,16 @@ pub fn is_key_certain(filter: &Regex) -> bool {
 }
 
 impl Rule {
-    /// Whose `line` is by the first of the filters that it matches; none if it matches none. What is known of it are
-    /// the literals `seen` in it.
-    pub fn whose(&self, line: Text, seen: Marks, scratch: &mut Scratch) -> Option<Whose> {
+    /// Whose `line` is by the first of the filters that it matches; none if it matches none.
+    pub fn whose(&self, line: Text, places: &mut Places, scratch: &mut Scratch) -> Option<Whose> {
         let mut filters = self.filters.iter();
+        let is_only = self.filters.len() == 1;
         filters.find_map(|filter| {
-            let captures = filter
-                .may_match(seen)
-                .then(|| filter.captures(line, scratch))??;
+            // Of an only filter that is known already.
+            if !is_only && !filter.may_match(line.bytes, places) {
+                return None;
+            }
+            let captures = filter.captures(line, scratch)?;
             let key = match key_group(filter) {
                 KeyGroup::Named(number) => captures.get(number),
                 KeyGroup::Host => {
@@ -131,11 +134,12 @@ impl Rule {
         self.filters.iter().map(Regex::pattern)
     }
 
-    /// Whether a line that passes the filter is to be passed over. What is known of it are the
-    /// literals `seen` in it.
-    pub fn ignores(&self, line: Text, seen: Marks, scratch: &mut Scratch) -> bool {
+    /// Whether a line that passes the filter is to be passed over.
+    pub fn ignores(&self, line: Text, places: &mut Places, scratch: &mut Scratch) -> bool {
         let ignore = self.ignore.as_ref();
-        ignore.is_some_and(|ignore| ignore.may_match(seen) && ignore.is_match(line, scratch))
+        ignore.is_some_and(|ignore| {
+            ignore.may_match(line.bytes, places) && ignore.is_match(line, scratch)
+        })
     }
 
     /// Whether what this key does is to be passed over.
@@ -195,18 +199,6 @@ impl Rule {
         }
         out
     }
-
-    /// Adds all its patterns but the filters: `ignore`, and the steps of each sequence.
-    pub fn add_others(&self, sieve: &mut Sieve) {
-        if let Some(ignore) = &self.ignore {
-            sieve.add(ignore);
-        }
-        for sequence in &self.sequences {
-            for step in &sequence.steps {
-                sieve.add(step);
-            }
-        }
-    }
 }
 
 impl Sequence {
@@ -215,26 +207,23 @@ impl Sequence {
         self.steps.iter().map(Regex::pattern)
     }
 
-    /// The steps that a line may match in which these literals have been seen.
-    pub fn possible(&self, seen: Marks) -> Steps {
-        let (mut possible, mut bit) = (0, 1);
-        for step in &self.steps {
-            if step.may_match(seen) {
-                possible |= bit;
-            }
-            bit <<= 1;
-        }
-        possible
-    }
-
     /// Which of the steps `awaited` the line matches. Those not awaited are not tried.
-    pub fn matched(&self, line: Text, awaited: Steps, scratch: &mut Scratch) -> Steps {
+    pub fn matched(
+        &self,
+        line: Text,
+        awaited: Steps,
+        places: &mut Places,
+        scratch: &mut Scratch,
+    ) -> Steps {
         let (mut matched, mut bit) = (0, 1);
         if awaited == 0 {
             return 0;
         }
         for step in &self.steps {
-            if awaited & bit != 0 && step.is_match(line, scratch) {
+            if awaited & bit != 0
+                && step.may_match(line.bytes, places)
+                && step.is_match(line, scratch)
+            {
                 matched |= bit;
             }
             bit <<= 1;

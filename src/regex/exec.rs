@@ -1,23 +1,18 @@
 //! Follows a program through a text, going back to the latest choice when something does not fit: Python's way, and
 //! so what it finds is what Python finds.
 //!
-//! Guarantees time O(program × text). Going back can take for ever, so there are two ways to walk:
-//!
-//! * The *quick* way takes a run of bytes in one step and then tries only the ends where the literal stands that
-//!   follows the run. It remembers nothing but its choices, and has an allowance of steps in proportion to the text.
-//!   Lines of a log need a small part of it.
-//! * When the allowance is spent, the *sure* way begins again: it takes runs byte by byte and notes every state at
-//!   every place, in one bit each. What was there before has failed and will fail again, so nothing is tried twice.
-//!   That takes memory, `MAX_STATES` / 8 times the text at most, and up to one choice for each bit.
+//! A run of bytes is taken in one step, and then only the ends are tried where the literal stands that follows the run.
+//! Nothing is remembered but choices, so going back could take for ever: there is an allowance of steps in proportion
+//! to the text, and one of choices. Lines of a log need a small part of it. When it is spent, [`super::sure`] begins again.
 
 use alloc::vec::Vec;
-use core::mem::{replace, swap};
+use core::mem::replace;
 
 use super::Text;
 use super::compile::{Op, Pc, Program, Run};
 use super::seek::find_byte;
-use super::set::WORD;
 use super::steps::count;
+use super::sure;
 use super::tree::Look;
 use crate::address::host_end;
 
@@ -28,7 +23,8 @@ pub(super) const UNSET: usize = usize::MAX;
 const STEPS_PER_BYTE: usize = 32;
 const STEPS_AT_LEAST: usize = 512;
 
-/// Choices that there is room for between two searches.
+/// Choices that may be left open, and those that there is room for between two searches.
+const MAX_CHOICES: usize = 8192;
 const CHOICES_KEPT: usize = 2048;
 
 /// Memory for matching, to be shared by all patterns: it grows to what they usually need, and then no line
@@ -39,8 +35,6 @@ pub struct Scratch {
     pub(super) slots: Vec<usize>,
     /// What is left to try, and slots to put back, latest last.
     choices: Vec<Choice>,
-    /// One bit for each state at each place.
-    visited: Vec<u32>,
 }
 
 enum Choice {
@@ -78,46 +72,42 @@ impl Scratch {
         quick: bool,
     ) -> bool {
         let steps = text.bytes.len().saturating_mul(STEPS_PER_BYTE) + STEPS_AT_LEAST;
-        let mut found = None;
-        if quick {
-            found = self.attempt(program, text, slot_count, Some(steps));
-        }
-        let found = found.or_else(|| {
-            let found = self.attempt(program, text, slot_count, None);
-            self.visited = Vec::new();
-            found
-        });
+        let quickly = if quick {
+            self.attempt(program, text, slot_count, steps)
+        } else {
+            None
+        };
         if self.choices.capacity() > CHOICES_KEPT {
             self.choices = Vec::new();
         }
-        found == Some(true)
+        quickly.unwrap_or_else(|| {
+            self.begin(slot_count);
+            sure::search(program, text, &mut self.slots)
+        })
     }
 
-    /// One search, with an allowance of steps the quick way; no answer if that was not enough.
+    fn begin(&mut self, slot_count: usize) {
+        self.slots.clear();
+        self.slots.resize(slot_count, UNSET);
+        self.choices.clear();
+    }
+
+    /// One search with an allowance of steps; no answer if that was not enough.
     pub(super) fn attempt(
         &mut self,
         program: &Program,
         text: Text,
         slot_count: usize,
-        steps: Option<usize>,
+        steps: usize,
     ) -> Option<bool> {
-        self.slots.clear();
-        self.slots.resize(slot_count, UNSET);
-        self.choices.clear();
-        self.visited.clear();
-        if steps.is_none() {
-            let bits = (text.bytes.len() + 1) * usize::from(program.states);
-            self.visited.resize(bits / 32 + 1, 0);
-        }
+        self.begin(slot_count);
         let mut walk = Walk {
             program,
             text: text.bytes,
-            is_cut: text.is_cut,
+            whole: text,
             slots: &mut self.slots,
             choices: &mut self.choices,
-            visited: &mut self.visited,
-            quick: steps.is_some(),
-            steps: steps.unwrap_or(usize::MAX),
+            steps,
             line: (1, 0),
             here: Point {
                 pc: program.start,
@@ -145,12 +135,10 @@ impl Scratch {
 struct Walk<'t> {
     program: &'t Program,
     text: &'t [u8],
-    is_cut: bool,
+    whole: Text<'t>,
     slots: &'t mut [usize],
     choices: &'t mut Vec<Choice>,
-    visited: &'t mut [u32],
-    quick: bool,
-    /// How many are left; those of the sure way last for ever.
+    /// How many are left.
     steps: usize,
     /// From where the end of a line was sought last, and where it is.
     line: (usize, usize),
@@ -162,20 +150,18 @@ impl Walk<'_> {
     fn next_start(&mut self, from: usize) -> Option<usize> {
         self.here.pc = self.program.start;
         self.consume(from);
-        if self.quick {
-            let ahead = self.program.ahead;
-            if let Some(literal) = ahead.literal {
-                let literal = self.program.literal(literal)?;
-                let start = literal.first(self.text, from)?;
-                self.spend(start - from);
-                self.here.pc = ahead.next;
-                self.consume(start + ahead.skip);
-                return Some(start);
-            }
-            let op = self.program.inst(self.program.start)?.op;
-            if from > 0 && matches!(op, Op::Look(Look::TextStart)) {
-                return None;
-            }
+        let ahead = self.program.ahead;
+        if let Some(literal) = ahead.literal {
+            let literal = self.program.literal(literal)?;
+            let start = literal.first(self.text, from)?;
+            self.spend(start - from);
+            self.here.pc = ahead.next;
+            self.consume(start + ahead.skip);
+            return Some(start);
+        }
+        let op = self.program.inst(self.program.start)?.op;
+        if from > 0 && matches!(op, Op::Look(Look::TextStart)) {
+            return None;
         }
         (from <= self.text.len()).then_some(from)
     }
@@ -191,15 +177,16 @@ impl Walk<'_> {
             let Point { pc, fresh, at } = self.here;
             let inst = self.program.inst(pc)?;
             count(1);
+            if self.choices.len() > MAX_CHOICES {
+                self.steps = 0;
+            }
             self.steps = self.steps.checked_sub(1)?;
-            if self.quick || self.is_new(inst.state + fresh, at) {
-                if let Op::Match = inst.op {
-                    return Some(at);
-                }
-                self.here.pc = inst.next;
-                if self.step(inst.op, Point { pc, fresh, at }) {
-                    continue;
-                }
+            if let Op::Match = inst.op {
+                return Some(at);
+            }
+            self.here.pc = inst.next;
+            if self.step(inst.op, Point { pc, fresh, at }) {
+                continue;
             }
             self.go_back()?;
         }
@@ -208,7 +195,7 @@ impl Walk<'_> {
     /// Goes behind an instruction, if it fits; where only `next` follows, the caller has gone there.
     #[inline(always)]
     fn step(&mut self, op: Op, from: Point) -> bool {
-        let Point { pc, at, .. } = from;
+        let at = from.at;
         match op {
             Op::Literal(index) => {
                 let literal = self.program.literal(index);
@@ -225,30 +212,17 @@ impl Walk<'_> {
                 let Some(run) = self.program.run(index) else {
                     return false;
                 };
-                if self.quick {
-                    let high = self.extent(run.set, at);
-                    if high > at && !run.definite {
-                        return self.end_run(run, from, high);
-                    }
-                    if high > at {
-                        self.consume(high);
-                    }
-                } else if self.is_member(run.set, at) {
-                    let mut other = self.here;
-                    self.here = Point {
-                        pc,
-                        fresh: 0,
-                        at: at + 1,
-                    };
-                    if !run.greedy {
-                        swap(&mut self.here, &mut other);
-                    }
-                    self.choices.push(Choice::Try(other));
+                let high = self.extent(run.set, at);
+                if high > at && !run.definite {
+                    return self.end_run(run, from, high);
+                }
+                if high > at {
+                    self.consume(high);
                 }
                 true
             }
-            Op::Look(look) => self.holds(look, at),
-            Op::Host(reading) => match host_end(self.text, at, self.is_cut, reading) {
+            Op::Look(look) => look.holds(self.whole, at),
+            Op::Host(reading) => match host_end(self.text, at, self.whole.is_cut, reading) {
                 Some(end) => {
                     // It has been read for its end, and what is before it for its beginning.
                     self.spend(end - at);
@@ -287,17 +261,6 @@ impl Walk<'_> {
     fn consume(&mut self, at: usize) {
         self.here.fresh = 0;
         self.here.at = at;
-    }
-
-    /// Whether no path has been here before, as far as that is noted.
-    fn is_new(&mut self, state: u16, at: usize) -> bool {
-        let bit = at * usize::from(self.program.states) + usize::from(state);
-        let Some(word) = self.visited.get_mut(bit / 32) else {
-            return false;
-        };
-        let before = *word;
-        *word |= 1 << (bit % 32);
-        *word != before
     }
 
     fn is_member(&self, set: u16, at: usize) -> bool {
@@ -388,28 +351,5 @@ impl Walk<'_> {
             at: end + run.ahead.skip,
         };
         true
-    }
-
-    fn holds(&self, look: Look, at: usize) -> bool {
-        let text = self.text;
-        let before = at.checked_sub(1).and_then(|at| text.get(at)).copied();
-        let after = text.get(at).copied();
-        let is_end = after.is_none() && !self.is_cut;
-        let is_last = text.len() - at == 1 && !self.is_cut;
-        // What is behind a cut is not known, so nothing is said about it.
-        let is_known = after.is_some() || !self.is_cut;
-        let is_word = |byte: Option<u8>| byte.is_some_and(|byte| WORD.contains(byte));
-        match look {
-            Look::TextStart => before.is_none(),
-            Look::TextEnd => is_end,
-            Look::TextEndOrNewline => is_end || (after == Some(b'\n') && is_last),
-            Look::LineStart => before.is_none_or(|byte| byte == b'\n'),
-            Look::LineEnd => is_end || after == Some(b'\n'),
-            Look::WordBoundary => is_known && is_word(before) != is_word(after),
-            // Python before 3.14 finds no such place in an empty text.
-            Look::NotWordBoundary => {
-                is_known && is_word(before) == is_word(after) && !text.is_empty()
-            }
-        }
     }
 }

@@ -5,6 +5,7 @@
 
 use alloc::vec::Vec;
 
+use super::seek::Literal;
 use super::tree::Node;
 
 /// The literals of more than one byte that stand in every match, in the order of the pattern.
@@ -20,15 +21,19 @@ pub(super) fn required(node: &Node) -> Vec<Vec<u8>> {
 pub(super) fn telling(literals: &[Vec<u8>]) -> &[u8] {
     let (mut telling, mut most) = (&[][..], 0);
     for literal in literals {
-        let mut told = 0;
-        for byte in literal {
-            told += weight(*byte);
-        }
+        let told = weight_of(literal);
         if told >= most {
             (telling, most) = (literal, told);
         }
     }
     telling
+}
+
+/// The telling literal of a pattern, to be sought before the pattern is tried. One that the pattern begins with is
+/// sought anyway.
+pub(super) fn worth_seeking(literals: &[Vec<u8>]) -> Option<Literal> {
+    let telling = telling(literals);
+    (!telling.is_empty()).then(|| Literal::new(telling.to_vec()))
 }
 
 #[derive(Default)]
@@ -63,8 +68,13 @@ impl Collector {
     }
 }
 
+/// How much a literal tells.
+pub(super) fn weight_of(literal: &[u8]) -> u32 {
+    literal.iter().map(|byte| weight(*byte)).sum()
+}
+
 /// How much a byte tells, by rough classes: words and blanks fill every line, capitals and numbers single a line out.
-fn weight(byte: u8) -> u32 {
+pub(super) fn weight(byte: u8) -> u32 {
     match byte {
         b' ' => 0,
         b'a'..=b'z' | b'=' | b'.' | b':' => 1,

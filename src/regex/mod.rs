@@ -2,24 +2,30 @@
 //!
 //! Guarantees: where a pattern compiles, it finds in ASCII text exactly what Python 3.11 finds, all groups
 //! included; on any text its cost is at most (states of the program) × (length of text), and the size has a limit that
-//! keeps the worst pattern on a line of 8 KiB below 50 ms. (About 30 ms for the worst families of
-//! `tests/regex_limits.rs`, on a busy 2020s x86-64 core.)
+//! keeps the worst pattern on a line of 8 KiB below 100 ms, one of 300 states below 10. Memory for a line is bounded,
+//! too: 256 KiB for choices, 2 √text × states bytes where those do not suffice (half a megabyte at the most), and what
+//! a [`Sieve`] keeps.
 //!
 //! One stage per file: `cursor`, `escape` and `parse` (pattern to `tree`), `compile` (tree to program), `exec` (program and
-//! text to match); `set` is the classes. The rest saves work:
+//! text to match); `set` is the classes. The rest saves work, or bounds it:
 //!
-//! 1. `sieve`: which patterns might match, or where in a buffer a line is that one might match, by the literals that
-//!    `literal` finds in a pattern. A single literal, or what all begin with, is sought by its rarest bytes
-//!    ([`crate::regex::seek`]); for others one pass over the text looks up every sixth byte or so.
-//! 2. `exec` walks quickly first: a run of bytes is one step, and ends only where the literal behind it stands. When
-//!    that takes too many steps, it begins again and notes where it has been, which bounds the time.
+//! 1. `sieve`: which of many patterns might match a line. One automaton for all, made deterministic as lines need it. Or,
+//!    if all have the same literal, where in a buffer the next line is that has it, by the literal's rarest bytes
+//!    ([`crate::regex::seek`]).
+//! 2. `exec` walks quickly: a run of bytes is one step, and ends only where the literal behind it stands.
+//! 3. When that takes too many steps or choices, `sure` begins again, and looks at every state at every place once.
 //!
-//! Where the time goes in a dry run of `tests/bench`: a quarter is the kernel's, copying the log. The rest are some 800
-//! instructions per line; more than a quarter of them find the lines that might concern a rule and count the
-//! others. One line in four or five is left, and takes the rest, some 2,500 instructions each: three fifths of it to
-//! match the filter, an eighth to sieve the steps, a quarter for the keys' progress. What is left to gain is hard to
-//! get at: the processor makes more than three instructions at a time, none of them stands out, and the log has to be
-//! copied. `make bench` shows the seconds, `make bench-instructions` counts, on MIPS, too.
+//! Why an automaton of parts, and not of whole patterns: whole ones remember which of them have begun, so their states
+//! are as many as there are combinations, and a cache for them is filled again by every line; the part that tells most
+//! of each pattern ends where it stands. fail2ban's 176 failregexes, which have 400 states in the middle, come
+//! to 700 states on all of its sample lines, and the cache is never full. Why not literals alone: letters of either case,
+//! alternatives and classes are what such patterns are made of, and a pattern without a literal made every line cost a
+//! search from each byte.
+//!
+//! Figures, in instructions per line of `tests/bench` (189 bytes), before and now: two rules 820 and 850; one filter more
+//! that has a short literal or none 48,100 and 2,250; a hundred of them 4,656,000 and 2,250; 200 with long literals
+//! alike 211,000 and 2,250. fail2ban's failregexes on its sample lines, one by one in the crate `regex` and here: 37
+//! and 30 µs a line; with one address group each 28 and 19.
 //!
 //! Text is bytes: a non-ASCII character of a pattern is its UTF-8 bytes, and `.`, `\W` or a negated class match
 //! one byte, so a character of a UTF-8 text may take several of them. One thing is ours: `<HOST>` is a group that takes
@@ -35,6 +41,7 @@ pub mod seek;
 mod set;
 mod sieve;
 pub mod steps;
+mod sure;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -46,7 +53,8 @@ use core::ops::Range;
 use compile::Program;
 pub use exec::Scratch;
 use exec::UNSET;
-pub use sieve::{Marks, Sieve};
+use seek::{Literal, Places};
+pub use sieve::Sieve;
 pub use tree::Error;
 
 /// What a pattern is matched with.
@@ -77,8 +85,8 @@ pub struct Regex {
     /// What stands in every match, in the order of the pattern.
     literals: Vec<Vec<u8>>,
     begins_firmly: bool,
-    /// What a [`Sieve`] must have seen in a text that matches.
-    mark: Marks,
+    /// What a text must hold to match, if there is such a thing and it is worth seeking first.
+    telling: Option<Literal>,
     group_count: usize,
     names: Vec<(Vec<u8>, usize)>,
     hosts: Vec<usize>,
@@ -97,7 +105,7 @@ impl Regex {
             pattern: String::from(pattern),
             program: compile::compile(&parsed.node)?,
             quick: true,
-            mark: sieve::mark(literal::telling(&literals)),
+            telling: literal::worth_seeking(&literals),
             literals,
             begins_firmly: parsed.node.begins_firmly() == Some(true),
             group_count: parsed.group_count,
@@ -110,7 +118,7 @@ impl Regex {
     #[doc(hidden)]
     pub fn without_shortcuts(mut self) -> Regex {
         self.quick = false;
-        self.mark = 0;
+        self.telling = None;
         self
     }
 
@@ -164,15 +172,15 @@ impl Regex {
         parsed.is_ok_and(|parsed| parsed.node.surely_captures(is_one))
     }
 
-    /// The one of them that tells most, which a [`Sieve`] seeks: empty if there is none.
+    /// The one of them that tells most, which is sought first: empty if there is none.
     pub fn telling(&self) -> &[u8] {
         literal::telling(&self.literals)
     }
 
-    /// False if a text in which a [`Sieve`] for this pattern has seen these literals has no match.
-    #[inline]
-    pub fn may_match(&self, seen: Marks) -> bool {
-        seen & self.mark == self.mark
+    /// False if a line has no match because it does not hold what every match does. `places` are those of this line.
+    pub fn may_match(&self, line: &[u8], places: &mut Places) -> bool {
+        let telling = self.telling.as_ref();
+        telling.is_none_or(|literal| literal.is_in(line, places))
     }
 
     /// Whether there is a match anywhere in `text`: cheaper than [`Regex::captures`].

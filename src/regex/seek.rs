@@ -37,7 +37,7 @@ mod blocks {
     use crate::sys::find_last_byte;
 
     /// The two rarest bytes of a word, and where in it they are.
-    #[derive(Clone, Copy)]
+    #[derive(Clone, Copy, PartialEq, Eq)]
     pub struct Telltale {
         bytes: [u8; 2],
         /// Where the first of them is.
@@ -151,7 +151,7 @@ mod bytes {
     const WORD: usize = size_of::<usize>();
 
     /// The rarest byte of a word, and where in it that is.
-    #[derive(Clone, Copy)]
+    #[derive(Clone, Copy, PartialEq, Eq)]
     pub struct Telltale {
         byte: u8,
         at: usize,
@@ -267,6 +267,32 @@ pub(super) struct Literal {
     telltale: Telltale,
 }
 
+/// Where in a line the telltale of the literal stands that was sought last: the next may have the same, as the steps of a
+/// knock do (` DPT=1234`).
+#[derive(Default)]
+pub struct Places {
+    telltale: Option<Telltale>,
+    /// As many as there is room for, from the first on.
+    hits: [usize; 8],
+    count: usize,
+}
+
+impl Places {
+    fn find(&mut self, telltale: Telltale, line: &[u8]) {
+        self.telltale = Some(telltale);
+        (self.count, self.hits) = (0, [0; 8]);
+        let mut from = 0;
+        for hit in &mut self.hits {
+            let Some(at) = telltale.first(line, from) else {
+                break;
+            };
+            *hit = at;
+            self.count += 1;
+            from = at + 1;
+        }
+    }
+}
+
 impl Literal {
     pub fn new(bytes: Vec<u8>) -> Literal {
         Literal {
@@ -279,6 +305,18 @@ impl Literal {
         count(1 + self.bytes.len() / size_of::<usize>());
         let there = text.get(at..).and_then(|rest| rest.get(..self.bytes.len()));
         there.is_some_and(|there| same(there, &self.bytes))
+    }
+
+    /// Whether it stands anywhere in the line of these places.
+    pub fn is_in(&self, line: &[u8], places: &mut Places) -> bool {
+        if places.telltale != Some(self.telltale) {
+            places.find(self.telltale, line);
+        }
+        let hits = places.hits.get(..places.count).unwrap_or_default();
+        let is_rest_open = hits.len() == places.hits.len();
+        let last = hits.last().filter(|_| is_rest_open);
+        hits.iter().any(|at| self.is_at(line, *at))
+            || last.is_some_and(|last| self.first(line, last + 1).is_some())
     }
 
     /// The first place not before `from` where it stands.

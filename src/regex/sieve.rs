@@ -1,271 +1,752 @@
-//! Which of many patterns a text may match, in one pass over the text.
+//! Which of many patterns a line may match, in one pass over it, however many there are.
 //!
-//! Guarantees only a necessary condition, like `literal`: what is sieved out has no match. Of every pattern the literal
-//! is taken that tells most among those it cannot match without.
+//! Guarantees only a necessary condition: what is sieved out has no match. Of every pattern a *part* is sought that no
+//! match can do without: the bytes in a row that tell most, be they letters of either case, digits, alternatives
+//! or repetitions that end, and the fewer patterns have a part, the more it tells. Only a pattern without such a part
+//! is sought as a whole. Groups, word boundaries and who is greedy do not matter here, and what repeats often may
+//! repeat for ever.
 //!
-//! Where all literals begin alike, as the steps of a knock do (` DPT=1234`), the telltale of what they have in common is
-//! sought ([`crate::regex::seek`]), and where that stands the literals are compared.
+//! The parts are one automaton that is made deterministic as lines need it: a state is the set of places in parts where
+//! the line may be, a row of the table says where each class of bytes leads. What has been computed once costs a
+//! few instructions for each byte. The memory for that is bounded; when it is full, all is forgotten, and a line that
+//! fills it more than once is given up: then every pattern may match.
 //!
-//! Otherwise: in the last nine bytes of a literal stand six runs of four, so one of them begins at one of every six
-//! places. It is enough to look up the four bytes at every sixth place in a table; the literals are compared
-//! where the table knows them. So most of the text is never looked at, and the number of patterns hardly matters. How
-//! many places are left out is up to the shortest literal.
+//! Where one or two patterns are all there are, and have the same literal, as the rules of a firewall do, that literal is
+//! sought in whole buffers ([`crate::regex::seek`]), and there is no automaton.
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem::{swap, take};
+use core::ops::Range;
 
-use super::Regex;
 use super::literal;
-use super::seek::{Literal, Telltale};
-use crate::text::checksum;
+use super::parse;
+use super::seek::Literal;
+use super::set::Set;
+use super::steps::count;
+use super::tree::{Look, Node, Repeat};
+use super::{Regex, Text};
 
-/// Bytes that are looked up together.
-const GRAM: usize = size_of::<u32>();
-/// Every how many bytes a gram is looked up, at the least and at the most.
-const STRIDES: core::ops::RangeInclusive<usize> = GRAM..=8;
-/// Shorter literals are not sought.
-const MIN_LITERAL: usize = *STRIDES.start() + GRAM - 1;
-/// More are not sought: comparing with each of them would take too long where they resemble the text.
-const MAX_LITERALS: usize = 64;
-/// Entries of the table, as a power of two.
-const SLOT_BITS: u32 = 12;
-const SLOTS: usize = 1 << SLOT_BITS;
+/// Entries of the table: with the places of its states, 32 KiB on routers and 256 elsewhere.
+const ENTRIES: usize = match size_of::<usize>() {
+    4 => 1 << 13,
+    _ => 1 << 16,
+};
+/// Where the table is as large as its entries can tell, no class leads out of it.
+const LENGTH: usize = match size_of::<usize>() {
+    4 => ENTRIES,
+    _ => ENTRIES + 256,
+};
+/// Places in parts that all states together may have.
+const PLACES: usize = ENTRIES / 2;
+/// How often one line may fill the memory before it is given up.
+const FORGETS: u32 = 1;
+/// What a part must tell.
+const TELLING: u32 = 4;
+/// Sets of more bytes than this are in every line.
+const NARROW: u32 = 16;
+/// More repetitions than this are as good as any number.
+const REPETITIONS: u32 = 8;
+/// A larger part is not sought.
+const MAX_INSTS: usize = 500;
+/// So many patterns at most are tried wherever their common literal stands.
+const ALIKE: usize = 2;
 
-/// Which literals have been seen, one bit for each. Two may share a bit, which makes the sieve coarser, not wrong.
-pub type Marks = u32;
+/// What hashes are mixed with.
+const MIX: u32 = 0x9e37_79b1;
 
-/// The telling literals of many patterns.
+/// An entry of the table that is not known yet.
+const UNKNOWN: u16 = 0;
+
+/// Many patterns, each with the numbers of those who ask for it.
+#[derive(Default)]
 pub struct Sieve {
-    literals: Vec<Sought>,
-    /// The telltale of what all of them begin with, if that is worth seeking: then there is no table.
-    common: Option<Telltale>,
-    /// For each gram, how far behind the place where a tail begins it stands, one bit for each distance; zero for most.
-    distances: Vec<u8>,
-    /// Every how many bytes a gram is looked up.
+    patterns: Vec<Pattern>,
+    /// What every line that any pattern matches holds; then nothing below is used.
+    only: Option<Literal>,
+    insts: Vec<Inst>,
+    sets: Vec<Set>,
+    /// Where the parts begin.
+    entries: Vec<u32>,
+    /// The places that every state has, because a part can begin anywhere. They are not in the states' sets.
+    starts: Vec<u32>,
+    /// Patterns that may match any line.
+    always: Vec<u16>,
+    /// The class of each byte.
+    classes: Vec<u8>,
+    /// A byte of each class. What comes behind the last byte of a line is one class more.
+    bytes: Vec<u8>,
+    /// The length of a row.
     stride: usize,
-    /// How far behind the beginning of a tail its `end` stands.
-    end: usize,
-    /// Marks of the literals that are not sought.
-    unsought: Marks,
-    /// Any line might match: a pattern has no literal, or one that is not sought.
-    blind: bool,
+    /// For each state and class the row that follows: where it begins, which is odd, or one less if that state is one to
+    /// look at, because a part ends there or nothing can follow.
+    table: Vec<u16>,
+    states: Vec<State>,
+    /// What the sets of the states are parts of.
+    places: Vec<u32>,
+    work: Work,
 }
 
-struct Sought {
-    literal: Literal,
-    /// Where the part begins that is known by its place: by what is common, or by grams that are in the table.
-    tail: usize,
-    /// A gram that tells literals apart that begin alike.
-    end: u32,
-    mark: Marks,
+struct Pattern {
+    text: Vec<u8>,
+    literal: Vec<u8>,
+    numbers: Vec<u16>,
+    /// Its part has been found in this line.
+    is_hit: bool,
 }
 
-/// Where literals were found by what is common or by one gram.
-struct Found {
-    /// Where the tail of the first of them begins.
-    at: usize,
-    /// The marks of all.
-    marks: Marks,
-    /// Where the search goes on.
-    next: usize,
+struct State {
+    places: Range<usize>,
+    hash: u32,
 }
 
-/// The mark of a literal; none if it is not worth seeking.
-pub(super) fn mark(literal: &[u8]) -> Marks {
-    if literal.len() < MIN_LITERAL {
-        return 0;
-    }
-    1 << (checksum(literal) >> 27)
+#[derive(Clone, Copy)]
+struct Inst {
+    op: Op,
+    next: u32,
 }
 
-/// A sieve for no pattern yet.
-impl Default for Sieve {
-    fn default() -> Sieve {
-        Sieve {
-            literals: Vec::new(),
-            common: None,
-            distances: Vec::new(),
-            stride: *STRIDES.end(),
-            end: 0,
-            unsought: 0,
-            blind: false,
-        }
-    }
+#[derive(Clone, Copy)]
+enum Op {
+    /// A byte of the set with this index.
+    Set(u16),
+    /// Goes on at `next` and here.
+    Split(u32),
+    /// Goes on where the line begins.
+    Start,
+    /// Goes on where it ends.
+    End,
+    /// The part of this pattern.
+    Found(u16),
 }
 
-impl<'p> FromIterator<&'p Regex> for Sieve {
-    fn from_iter<I: IntoIterator<Item = &'p Regex>>(patterns: I) -> Sieve {
+/// What one step from state to state needs.
+#[derive(Default)]
+struct Work {
+    /// The number of the step that came to an instruction last.
+    marks: Vec<u32>,
+    step: u32,
+    stack: Vec<u32>,
+    before: Vec<u32>,
+    after: Vec<u32>,
+    /// How often this line may still fill the memory.
+    forgets: u32,
+    /// The patterns whose parts have been found in it, and the numbers of those.
+    hits: Vec<u16>,
+    found: Vec<u16>,
+}
+
+/// Which assertions hold where a step leads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Start,
+    Middle,
+    End,
+}
+
+/// The mark of what every state has.
+const EVERYWHERE: u32 = u32::MAX;
+
+/// Made of patterns, each with the number of who asks for it.
+impl<'p> FromIterator<(u16, &'p Regex)> for Sieve {
+    fn from_iter<I: IntoIterator<Item = (u16, &'p Regex)>>(patterns: I) -> Sieve {
         let mut sieve = Sieve::default();
-        patterns.into_iter().for_each(|pattern| sieve.add(pattern));
+        for (number, pattern) in patterns {
+            sieve.add(pattern, number);
+        }
         sieve.prepare();
         sieve
     }
 }
 
 impl Sieve {
-    /// Adds a pattern. Before all have been added and [`Sieve::prepare`] was called, nothing may be asked.
-    pub fn add(&mut self, pattern: &Regex) {
-        let (bytes, mark) = (literal::telling(&pattern.literals), pattern.mark);
-        let mut literals = self.literals.iter();
-        if literals.any(|sought| sought.literal.bytes == bytes) {
-            return;
+    fn add(&mut self, pattern: &Regex, number: u16) {
+        let text = pattern.pattern().as_bytes();
+        let mut known = self.patterns.iter_mut();
+        match known.find(|known| known.text == text) {
+            Some(known) => known.numbers.push(number),
+            None => self.patterns.push(Pattern {
+                text: text.to_vec(),
+                literal: literal::telling(&pattern.literals).to_vec(),
+                numbers: vec![number],
+                is_hit: false,
+            }),
         }
-        if mark == 0 || self.literals.len() >= MAX_LITERALS {
-            self.unsought |= mark;
-            self.blind = true;
-            return;
-        }
-        self.stride = self.stride.min(bytes.len() + 1 - GRAM);
-        self.literals.push(Sought {
-            literal: Literal::new(bytes.to_vec()),
-            tail: 0,
-            end: 0,
-            mark,
-        });
     }
 
     /// Makes ready what the search needs.
-    pub fn prepare(&mut self) {
-        let Some(first) = self.literals.first() else {
+    fn prepare(&mut self) {
+        let Some(first) = self.patterns.first() else {
             return;
         };
-        let (mut common, mut shortest) = (&first.literal.bytes[..], usize::MAX);
-        for sought in &self.literals {
-            let bytes = &sought.literal.bytes;
-            while !bytes.starts_with(common) {
-                // OK because everything begins with nothing.
-                common = &common[..common.len() - 1];
-            }
-            shortest = shortest.min(bytes.len());
+        let literal = &first.literal;
+        let same = self.patterns.iter().all(|other| other.literal == *literal);
+        if same && self.patterns.len() <= ALIKE && literal::weight_of(literal) >= TELLING {
+            self.only = Some(Literal::new(literal.clone()));
+            self.take_all();
+            return;
         }
-        // Unless each has something more to tell it from the others, all would be compared wherever it stands.
-        let tells = self.literals.len() == 1 || shortest > common.len() + 1;
-        if common.len() >= GRAM && tells {
-            self.end = common.len().min(shortest - GRAM);
-            self.common = Some(Telltale::of(common));
-        } else {
-            self.end = self.stride - 1;
-            self.distances = vec![0; SLOTS];
+        self.add_parts();
+        self.divide_bytes();
+        self.work.marks = vec![0; self.insts.len()];
+        self.work.step = 1;
+        for entry in &self.entries {
+            self.work.stack.push(*entry);
         }
-        for sought in &mut self.literals {
-            let bytes = &sought.literal.bytes;
-            if self.common.is_none() {
-                // OK because no literal is so short that a stride would leave one out.
-                sought.tail = bytes.len() - (self.stride + GRAM - 1);
+        self.work.close(&self.insts, Place::Middle);
+        let starts = take(&mut self.work.after);
+        self.starts = starts;
+        for mark in &mut self.work.marks {
+            if *mark == self.work.step {
+                *mark = EVERYWHERE;
             }
-            for distance in 0..=self.end {
-                sought.end = gram(bytes, sought.tail + distance).unwrap_or(0);
-                if let Some(distances) = self.distances.get_mut(slot(sought.end)) {
-                    *distances |= 1 << distance;
+        }
+        self.table = vec![UNKNOWN; LENGTH];
+        self.begin();
+        for inst in self.places.iter().chain(&self.starts) {
+            if let Some(Op::Found(pattern)) = self.op(*inst) {
+                self.always.push(pattern);
+            }
+        }
+    }
+
+    /// Adds a part of each pattern to the automaton: the fewer have it, the more it tells.
+    fn add_parts(&mut self) {
+        let texts = self.patterns.iter().map(|pattern| &pattern.text);
+        let parsed: Vec<_> = texts.map(|text| parse::parse(text)).collect();
+        let (mut digests, mut all) = (Vec::new(), Vec::new());
+        for pattern in parsed.iter().flatten() {
+            let mut nodes = Vec::new();
+            flatten(&pattern.node, &mut nodes);
+            let parts = parts(&nodes);
+            digests.extend(parts.iter().map(|part| part.digest));
+            all.push((nodes, parts));
+        }
+        // OK because there are at most as many patterns as numbers.
+        for (index, (nodes, parts)) in (0..).zip(&all) {
+            let (mut best, mut most) = (0..nodes.len(), 0);
+            for part in parts {
+                let others = digests.iter().filter(|digest| **digest == part.digest);
+                // OK because a pattern is not that long.
+                let told = part.tells * 256 / others.count() as u32;
+                if told >= most {
+                    (best, most) = (part.nodes.clone(), told);
                 }
             }
-        }
-    }
-
-    /// A place in the first literal there is; a line that ends before it matches none of the patterns.
-    pub fn next(&self, text: &[u8]) -> Option<usize> {
-        match &self.literals[..] {
-            _ if self.blind => Some(0),
-            [only] => only.literal.first(text, 0),
-            _ => Some(self.scan(text, 0)?.at),
-        }
-    }
-
-    /// The mark of all patterns, if they have the same literal. Where [`Sieve::next`] finds a place, it is the mark of
-    /// that line.
-    pub fn only(&self) -> Option<Marks> {
-        match &self.literals[..] {
-            [only] if !self.blind => Some(only.mark),
-            _ => None,
-        }
-    }
-
-    /// The marks of all literals in a line. A pattern whose mark is not among them has no match in it.
-    pub fn marks(&self, line: &[u8]) -> Marks {
-        let (mut marks, mut from) = (self.unsought, 0);
-        while let Some(found) = self.scan(line, from) {
-            marks |= found.marks;
-            from = found.next;
-        }
-        marks
-    }
-
-    fn scan(&self, text: &[u8], from: usize) -> Option<Found> {
-        if let Some(common) = &self.common {
-            let mut next = from;
-            loop {
-                let at = common.first(text, next)?;
-                let marks = self.marks_at(text, at);
-                next = at + 1;
-                if marks != 0 {
-                    return Some(Found { at, marks, next });
-                }
-            }
-        }
-        let table = self.distances.first_chunk::<SLOTS>()?;
-        let mut at = from.max(self.stride - 1);
-        // Lines that concern nobody spend their time here.
-        loop {
-            let distances = table[slot(gram(text, at)?)];
-            if distances != 0
-                && let Some(found) = self.known(text, at, distances)
+            if self
+                .add_part(nodes.get(best).unwrap_or_default(), index)
+                .is_none()
             {
-                return Some(found);
+                self.always.push(index);
             }
-            at += self.stride;
         }
     }
 
-    /// What begins at one of these distances before `at`.
+    /// Adds one part to the automaton. None if it would be too large.
+    fn add_part(&mut self, nodes: &[&Node], index: u16) -> Option<()> {
+        let first = self.insts.len();
+        let found = self.push(Op::Found(index), 0)?;
+        let mut rest = nodes.iter().rev();
+        let entry = rest.try_fold(found, |next, node| self.node(node, next, first));
+        if entry.is_none() {
+            self.insts.truncate(first);
+        }
+        self.entries.push(entry?);
+        Some(())
+    }
+
+    fn push(&mut self, op: Op, next: u32) -> Option<u32> {
+        let index = self.insts.len();
+        self.insts.push(Inst { op, next });
+        u32::try_from(index).ok()
+    }
+
+    /// Compiles a node from its end. None if there are too many instructions behind the `first`.
+    fn node(&mut self, node: &Node, next: u32, first: usize) -> Option<u32> {
+        if self.insts.len() > first + MAX_INSTS {
+            return None;
+        }
+        if let Some(set) = node.as_set() {
+            let set = self.set(&set)?;
+            return self.push(Op::Set(set), next);
+        }
+        match node {
+            Node::Look(Look::TextStart) => self.push(Op::Start, next),
+            Node::Look(Look::TextEnd | Look::TextEndOrNewline | Look::LineEnd) => {
+                self.push(Op::End, next)
+            }
+            Node::Empty | Node::Look(_) | Node::Byte(_) | Node::Set(_) => Some(next),
+            Node::Group(_, node) => self.node(node, next, first),
+            // What an address looks like does not matter here.
+            Node::Host(_) => {
+                let again = self.push(Op::Split(next), next)?;
+                let any = self.set(&Set::LINE)?;
+                let body = self.push(Op::Set(any), again)?;
+                self.insts.get_mut(again as usize)?.next = body;
+                Some(body)
+            }
+            Node::Concat(nodes) => {
+                let mut nodes = nodes.iter().rev();
+                nodes.try_fold(next, |next, node| self.node(node, next, first))
+            }
+            Node::Alternate(nodes) => {
+                let mut branches = nodes.iter().rev();
+                let mut rest = self.node(branches.next()?, next, first)?;
+                for node in branches {
+                    let branch = self.node(node, next, first)?;
+                    rest = self.push(Op::Split(rest), branch)?;
+                }
+                Some(rest)
+            }
+            Node::Repeat(repeat) => self.repeat(repeat, next, first),
+        }
+    }
+
+    fn set(&mut self, set: &Set) -> Option<u16> {
+        let known = self.sets.iter().position(|known| known == set);
+        let index = known.unwrap_or(self.sets.len());
+        if known.is_none() {
+            self.sets.push(*set);
+        }
+        u16::try_from(index).ok()
+    }
+
+    fn repeat(&mut self, repeat: &Repeat, next: u32, first: usize) -> Option<u32> {
+        let min = repeat.min.min(REPETITIONS);
+        let more = repeat.max.map(|max| max - min);
+        let mut entry = next;
+        match more.filter(|more| *more <= REPETITIONS) {
+            Some(more) => {
+                for _ in 0..more {
+                    let body = self.node(&repeat.node, entry, first)?;
+                    entry = self.push(Op::Split(next), body)?;
+                }
+            }
+            None => {
+                entry = self.push(Op::Split(next), next)?;
+                let body = self.node(&repeat.node, entry, first)?;
+                self.insts.get_mut(entry as usize)?.next = body;
+            }
+        }
+        for _ in 0..min {
+            entry = self.node(&repeat.node, entry, first)?;
+        }
+        Some(entry)
+    }
+
+    /// Bytes are of one class if no set tells them apart. A newline is one of its own, because a line may end before it.
+    fn divide_bytes(&mut self) {
+        let mut newline = Set::EMPTY;
+        newline.insert(b'\n');
+        self.classes = vec![0; 256];
+        let mut class_count = 1;
+        for set in self.sets.iter().chain([&newline]) {
+            // What a class becomes within the set, if some of its bytes are not members.
+            let mut parts: Vec<(u8, u8)> = Vec::new();
+            for byte in 0..=u8::MAX {
+                let class = self.classes.get(usize::from(byte)).copied().unwrap_or(0);
+                if !set.contains(byte) {
+                    continue;
+                }
+                let known = parts.iter().find(|(old, _)| *old == class);
+                let new = known.map(|(_, new)| *new).or_else(|| {
+                    let mut bytes = (0..=u8::MAX).zip(&self.classes);
+                    let divided = bytes.any(|(byte, other)| *other == class && !set.contains(byte));
+                    // OK because no more classes than bytes are ever made.
+                    let new = if divided { class_count as u8 } else { class };
+                    class_count += usize::from(divided);
+                    parts.push((class, new));
+                    Some(new)
+                });
+                if let Some(place) = self.classes.get_mut(usize::from(byte)) {
+                    *place = new.unwrap_or(class);
+                }
+            }
+        }
+        self.bytes = vec![0; class_count];
+        for (byte, class) in (0..=u8::MAX).zip(&self.classes) {
+            if let Some(place) = self.bytes.get_mut(usize::from(*class)) {
+                *place = byte;
+            }
+        }
+        self.stride = (class_count + 2) & !1;
+    }
+
+    fn op(&self, inst: u32) -> Option<Op> {
+        self.insts.get(inst as usize).map(|inst| inst.op)
+    }
+
+    /// Forgets all states but the one in which a line begins.
+    fn begin(&mut self) {
+        self.table.fill(UNKNOWN);
+        self.states.clear();
+        self.places.clear();
+        let work = &mut self.work;
+        work.step += 1;
+        work.after.clear();
+        // What can begin anywhere is passed through again, to what can only begin here.
+        let mut marks = vec![0; work.marks.len()];
+        swap(&mut marks, &mut work.marks);
+        work.stack.extend(&self.entries);
+        work.close(&self.insts, Place::Start);
+        swap(&mut marks, &mut work.marks);
+        let marks = &work.marks;
+        work.after
+            .retain(|inst| marks.get(*inst as usize) != Some(&EVERYWHERE));
+        self.add_state();
+    }
+
+    /// The row of the state whose places have been found, one less if it is to be looked at. None if there is no room.
+    fn add_state(&mut self) -> Option<u16> {
+        let places = &mut self.work.after;
+        sort(places);
+        let hash = places.iter().fold(0u32, |hash, place| {
+            (hash.rotate_left(5) ^ place).wrapping_mul(MIX)
+        });
+        let mut states = self.states.iter();
+        let known = states.position(|state| {
+            state.hash == hash && self.places.get(state.places.clone()) == Some(places)
+        });
+        let index = known.unwrap_or(self.states.len());
+        let row = index * self.stride + 1;
+        if known.is_none() {
+            if row + self.stride > ENTRIES || self.places.len() + places.len() > PLACES {
+                return None;
+            }
+            let first = self.places.len();
+            self.places.extend_from_slice(places);
+            self.states.push(State {
+                places: first..self.places.len(),
+                hash,
+            });
+        }
+        let insts = &self.insts;
+        let mut ops = places.iter().filter_map(|place| insts.get(*place as usize));
+        let is_end = ops.any(|inst| matches!(inst.op, Op::Found(_)));
+        let is_dead = places.is_empty() && self.starts.is_empty();
+        // OK because a row ends within the table.
+        Some(row as u16 - u16::from(is_end || is_dead))
+    }
+
+    /// Computes an entry of the table. None if the line is to be given up.
     #[inline(never)]
-    fn known(&self, text: &[u8], at: usize, distances: u8) -> Option<Found> {
-        let (mut found, mut marks) = (None, 0);
-        let (mut tail, mut distances) = (at, distances);
-        while distances != 0 {
-            if distances & 1 != 0 {
-                let more = self.marks_at(text, tail);
-                marks |= more;
-                if more != 0 {
-                    found = Some(tail);
+    fn compute(&mut self, row: u16, class: usize) -> Option<u16> {
+        let state = self.states.get(usize::from(row) / self.stride)?;
+        let byte = self.bytes.get(class).copied();
+        let work = &mut self.work;
+        work.before.clear();
+        work.before.extend(self.places.get(state.places.clone())?);
+        work.before.extend(&self.starts);
+        count(work.before.len());
+        work.after.clear();
+        work.step += 1;
+        if byte.is_none_or(|byte| byte == b'\n') {
+            for place in &work.before {
+                if let Some(Inst { op: Op::End, next }) = self.insts.get(*place as usize) {
+                    work.stack.push(*next);
                 }
             }
-            // OK because the first place that is looked up is a stride less one; behind the last distance it may wrap.
-            tail = tail.wrapping_sub(1);
-            distances >>= 1;
+            work.close(&self.insts, Place::End);
         }
-        Some(Found {
-            at: found?,
-            marks,
-            next: at + self.stride,
-        })
-    }
-
-    /// The marks of the literals whose tails begin here.
-    fn marks_at(&self, text: &[u8], tail: usize) -> Marks {
-        let mut marks = 0;
-        if let Some(end) = gram(text, tail + self.end) {
-            for sought in &self.literals {
-                if sought.end == end
-                    && let Some(begin) = tail.checked_sub(sought.tail)
-                    && sought.literal.is_at(text, begin)
+        if let Some(byte) = byte {
+            let ended = take(&mut work.after);
+            work.before.extend(&ended);
+            work.step += 1;
+            for place in &work.before {
+                if let Some(Inst {
+                    op: Op::Set(set),
+                    next,
+                }) = self.insts.get(*place as usize)
+                    && self.sets.get(usize::from(*set))?.contains(byte)
                 {
-                    marks |= sought.mark;
+                    work.stack.push(*next);
                 }
             }
+            work.close(&self.insts, Place::Middle);
+            // What ends before a newline has been found there.
+            work.after.extend(ended.iter().filter(|place| {
+                let inst = self.insts.get(**place as usize);
+                matches!(
+                    inst,
+                    Some(Inst {
+                        op: Op::Found(_),
+                        ..
+                    })
+                )
+            }));
         }
-        marks
+        let entry = self.add_state();
+        if let Some(entry) = entry {
+            if let Some(place) = self.table.get_mut(usize::from(row) + class) {
+                *place = entry;
+            }
+            return Some(entry);
+        }
+        self.work.forgets = self.work.forgets.checked_sub(1)?;
+        let places = take(&mut self.work.after);
+        self.begin();
+        self.work.after = places;
+        self.add_state()
+    }
+
+    /// A place in `text`, which may be many lines: those that end before it match none of the patterns.
+    pub fn next(&self, text: &[u8]) -> Option<usize> {
+        match &self.only {
+            Some(literal) => literal.first(text, 0),
+            None => Some(0),
+        }
+    }
+
+    /// The numbers of the patterns that a line may match in which [`Sieve::next`] has found a place, in their order.
+    #[inline]
+    pub fn sift(&mut self, line: Text) -> &[u16] {
+        if self.only.is_none() {
+            self.work.found.clear();
+            if !self.pass(line) {
+                self.take_all();
+            } else if !self.work.hits.is_empty() || !self.always.is_empty() {
+                self.collect();
+            }
+        }
+        &self.work.found
+    }
+
+    /// The numbers of all patterns.
+    #[inline(never)]
+    fn take_all(&mut self) {
+        self.work.hits.clear();
+        // OK because there are at most as many patterns as numbers.
+        self.work.hits.extend(0..self.patterns.len() as u16);
+        self.collect();
+    }
+
+    /// The numbers of the patterns that were hit.
+    #[inline(never)]
+    fn collect(&mut self) {
+        let work = &mut self.work;
+        for index in self.always.iter().chain(&work.hits) {
+            if let Some(pattern) = self.patterns.get_mut(usize::from(*index)) {
+                pattern.is_hit = false;
+                work.found.extend(&pattern.numbers);
+            }
+        }
+        sort(&mut work.found);
+        work.found.dedup();
+    }
+
+    /// Notes which parts are in a line. False if it is given up.
+    fn pass(&mut self, line: Text) -> bool {
+        self.work.hits.clear();
+        self.work.forgets = FORGETS;
+        count(line.bytes.len());
+        let (mut row, mut at) = (1, 0);
+        loop {
+            (row, at) = self.run(line.bytes, row, at);
+            let class = match line.bytes.get(at) {
+                Some(byte) => self.class(*byte),
+                None if line.is_cut => return true,
+                None => self.bytes.len(),
+            };
+            let known = self.table.get(usize::from(row) + class).copied();
+            let known = known.filter(|entry| *entry != UNKNOWN);
+            let Some(entry) = known.or_else(|| self.compute(row, class)) else {
+                return false;
+            };
+            row = entry | 1;
+            if (entry != row && !self.look(row)) || at == line.bytes.len() {
+                return true;
+            }
+            at += 1;
+        }
+    }
+
+    fn class(&self, byte: u8) -> usize {
+        let class = self.classes.get(usize::from(byte));
+        usize::from(class.copied().unwrap_or(0))
+    }
+
+    /// Follows the line from row to row, up to what is not known or is to be looked at.
+    #[inline(never)]
+    fn run(&self, text: &[u8], row: u16, at: usize) -> (u16, usize) {
+        let (mut row, mut at) = (row, at);
+        let classes: Option<&[u8; 256]> = self.classes.first_chunk();
+        let (Some(table), Some(classes)) = (self.table.first_chunk(), classes) else {
+            return (row, at);
+        };
+        let entry = |row, byte: u8| entry(table, row, classes[usize::from(byte)]);
+        let (chunks, _) = text.get(at..).unwrap_or_default().as_chunks::<8>();
+        // Most of a line passes here.
+        for chunk in chunks {
+            let (mut last, mut all) = (row, 1);
+            for byte in chunk {
+                // What is behind a stop means nothing, and does no harm.
+                last = entry(last, *byte);
+                all &= last;
+            }
+            if all & 1 == 0 {
+                break;
+            }
+            row = last;
+            at += chunk.len();
+        }
+        for byte in text.get(at..).unwrap_or_default() {
+            let next = entry(row, *byte);
+            if next & 1 == 0 {
+                break;
+            }
+            row = next;
+            at += 1;
+        }
+        (row, at)
+    }
+
+    /// Notes the parts that end in a state. False if nothing can follow.
+    fn look(&mut self, row: u16) -> bool {
+        let Some(state) = self.states.get(usize::from(row) / self.stride) else {
+            return false;
+        };
+        let places = self.places.get(state.places.clone()).unwrap_or_default();
+        for place in places {
+            if let Some(Inst {
+                op: Op::Found(index),
+                ..
+            }) = self.insts.get(*place as usize)
+                && let Some(pattern) = self.patterns.get_mut(usize::from(*index))
+                && !pattern.is_hit
+            {
+                pattern.is_hit = true;
+                self.work.hits.push(*index);
+            }
+        }
+        !places.is_empty() || !self.starts.is_empty()
     }
 }
 
-/// The gram at a place.
-#[inline(always)]
-fn gram(text: &[u8], at: usize) -> Option<u32> {
-    let bytes = text.get(at..)?.first_chunk()?;
-    Some(u32::from_le_bytes(*bytes))
+impl Work {
+    /// Follows what consumes nothing from the instructions on the stack to those that do, and to the ends of parts.
+    fn close(&mut self, insts: &[Inst], place: Place) {
+        while let Some(index) = self.stack.pop() {
+            let (Some(inst), Some(mark)) = (
+                insts.get(index as usize),
+                self.marks.get_mut(index as usize),
+            ) else {
+                continue;
+            };
+            if *mark >= self.step {
+                continue;
+            }
+            *mark = self.step;
+            match inst.op {
+                Op::Split(other) => self.stack.extend([other, inst.next]),
+                // A line may be empty.
+                Op::Start if place != Place::Middle => self.stack.push(inst.next),
+                Op::Start => {}
+                Op::End if place == Place::End => self.stack.push(inst.next),
+                _ => self.after.push(index),
+            }
+        }
+    }
 }
 
-/// The entry of a gram in the table; grams share entries.
+/// The nodes that every match consists of, one behind the other.
+fn flatten<'n>(node: &'n Node, nodes: &mut Vec<&'n Node>) {
+    match node {
+        Node::Concat(parts) => parts.iter().for_each(|node| flatten(node, nodes)),
+        Node::Group(_, node) => flatten(node, nodes),
+        _ => nodes.push(node),
+    }
+}
+
+/// Nodes in a row that tell enough.
+struct Part {
+    nodes: Range<usize>,
+    tells: u32,
+    /// The same for equal ones, and hardly ever for others.
+    digest: u32,
+}
+
+/// The parts of a pattern that might be sought.
+fn parts(nodes: &[&Node]) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let (mut first, mut told, mut digest) = (0, 0, 0);
+    for index in 0..=nodes.len() {
+        let node = nodes.get(index);
+        if let Some(node) = node
+            && let Some(more) = tells(node)
+        {
+            told += more;
+            add_to_digest(node, &mut digest);
+            continue;
+        }
+        if told >= TELLING {
+            parts.push(Part {
+                nodes: first..index,
+                tells: told,
+                digest,
+            });
+        }
+        (first, told, digest) = (index + 1, 0, 0);
+    }
+    parts
+}
+
+fn add_to_digest(node: &Node, digest: &mut u32) {
+    let mut add = |word: u32| *digest = (digest.rotate_left(5) ^ word).wrapping_mul(MIX);
+    match node {
+        Node::Byte(byte) => add(u32::from(*byte)),
+        Node::Set(set) => (0..=u8::MAX).for_each(|byte| add(u32::from(set.contains(byte)))),
+        Node::Empty | Node::Host(_) => {}
+        Node::Look(look) => add(*look as u32),
+        Node::Group(_, node) => add_to_digest(node, digest),
+        Node::Concat(nodes) | Node::Alternate(nodes) => {
+            // OK because it need not be all of a large number.
+            add(nodes.len() as u32);
+            nodes.iter().for_each(|node| add_to_digest(node, digest));
+        }
+        Node::Repeat(repeat) => {
+            add(repeat.min);
+            add_to_digest(&repeat.node, digest);
+        }
+    }
+}
+
+/// What a node tells. None if it can be long, or be anything.
+fn tells(node: &Node) -> Option<u32> {
+    match node {
+        Node::Byte(byte) => Some(literal::weight(*byte)),
+        Node::Set(set) if set.len() <= 2 => Some(1),
+        Node::Set(set) => (set.len() <= NARROW).then_some(0),
+        Node::Host(_) => None,
+        Node::Empty | Node::Look(_) => Some(0),
+        Node::Group(_, node) => tells(node),
+        Node::Concat(nodes) => nodes.iter().map(tells).sum(),
+        Node::Alternate(nodes) => {
+            let mut least = u32::MAX;
+            for node in nodes {
+                least = least.min(tells(node)?);
+            }
+            Some(least)
+        }
+        Node::Repeat(repeat) => {
+            repeat.max.filter(|max| *max <= REPETITIONS)?;
+            Some(tells(&repeat.node)? * repeat.min)
+        }
+    }
+}
+
+/// An entry of the table; written so that no bound has to be checked.
 #[inline(always)]
-fn slot(gram: u32) -> usize {
-    (gram.wrapping_mul(0x9e37_79b1) >> (u32::BITS - SLOT_BITS)) as usize
+fn entry(table: &[u16; LENGTH], row: u16, class: u8) -> u16 {
+    table[(usize::from(row) + usize::from(class)) % LENGTH]
+}
+
+/// Sorts what is mostly in order already.
+fn sort<T: Copy + PartialOrd>(items: &mut [T]) {
+    for end in 1..items.len() {
+        let mut at = end;
+        while at > 0 && items[at - 1] > items[at] {
+            items.swap(at - 1, at);
+            at -= 1;
+        }
+    }
 }

@@ -220,6 +220,22 @@ fn a_literal_is_found_from_either_end_and_only_between_the_bounds() {
 }
 
 #[test]
+fn a_literal_is_in_a_line_wherever_others_like_it_stand() {
+    let patterns = ["(.) DPT=12", "(.) DPT=13", "(.)xyz", "(.) DPT=1"].map(compiled);
+    for count in 0..20 {
+        for end in ["", " DPT=12", " DPT=13", "xyz"] {
+            let line = [&" DPT=4".repeat(count), end].concat();
+            let mut places = seek::Places::default();
+            for regex in &patterns {
+                let literal = &regex.pattern()[3..];
+                let may_match = regex.may_match(line.as_bytes(), &mut places);
+                assert_eq!(may_match, line.contains(literal), "{literal} in {line}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_search_that_takes_too_many_steps_begins_again_the_sure_way() {
     let mut scratch = Scratch::new();
     let text = [b"a".repeat(300), b"!".to_vec()].concat();
@@ -230,95 +246,150 @@ fn a_search_that_takes_too_many_steps_begins_again_the_sure_way() {
         ("(?:a|a)*[^a!]", false),
     ] {
         let regex = compiled(pattern);
-        let quick = scratch.attempt(&regex.program, (&text).into(), 0, Some(10_000));
+        let quick = scratch.attempt(&regex.program, (&text).into(), 0, 10_000);
         assert!(matches || quick.is_none(), "{pattern}");
         assert_eq!(regex.is_match(&text, &mut scratch), matches, "{pattern}");
     }
 }
 
+/// Patterns, and a sieve in which each has its index for a number.
+fn sieved(patterns: &[&str]) -> (Vec<Regex>, Sieve) {
+    let regexes: Vec<Regex> = patterns.iter().map(|pattern| compiled(pattern)).collect();
+    let sieve = (0..).zip(&regexes).collect();
+    (regexes, sieve)
+}
+
+fn assert_sifted(patterns: &[&str], line: &str, expected: &[u16]) {
+    let (_, mut sieve) = sieved(patterns);
+    assert_eq!(sieve.sift(Text::from(line)), expected, "{line}");
+}
+
 #[test]
-fn a_sieve_lets_every_match_through_and_little_else() {
-    let long = [
-        "drop wan in: .* PROTO=UDP",
-        "Bad password .* from ([0-9.]+)",
-    ];
-    let short = [long[0], long[1], "xy=1234", " DPT=22"];
-    let alike = [
-        "SRC=.* DPT=1234",
-        "SRC=.* DPT=12345",
-        " DPT=22",
-        "wan .* DPT=7531",
-    ];
-    for patterns in [
-        &long[..1],
-        &long[..],
-        &short[..],
-        &short[1..2],
-        &alike[..],
-        &alike[..2],
+fn an_address_is_taken_the_sure_way_too() {
+    let mut scratch = Scratch::new();
+    for (pattern, text) in [
+        ("from <HOST> port", "from 192.0.2.1 port"),
+        ("from <HOST>:?(.*)", "x from [2001:db8::1]:22"),
+        ("(?:a?<HOST>,?)* ([0-9]+)", "192.0.2.1,2001:db8::1:22 7"),
+        ("(?:(?:<HOST>)?[ .]?)*$", "192.0.2.1 fe80::1%eth0 ::1."),
+        ("<HOST>:(x)?", "2001:db8::1:22"),
+        (".*?<HOST>$", "1.2.3 1.2.3.4.5 1.2.3.4"),
+        ("<HOST>", "none 1.2.3"),
     ] {
-        let regexes: Vec<Regex> = patterns.iter().map(|pattern| compiled(pattern)).collect();
-        let sieve = regexes.iter().collect::<Sieve>();
-        for literal in [
-            " PROTO=UDP",
-            "Bad password ",
-            "xy=1234",
-            " DPT=22",
-            " PROTO=UDQ",
-            " DPT=1234",
-            " DPT=12345",
-            " DPT=1235",
-            " DPT=7531",
-        ] {
-            for before in 0..30 {
-                let text = ["-".repeat(before), literal.into(), "-".repeat(40 - before)].concat();
-                let place = sieve.next(text.as_bytes());
-                let seen = sieve.marks(text.as_bytes());
-                let within = |regex: &&Regex| {
-                    let telling = literal::telling(&regex.literals);
-                    literal.as_bytes().starts_with(telling)
-                };
-                let wanted = regexes.iter().find(within);
-                assert_eq!(seen != 0, wanted.is_some(), "{text}");
-                assert!(
-                    regexes
-                        .iter()
-                        .filter(within)
-                        .all(|regex| regex.may_match(seen)),
-                    "{text}"
-                );
-                let inside = before..before + literal.len();
-                assert_eq!(
-                    place.is_some_and(|at| inside.contains(&at)),
-                    wanted.is_some()
-                );
-            }
+        // Long enough for several columns that are kept.
+        let padded = [text, &" ".repeat(3), &"x".repeat(80), " ", text].concat();
+        let (quick, sure) = (compiled(pattern), compiled(pattern).without_shortcuts());
+        for text in [text, &padded] {
+            let quick = quick
+                .captures(text, &mut scratch)
+                .map(|found| found.slots.to_vec());
+            let sure = sure
+                .captures(text, &mut scratch)
+                .map(|found| found.slots.to_vec());
+            assert_eq!(quick, sure, "{pattern} on {text}");
+            let (_, mut sieve) = sieved(&[pattern, "(x)never"]);
+            assert!(
+                quick.is_none() || sieve.sift(Text::from(text)).contains(&0),
+                "{pattern}"
+            );
         }
     }
 }
 
 #[test]
-fn a_literal_is_sought_in_lines_where_other_patterns_might_match() {
-    let patterns = [compiled(r"(\S+) x"), compiled("drop wan in: .* PROTO=UDP")];
-    let sieve = patterns.iter().collect::<Sieve>();
-    assert_eq!(sieve.only(), None);
-    assert!(!patterns[1].may_match(sieve.marks(b"drop wan in: PROTO=TCP x")));
-    assert!(patterns[1].may_match(sieve.marks(b"drop wan in: PROTO=UDP x")));
+fn a_sieve_lets_every_match_through_and_little_else() {
+    let patterns = [
+        "drop wan in: .* PROTO=UDP",
+        "Bad password .* from ([0-9.]+)",
+        "([0-9.]+) qitox",
+        "(?i)refused CONNECT from",
+        r"(\d\d?):(?:warn|error|alert)\b",
+        r"^(\S+) [a-z]+$",
+        "^kernel: ([a-z])",
+        "()x?",
+        "Bad password .* from ([0-9.]+)",
+        r"(\d+)z\d{20}",
+    ];
+    for (line, expected) in [
+        ("nothing", &[7][..]),
+        ("drop wan in: PROTO=UDP", &[0, 7]),
+        ("Bad password for x from 1", &[1, 7, 8]),
+        ("1.2 qitox", &[2, 5, 7]),
+        ("x 1.2 qitox", &[2, 7]),
+        ("refused connect FROM", &[3, 7]),
+        ("12:error: no", &[4, 5, 7]),
+        ("kernel: x Y", &[6, 7]),
+        ("a kernel: x", &[7]),
+        ("1.2.3.4 ab", &[5, 7]),
+        ("1.2.3.4 ab\n", &[5, 7]),
+        ("1z1", &[7]),
+        ("1z12345678", &[7, 9]),
+        ("", &[7]),
+    ] {
+        assert_sifted(&patterns, line, expected);
+    }
 }
 
 #[test]
-fn a_sieve_that_cannot_know_stops_everywhere() {
-    let many = |count: u32| (0..count).map(|number| compiled(&format!("literal {number}:")));
-    for patterns in [vec![compiled(r"(\S+) x")], many(100).collect()] {
-        let sieve = patterns.iter().collect::<Sieve>();
-        assert_eq!(sieve.next(b"nothing"), Some(0));
-        let line = b"here is literal 99: and literal 3:";
-        let seen = sieve.marks(line);
-        let matching = patterns
-            .iter()
-            .filter(|pattern| pattern.is_match(line, &mut Scratch::new()));
-        matching.for_each(|pattern| assert!(pattern.may_match(seen), "{}", pattern.pattern()));
+fn a_literal_is_found_wherever_it_stands_and_however_long_the_line() {
+    let (regexes, mut sieve) = sieved(&["needle one", "needle two", "x=(.)"]);
+    for before in 0..40 {
+        let line = [
+            "e".repeat(before),
+            "needle two".into(),
+            "n".repeat(40 - before),
+        ]
+        .concat();
+        assert_eq!(sieve.next(line.as_bytes()), Some(0));
+        assert_eq!(sieve.sift(Text::from(&line)), [1]);
+        assert!(regexes[1].is_match(&line, &mut Scratch::new()));
     }
+}
+
+#[test]
+fn one_literal_of_all_patterns_is_sought_in_whole_buffers() {
+    let (_, mut sieve) = sieved(&["(.) PROTO=UDP", "x (.*) PROTO=UDP"]);
+    assert_eq!(sieve.next(b"one\ntwo PROTO=TCP\n"), None);
+    assert_eq!(sieve.next(b"one\nx PROTO=UDP\n"), Some(5));
+    assert_eq!(sieve.sift(Text::from("x PROTO=UDP")), [0, 1]);
+}
+
+#[test]
+fn a_line_that_was_cut_has_no_end() {
+    let (_, mut sieve) = sieved(&[r"(\d+)$", r"(\d+)[ab]c?"]);
+    let whole = Text::from("ab 12");
+    assert_eq!(sieve.sift(whole), [0]);
+    assert_eq!(
+        sieve.sift(Text {
+            is_cut: true,
+            ..whole
+        }),
+        [0; 0]
+    );
+}
+
+#[test]
+fn a_thousand_patterns_are_told_apart() {
+    let patterns: Vec<String> = (0..1000).map(|n| format!("port {n}: ([a-z]+)$")).collect();
+    let (_, mut sieve) = sieved(&patterns.iter().map(String::as_str).collect::<Vec<_>>());
+    for number in 0..1000 {
+        let line = format!("knock at port {number}: yes");
+        assert_eq!(sieve.sift(Text::from(&line)), [number]);
+    }
+}
+
+#[test]
+fn a_sieve_whose_memory_is_too_small_for_a_line_lets_all_through() {
+    let patterns: Vec<String> = (0..60)
+        .map(|n| format!("(a)[ab]{{{}}}{}[ab]*[^ab]", n % 8, "[ab]".repeat(n)))
+        .collect();
+    let (_, mut sieve) = sieved(&patterns.iter().map(String::as_str).collect::<Vec<_>>());
+    let mixed = |index: u32| b"ab"[(index.wrapping_mul(2_654_435_761) >> 16 & 1) as usize];
+    let line: Vec<u8> = (0..8192).map(mixed).collect();
+    assert_eq!(sieve.sift(Text::from(&line)).len(), 60);
+    // The next line finds it in order.
+    assert_eq!(sieve.sift(Text::from("c")), [0; 0]);
+    assert_eq!(sieve.sift(Text::from("ac")), [0]);
 }
 
 #[test]
@@ -372,7 +443,7 @@ fn what_is_not_supported_is_called_by_its_name() {
         ("(?a:b)", "flags a and u"),
         ("[ü]", "ASCII"),
         ("(?i)ü", "ignore case"),
-        ("a{1000}", "too large"),
+        ("a{2000}", "too large"),
     ] {
         let (_, message) = refusal(pattern);
         assert!(message.contains(name), "{pattern}: {message}");

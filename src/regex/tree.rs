@@ -7,7 +7,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::set::Set;
+use super::Text;
+use super::set::{Set, WORD};
 use crate::address::Reading;
 
 /// Why a pattern is refused.
@@ -56,6 +57,35 @@ pub(super) enum Look {
     LineEnd,
     WordBoundary,
     NotWordBoundary,
+}
+
+impl Look {
+    /// Whether an assertion holds at a place.
+    pub fn holds(self, text: Text, at: usize) -> bool {
+        let Text {
+            bytes: text,
+            is_cut,
+        } = text;
+        let before = at.checked_sub(1).and_then(|at| text.get(at)).copied();
+        let after = text.get(at).copied();
+        let is_end = after.is_none() && !is_cut;
+        let is_last = text.len() - at == 1 && !is_cut;
+        // What is behind a cut is not known, so nothing is said about it.
+        let is_known = after.is_some() || !is_cut;
+        let is_word = |byte: Option<u8>| byte.is_some_and(|byte| WORD.contains(byte));
+        match self {
+            Look::TextStart => before.is_none(),
+            Look::TextEnd => is_end,
+            Look::TextEndOrNewline => is_end || (after == Some(b'\n') && is_last),
+            Look::LineStart => before.is_none_or(|byte| byte == b'\n'),
+            Look::LineEnd => is_end || after == Some(b'\n'),
+            Look::WordBoundary => is_known && is_word(before) != is_word(after),
+            // Python before 3.14 finds no such place in an empty text.
+            Look::NotWordBoundary => {
+                is_known && is_word(before) == is_word(after) && !text.is_empty()
+            }
+        }
+    }
 }
 
 impl Node {

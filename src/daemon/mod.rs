@@ -262,14 +262,20 @@ impl Daemon {
     /// left behind.
     fn reap(&mut self) {
         let mut stranger = None;
+        let mut waited = None;
         loop {
             self.dispatch.reap();
             self.sources.reap(&mut self.dispatch.log);
             let ended = process::ended_child();
             match ended {
                 None => return,
+                // The kernel shows it and will not let us wait for it.
+                Some(_) if ended == waited => return,
                 // It had ended before we waited for all of ours.
-                Some(child) if ended == stranger => _ = child.wait(),
+                Some(child) if ended == stranger => {
+                    child.wait();
+                    waited = ended;
+                }
                 Some(_) => {}
             }
             stranger = ended;

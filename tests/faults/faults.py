@@ -95,7 +95,8 @@ class World:
         for name, text in (("mark", MARK), ("events", ""), ("log", ""), ("c.conf", scenario.config())):
             with open(self.path(name), "w", encoding="utf-8") as file:
                 file.write(text)
-        self.written = {}       # (rule, key) -> when its last knock was written
+        self.written = {}       # (rule, key) -> when its knocks were written
+        self.renewed = {}       # (rule, key) -> when the last one was that is known to have moved a deadline
         self.stopped = []       # when somebody asked for an end, by whatever way
         self.process = None
 
@@ -169,12 +170,12 @@ class World:
         """Knocks and waits until something has come of it, or nothing comes."""
         before, told = self.count(rule, key), len(self.read(self.log))
         written = uptime()
-        self.written.setdefault((rule, key), written)
+        self.written.setdefault((rule, key), []).append(written)
         self.append(f"{rule} {key} one\n{rule} {key} two\n")
         done = lambda: self.count(rule, key) > before or f"for {key}" in self.read(self.log)[told:]
         self.until(done, 1.0)
-        if self.count(rule, key) > before or f"renewed for {key}" in self.read(self.log)[told:]:
-            self.written[rule, key] = written
+        if f"renewed for {key}" in self.read(self.log)[told:]:
+            self.renewed[rule, key] = written
 
     def count(self, rule, key):
         return sum(line.startswith(f"open {rule} {key} ") for line in self.read("events").splitlines())
@@ -276,7 +277,7 @@ class Many(Scenario):
     def play(self, world):
         keys = [f"k{number}" for number in range(12)]
         for key in keys:
-            world.written["door", key] = uptime()
+            world.written["door", key] = [uptime()]
         world.append("".join(f"door {key} one\ndoor {key} two\n" for key in keys))
         world.until(lambda: len(world.marks()) == len(keys), 1)
         world.until(lambda: not world.marks(), LEASE + 1)
@@ -310,7 +311,7 @@ def judge(world, fault, ended_in_time):
         wrong.append("it has ended by itself without a word")
     if [mark for mark in world.marks() if not mark.startswith(("long-", "shut-"))]:
         wrong.append(f"left open: {world.marks()}")
-    last = {}
+    last, opened, closed = {}, {}, {}
     runs = collections.Counter()
     for event, rule, key, when in world.events():
         place = (rule, key)
@@ -323,10 +324,15 @@ def judge(world, fault, ended_in_time):
             if rule == "once" and runs[place] > world.allowed:
                 wrong.append("a one-time sequence has worked twice")
         elif not any(stop - 0.05 <= when for stop in world.stopped):
-            # Between a knock and its taking is time, so the first is a lower bound.
-            early = world.first.get(place, 0) + LEASE - 0.03
-            if when < early:
-                wrong.append(f"closed early by {early - when:.2f} s: {place}")
+            # It belongs to the first knock after the close before, or to one that came still later.
+            knocks = [knock for knock in world.written.get(place, []) if knock > closed.get(place, 0)]
+            due = min(knocks, default=0) + LEASE - 0.03
+            moved = world.renewed.get(place, 0)
+            if opened.get(place, moved) < moved < when:
+                due = max(due, moved + LEASE - 0.03)
+            if when < due:
+                wrong.append(f"closed early by {due - when:.2f} s: {place}")
+        (opened if event == "open" else closed)[place] = when
         last[place] = event
     return wrong
 
@@ -352,7 +358,6 @@ def play(binary, scenario, fault, base):
     if world.alive():
         scenario.play(world)
     world.died = not world.alive()
-    world.first = dict(world.written)
     ended = True if world.died else world.stop()
     # What a killed daemon has left running cannot be taken back.
     time.sleep(0.05)

@@ -17,7 +17,7 @@ use crate::leases::lease::{Begin, Leases, Note};
 use crate::leases::request::{end, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
 use crate::regex::seek::{Places, Telltale, find_byte};
-use crate::regex::{Regex, Scratch};
+use crate::regex::{Regex, Scratch, Text};
 use crate::source::lines::{Line, LineBuffer, one_line};
 use crate::sys::fd::{self, Fd, FileKind, Poll, STDERR, STDIN, STDOUT, poll};
 use crate::sys::{Errno, clock, random_seed};
@@ -284,7 +284,7 @@ impl Replay {
         }
         let play = &mut self.play;
         let outcomes = self.engine.line(line, now_ms);
-        outcomes.for_each(|(rule, outcome)| play.outcome(&place, rule, line, &outcome, now_ms));
+        outcomes.for_each(|(rule, outcome)| play.outcome(&place, rule, &outcome, now_ms));
         for index in self.play.spent.drain(..) {
             if let Some(rule) = self.engine.rule(index) {
                 let next = first_unspent(rule, &self.play.leases);
@@ -529,7 +529,7 @@ struct Play {
 }
 
 impl Play {
-    fn outcome(&mut self, place: &Place, rule: &Rule, line: Line, outcome: &Outcome, now_ms: u64) {
+    fn outcome(&mut self, place: &Place, rule: &Rule, outcome: &Outcome, now_ms: u64) {
         let key = &outcome.key;
         match &outcome.meaning {
             Meaning::Knock(knock) => self.knock(place, rule, knock, now_ms),
@@ -553,7 +553,7 @@ impl Play {
             }
             Meaning::Progress(change) => {
                 let mut detail = text!(" {}", change);
-                self.put_reason(rule, line, change, &mut detail);
+                self.put_reason(rule, outcome.line, change, &mut detail);
                 self.event(place, "", rule.name.as_bytes(), key, &detail);
             }
             Meaning::Ignored => {
@@ -578,7 +578,7 @@ impl Play {
     }
 
     /// Says why a line brought its key no further: which step was due, and what the line is instead.
-    fn put_reason(&mut self, rule: &Rule, line: Line, change: &Change, out: &mut Vec<u8>) {
+    fn put_reason(&mut self, rule: &Rule, line: Text, change: &Change, out: &mut Vec<u8>) {
         let before = reached(change.before);
         let current = first_unspent(rule, &self.leases).and_then(|index| rule.sequences.get(index));
         let Some(sequence) = current.filter(|_| reached(change.after) <= before) else {
@@ -588,12 +588,7 @@ impl Play {
             return put!(out, ": \"within\" has passed, the sequence starts over");
         }
         // The engine tries only those steps that count.
-        let matched = sequence.matched(
-            line.into(),
-            Steps::MAX,
-            &mut Places::default(),
-            &mut self.scratch,
-        );
+        let matched = sequence.matched(line, Steps::MAX, &mut Places::default(), &mut self.scratch);
         let is_latest = before > 0 && matched >> (before - 1) & 1 != 0;
         if is_latest && rule.repeats {
             return put!(out, ": repeated");

@@ -114,7 +114,7 @@ fn what_is_understood_of_a_good_configuration_is_shown() {
     dir.write("c", config(r#""log""#, &rules.map(String::from)));
     let stdout = r#"c: fine, 2 rules
   "x"
-    filter: looks for ": "
+    filter: no literal to look for
     key: group 1
     ignore: no literal to look for
     step 1: looks for " one"
@@ -126,7 +126,7 @@ fn what_is_understood_of_a_good_configuration_is_shown() {
   "y"
     filter: no literal to look for
     key: group 1
-    step 1: looks for "drop wan in: ", " SRC="
+    step 1: looks for "drop wan in:", " SRC="
     groups of the last step: none
     open: echo
 "#;
@@ -613,12 +613,12 @@ fn a_filter_that_matches_nothing_says_what_came_nearest() {
         // Each as somebody gets it wrong: the prefix, the port, the form of what is between.
         (
             "drop wan in: .*SRC=([0-9.]+) DPT=",
-            "1 lines hold \"drop wan in: \", the first is 1, none of them holds \" DPT=\"",
+            "1 lines hold \"drop wan in:\", the first is 1, none of them holds \" DPT=\"",
         ),
         ("SRC=([0-9.]+) .*DPT=7411", "no line holds \"DPT=7411\""),
         (
             "reject wan in: SRC=([0-9.]+) SPT.*DPT=1234",
-            "2 lines hold \"reject wan in: SRC=\", the first is 2, none of them holds \" SPT\"",
+            "2 lines hold \"DPT=1234\", the first is 2, none of them holds \" SPT\"",
         ),
         (
             "reject wan in: SRC=([0-9.]+)  +DPT=1234",
@@ -626,11 +626,11 @@ fn a_filter_that_matches_nothing_says_what_came_nearest() {
         ),
         (
             " wan in: SRC=(?:192)? *(.*)=12345",
-            "3 lines hold \" wan in: SRC=\", the first is 1, none of them holds \"=12345\"",
+            "no line holds \"=12345\"",
         ),
         (
             "DPT=(.+)drop wan in: (.)SRC",
-            "1 lines hold \"drop wan in: \", the first is 1, none of them holds \"DPT=\"",
+            "1 lines hold \"drop wan in:\", the first is 1, none of them holds \"DPT=\"",
         ),
         (
             r"^([x-z])\\d",

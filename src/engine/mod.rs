@@ -7,14 +7,18 @@
 //! A line of our own log that comes back through the log we watch concerns no rule: it would let
 //! `--trace` feed itself. Only the syslog tag of this very process counts as ours, and only in the place
 //! of a tag: text that a stranger put further back in a line cannot hide that line.
+//!
+//! A line that rsyslog has folded (`message repeated 5 times: [ … ]`) is, to every pattern, the line that it stands for, and
+//! counts as often as that came (`fold`).
 
+mod fold;
 mod hits;
 pub mod rule;
 pub mod tracker;
 
 use crate::address::canonical;
 use crate::engine::rule::{Rule, Whose};
-use crate::engine::tracker::{Change, Key, Terms, Tracker, hash};
+use crate::engine::tracker::{Change, Key, Steps, Terms, Tracker, hash};
 use crate::regex::seek::Places;
 use crate::regex::{Scratch, Sieve, Text};
 use alloc::boxed::Box;
@@ -57,7 +61,9 @@ pub enum Meaning {
 
 /// One rule's view of one line.
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
-pub struct Outcome {
+pub struct Outcome<'l> {
+    /// The line as its patterns saw it: of a folded line, the one that it stands for.
+    pub line: Text<'l>,
     /// Index of the rule.
     pub rule: usize,
     /// Whose line it is; empty if it is nobody's.
@@ -116,6 +122,8 @@ pub struct Engine {
     explain: bool,
     /// Which rules a line may concern, by their filters.
     filters: Sieve,
+    /// The line that a folded line stands for.
+    unfolded: Vec<u8>,
     /// What the different filters found in the line, as far as they were asked.
     found: Vec<(usize, Option<Found>)>,
 }
@@ -160,6 +168,7 @@ impl Engine {
             seed: setup.seed,
             explain: setup.explain,
             filters,
+            unfolded: Vec::new(),
             found: Vec::new(),
         }
     }
@@ -238,8 +247,14 @@ impl Engine {
         &'e mut self,
         line: impl Into<Text<'e>>,
         now_ms: u64,
-    ) -> impl Iterator<Item = (&'e Rule, Outcome)> {
-        let line = line.into();
+    ) -> impl Iterator<Item = (&'e Rule, Outcome<'e>)> {
+        let (mut line, mut times) = (line.into(), 1);
+        if !line.is_cut
+            && let Some((unfolded, count)) = fold::unfold(line.bytes)
+        {
+            self.unfolded = unfolded;
+            (line, times) = (Text::from(&self.unfolded), count);
+        }
         let (seed, explain, own_tag) = (self.seed, self.explain, self.own_tag.as_deref());
         let (found, scratch) = (&mut self.found, &mut self.scratch);
         let (mut entries, mut next) = (self.entries.iter_mut(), 0);
@@ -271,8 +286,8 @@ impl Engine {
             } else if entry.rule.ignores_host(key) {
                 Meaning::IgnoredHost
             } else if let Whose::Nobodys = whose {
-                entry.standing.counters.filtered += 1;
-                entry.standing.counters.nobodys += 1;
+                entry.standing.counters.filtered += u64::from(times);
+                entry.standing.counters.nobodys += u64::from(times);
                 Meaning::Nobodys
             } else {
                 let passed = Passed {
@@ -282,6 +297,7 @@ impl Engine {
                         hash: *hash,
                     },
                     now_ms,
+                    times,
                 };
                 entry.meaning(index, &passed, &mut places, scratch)?
             };
@@ -289,6 +305,7 @@ impl Engine {
             is_told.then(|| {
                 let key = key.to_vec();
                 let outcome = Outcome {
+                    line,
                     rule: index,
                     key,
                     meaning,
@@ -304,6 +321,8 @@ struct Passed<'l> {
     line: Text<'l>,
     key: Key<'l>,
     now_ms: u64,
+    /// How often the line came.
+    times: u32,
 }
 
 impl Entry {
@@ -333,17 +352,28 @@ impl Entry {
         places: &mut Places,
         scratch: &mut Scratch,
     ) -> Option<Meaning> {
-        self.standing.counters.filtered += 1;
+        self.standing.counters.filtered += u64::from(passed.times);
         if passed.key.bytes.len() > KEY_LIMIT {
             return Some(Meaning::KeyTooLong);
         }
         let current = self.standing.current?;
         let sequence = self.rule.sequences.get(current)?;
         let tracker = &mut self.standing.tracker;
-        let change = tracker.advance(passed.key, passed.now_ms, |awaited| {
+        let mut change = tracker.advance(passed.key, passed.now_ms, |awaited| {
             sequence.matched(passed.line, awaited, places, scratch)
         });
         self.standing.counters.evicted += u64::from(change.evicted);
+        if passed.times > 1 {
+            // What it matches is the same every time. However often it completes the sequence, that is one knock: all
+            // of it has happened already.
+            let matched = sequence.matched(passed.line, Steps::MAX, places, scratch);
+            let mut complete = change.complete;
+            for _ in 1..passed.times {
+                change = tracker.advance(passed.key, passed.now_ms, |awaited| awaited & matched);
+                complete |= change.complete;
+            }
+            change.complete = complete;
+        }
         if !change.complete {
             return Some(Meaning::Progress(change));
         }

@@ -46,7 +46,14 @@ struct Collector {
 impl Collector {
     fn visit(&mut self, node: &Node) {
         match node {
-            Node::Byte(byte) => self.run.push(*byte),
+            Node::Byte(byte) => {
+                // Between the tag and the message of a folded line stands what the fold is (`engine::fold`): there it
+                // must not be missed for lack of a literal that goes on from one to the other.
+                if *byte == b' ' && self.run.last() == Some(&b':') {
+                    self.cut();
+                }
+                self.run.push(*byte);
+            }
             Node::Empty | Node::Look(_) => {}
             Node::Group(_, node) => self.visit(node),
             Node::Concat(nodes) => nodes.iter().for_each(|node| self.visit(node)),

@@ -59,6 +59,7 @@ pub use tree::Error;
 
 /// What a pattern is matched with.
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub struct Text<'t> {
     /// Its bytes.
     pub bytes: &'t [u8],

@@ -74,6 +74,9 @@ fuzz: ## search for inputs that break a promise, ten minutes for each reader (FU
 	@tests/setup test
 	cd tests/fuzz && cargo run --release --quiet -- $(FUZZ)
 
+test-fail2ban: build ## what fail2ban's own filters find in its sample lines, compared with what is found here
+	@tests/fail2ban target/release/logknockd
+
 test-sanitized: ## unit and integration tests under AddressSanitizer (minutes)
 	@tests/setup test
 	@tests/sanitized
@@ -133,6 +136,6 @@ bench-instructions: build mipsel ## instructions per line of a dry run, here and
 clean: ## remove everything that was built
 	cargo clean
 
-.PHONY: help build install demo test soak leaks faults flood fuzz test-sanitized ipk apk deb dist size \
+.PHONY: help build install demo test soak leaks faults flood fuzz test-sanitized test-fail2ban ipk apk deb dist size \
     test-cross test-router \
     measure bench bench-instructions clean cross $(TARGETS)

@@ -115,4 +115,5 @@ def main():
         print("n", *network(texts, rng), sep="\t")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -344,3 +344,51 @@ fn a_count_bans_after_that_many_lines_and_then_starts_over() {
     let (_, shown, _) = outcome(&dir.run(&["-t", "-c", common::CONFIG]));
     assert!(shown.contains("    count: 3 times\n"), "{shown}");
 }
+
+#[test]
+fn one_rule_fills_the_firewalls_sets_of_both_families_from_three_programs_lines() {
+    if !common::is_root() || !common::works("unshare", &["-n", "nft", "list", "ruleset"]) {
+        return common::skipped("not root, or no network namespace with nft");
+    }
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let rule = r#"{"name": "r", "sequence": [""], "count": 3, "within": "10m",
+        "filter": ["^[^\"]* \\[error\\] \\d+#\\d+: \\*\\d+ user \"[^:]*\": password mismatch, client: <HOST>, server: ",
+                   "^\\w+ +\\d+ \\S+ \\S+ sshd\\[\\d+\\]: Failed password for .* from <HOST> port \\d+ ssh2$",
+                   "^\\w+ +\\d+ \\S+ \\S+ kernel: \\[[ \\d.]+\\] knock: IN=\\S* OUT=\\S* (?:MAC=\\S* )?SRC=<HOST> DST="],
+        "actions": ["nft add element inet f ban{family} '{{ {key} }}'", "nft list set inet f ban{family}"],
+        "timeout": "1h", "revert": ["nft delete element inet f ban{family} '{{ {key} }}'"], "ignore_hosts": ["198.51.100.0/24"]}"#;
+    dir.configure(&config(r#""log""#, &[rule.into()]));
+    let sets = "nft 'add table inet f; add set inet f ban4 { type ipv4_addr; }; add set inet f ban6 { type ipv6_addr; }'";
+    let mut daemon =
+        Daemon::spawn(&mut dir.command_after(&["unshare", "-n"], sets, &["-c", common::CONFIG]));
+    daemon.wait_until_watching();
+    let lines = |nginx: &str, sshd: &str, kernel: &str| {
+        format!(
+            "2026/11/22 06:00:00 [error] 7#7: *5 user \"x\": password mismatch, client: {nginx}, server: h\n\
+             Nov 22 06:00:00 h sshd[7]: Failed password for root from {sshd} port 22 ssh2\n\
+             Nov 22 06:00:00 h kernel: [  118.52] knock: IN=eth0 OUT= MAC=62:2e:00:0b:cc:dd:11:22:33:44:55:66:08:00 \
+             SRC={kernel} DST=198.51.100.1 LEN=60\n"
+        )
+    };
+    dir.append(
+        "log",
+        lines("::ffff:198.51.100.9", "198.51.100.9", "198.51.100.9"),
+    );
+    dir.append(
+        "log",
+        lines(
+            "2001:DB8:0::7",
+            "2001:db8::7",
+            "2001:0db8:0000:0000:0000:0000:0000:0007",
+        ),
+    );
+    daemon.wait_for("elements = { 2001:db8::7 }");
+    dir.append("log", lines("::ffff:192.0.2.1", "192.0.2.1", "192.0.2.1"));
+    daemon.wait_for("elements = { 192.0.2.1 }");
+    // What is open is closed by the same placeholders.
+    daemon.signal("TERM");
+    daemon.wait_for("closed for 192.0.2.1");
+    daemon.expect_exit(0);
+    assert_eq!(daemon.count("198.51.100.9"), 0, "{:?}", daemon.seen);
+}

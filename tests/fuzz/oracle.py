@@ -14,6 +14,10 @@ import shlex
 import signal
 import sys
 import warnings
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import addresses
 
 PATIENCE_SECONDS = 0.25
 SHOWN = 5
@@ -62,6 +66,12 @@ def json(document, verdict):
     if verdict.startswith("!"):
         return verdict[1:].startswith(STRICTER[:3])
     return json_notation(value) == verdict
+
+
+def address(text, verdict):
+    if not text.isascii():
+        return None
+    return (addresses.spelling(text.decode()) or "-") == verdict
 
 
 class Slow(Exception):
@@ -215,7 +225,7 @@ def timestamp(lines, verdict):
 def main():
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, slow)
-    compare = {"json": json, "regex": regex, "template": template, "timestamp": timestamp}[sys.argv[1]]
+    compare = {"address": address, "json": json, "regex": regex, "template": template, "timestamp": timestamp}[sys.argv[1]]
     compared, wrong = 0, []
     for line in sys.stdin:
         digits, verdict = line.rstrip("\n").split("\t")

@@ -1,5 +1,6 @@
 //! What is searched, one file each.
 
+mod address;
 mod config;
 mod json;
 mod kmsg;
@@ -20,6 +21,7 @@ pub const ALL: &[&Target] = &[
     &kmsg::TARGET,
     &timestamp::TARGET,
     &record::TARGET,
+    &address::TARGET,
 ];
 
 pub fn named(name: &str) -> Option<&'static Target> {

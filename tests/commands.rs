@@ -556,7 +556,7 @@ fn as_process_1_nobody_that_commands_leave_behind_stays_a_zombie() {
         "x",
         r#""actions": [["sh", "-c", "sleep 0.1 >/dev/null 2>&1 &"]]"#,
     );
-    let text = config(r#""log""#, &[rule]).replacen('{', r#"{"state": "state", "#, 1);
+    let text = config(r#""log""#, &[rule]);
     dir.configure(&text);
     let arguments = ["-c", common::CONFIG];
     let mut daemon = Daemon::spawn(&mut dir.command_after(&launcher, "", &arguments));

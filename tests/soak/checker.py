@@ -189,15 +189,24 @@ class Checker:
         return max(self.lateness(max(due, ended), begin) for ended, begin in zip([due, *ends][-len(begins) :], begins))
 
     def check_precedence(self, before, command):
-        """Closing waits for what else closes, for its own rule's commands, and for what runs already."""
+        """Closing waits for what else closes, for its own rule's commands, and for what runs already; between closings
+        one of those that open has its turn. But what has to be closed before a knock of the same key, or of another if
+        the rule is exclusive, stands directly before that knock in the queue, and waits for all that came earlier."""
         others = []
         for other in before:
             if other.event == "close" or other.rule == command.rule:
                 others = []
             elif other.index == 1:
                 others.append(other)
-        if len(others) > 1:
+        if len(others) > 1 and not self.makes_way(command):
             raise Wrong(f"{command} waited for {len(others)} that open for other rules, such as {others[-1]}")
+
+    def makes_way(self, command):
+        """Whether another opening of its rule came after it, which it had to come before."""
+        later = itertools.dropwhile(lambda other: other is not command, self.history)
+        is_exclusive = RULES[command.rule].exclusive
+        openings = (other for other in later if other.event == "open" and other.rule == command.rule)
+        return any(is_exclusive or other.key == command.key for other in openings)
 
     def lateness(self, due, time):
         """How much later than `due`, without the time in which nothing could run."""

@@ -170,12 +170,12 @@ fn of_two_rules_that_open_the_same_the_last_one_closes() {
             .replace(" three", " third"),
     ];
     let mut daemon = Daemon::start(&dir, &with_state(&rules));
+    let opened = Instant::now();
     dir.append(
         "log",
         knock("alice") + "alice first\nalice second\nalice third\n",
     );
     daemon.wait_for("\"other\": opened for alice");
-    let opened = Instant::now();
     daemon.wait_for("\"door\": ended for alice, another lease holds the same open");
     assert!(dir.path("open-alice").exists());
     daemon.wait_without("not closed", "\"other\": closed for alice");

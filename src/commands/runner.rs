@@ -114,6 +114,13 @@ impl Runner {
         self.queue.has_room()
     }
 
+    /// Whether a command could be started now, as far as descriptors go.
+    pub fn can_start(&self) -> Result<(), Errno> {
+        // Its output, and the report why it cannot be run.
+        let _pipes = (Fd::pipe()?, Fd::pipe()?);
+        Ok(())
+    }
+
     /// Queues a job. For one that opens, ask [`Runner::has_room`] first.
     pub fn submit(&mut self, order: Order) {
         self.queue.push(order);

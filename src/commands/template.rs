@@ -3,7 +3,7 @@
 //! The values are hostile: whoever sends a packet writes the line they are taken from. So a command is
 //! split into words *before* anything is filled in, and a value can never add a word; no placeholder
 //! can stand where a program or the text of a shell program is chosen (`guard`); and a value that is not
-//! printable UTF-8 of at most [`MAX_VALUE`] bytes is refused, not cleaned.
+//! printable UTF-8 of at most [`MAX_VALUE`] bytes is refused. Only the key can be such: other values are cleaned before.
 //!
 //! A [`Command`] is split and has a program. It is checked against the steps it will be filled from when it
 //! is loaded, and its placeholders are read again, by the same code, when it is filled: one reading, one

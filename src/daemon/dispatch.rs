@@ -1,10 +1,11 @@
 //! What the meaning of a line leads to: leases, jobs and messages.
 //!
-//! * A knock is refused, with a warning, when a captured value is nothing a command should see; with an
-//!   error when the queue is full or when what it opens cannot be recorded. Messages that strangers can
+//! * A knock is refused, with a warning, when its key is nothing a command should see; with an
+//!   error when the queue is full, or when what it opens cannot be recorded or run. Messages that strangers can
 //!   provoke at will are throttled.
 //! * What cannot be recorded is not opened (see `ledger`). Closing asks nobody: the revert runs all the
-//!   same.
+//!   same, unless another lease holds the same open when its turn comes.
+//! * That something is open or closed is said when it is so.
 
 use crate::backoff::NEVER;
 use crate::commands::job::{Event, Job, LeaseId};
@@ -16,6 +17,7 @@ use crate::leases::ledger::{End, Ledger, Need};
 use crate::leases::record::now;
 use crate::leases::request::{count_unspent, end, ends, first_unspent, job, sequence, terms};
 use crate::log::{Log, Throttle};
+use crate::sys::Errno;
 use crate::sys::fd::Poll;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -341,6 +343,9 @@ impl Dispatch {
         }
         let mut spent = Vec::new();
         if rule.one_time || rule.lease.is_some() {
+            // Before it is written down: a sequence is not to be spent for commands that cannot be run.
+            let shortage = |errno: Errno| text!("its commands cannot be run: {}", errno);
+            self.runner.can_start().map_err(shortage)?;
             self.ledger.attach(now_ms, &mut self.log)?;
         }
         if rule.one_time {

@@ -21,6 +21,7 @@ use crate::engine::{Engine, Setup};
 use crate::leases::ledger::{Ledger, Need, Refusal};
 use crate::log::{Level, Log, Target};
 use crate::source::{Sources, Wanted};
+use crate::sys::alarm::Alarm;
 use crate::sys::fd::{self, Poll};
 use crate::sys::signal::{self, Signal, Signals};
 use crate::sys::{Errno, clock, process, random_seed};
@@ -36,6 +37,9 @@ const SHORTAGE_MS: u64 = 100;
 
 /// How many lines that lead to nothing are taken between two looks at the clock: with musl, each is a system call.
 const LINES_A_LOOK: u32 = 64;
+
+/// The longest sleep of which nobody minds when the machine sleeps longer meanwhile.
+const NAP_MS: u64 = 1000;
 
 /// What the command line says about running as a daemon.
 #[derive(Clone, Copy)]
@@ -104,6 +108,8 @@ struct Daemon {
     sources: Sources,
     dispatch: Dispatch,
     signals: Signals,
+    /// For deadlines that a sleeping machine may miss; none where the kernel has none.
+    alarm: Option<Alarm>,
 }
 
 impl Daemon {
@@ -133,6 +139,7 @@ impl Daemon {
             setup,
             sources,
             signals,
+            alarm: None,
         }));
         daemon.dispatch.select_sequences(&mut daemon.engine, true);
         daemon.dispatch.check_all();
@@ -223,7 +230,19 @@ impl Daemon {
         } else if self.dispatch.life() == Life::Running && self.dispatch.is_idle() {
             deadline_ms = 0;
         }
-        let timeout_ms = deadline_ms.saturating_sub(clock::boot_time_ms());
+        let mut timeout_ms = deadline_ms.saturating_sub(clock::boot_time_ms());
+        if deadline_ms != NEVER && timeout_ms > NAP_MS {
+            // Made when it is needed for the first time.
+            self.alarm = self.alarm.take().or_else(|| Alarm::new().ok());
+            if let Some(alarm) = &mut self.alarm
+                && alarm.set(deadline_ms).is_err()
+            {
+                self.alarm = None;
+            }
+            // Some twenty looks at the clock in an hour, should it move on in a way that no alarm tells of.
+            timeout_ms = NAP_MS.max(timeout_ms / 4);
+            polls.extend(self.alarm.as_ref().map(|alarm| Poll::reading(alarm.fd())));
+        }
         match fd::poll(polls, (deadline_ms != NEVER).then_some(timeout_ms)) {
             // For a few descriptors the kernel needs no memory. The others get their turn when it has some again.
             Err(errno) if errno.is_shortage() => {

@@ -135,7 +135,11 @@ impl Ledger {
     fn read(&mut self, now_ms: u64, log: &mut Log) -> core::result::Result<(), Refusal> {
         self.spent_changed = true;
         match self.record.load()? {
-            Found::Nothing => self.hold = Hold::Held(None),
+            Found::Nothing => {
+                // Whether it can be written is better known before the first knock.
+                self.hold = Hold::Held(None);
+                self.store(now_ms, log);
+            }
             Found::Journal(Journal { leases, is_sound }, length) => {
                 self.hold = Hold::Held(is_sound.then_some(length));
                 self.leases = leases;

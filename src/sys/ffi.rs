@@ -42,6 +42,8 @@ pub mod arch {
     pub const SYS_SIGNALFD4: c_long = 4324;
     pub const SYS_SOCKET: c_long = 4183;
     pub const SYS_STATX: c_long = 4366;
+    pub const SYS_TIMERFD_CREATE: c_long = 4321;
+    pub const SYS_TIMERFD_SETTIME: c_long = 4411;
 
     /// The kernel's `struct sigaction` begins with its flags here, and signal sets have 128 bits.
     pub const HANDLER: usize = 1;
@@ -96,6 +98,8 @@ mod x86_64 {
     pub const SYS_SIGNALFD4: c_long = 289;
     pub const SYS_SOCKET: c_long = 41;
     pub const SYS_STATX: c_long = 332;
+    pub const SYS_TIMERFD_CREATE: c_long = 283;
+    pub const SYS_TIMERFD_SETTIME: c_long = 286;
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -113,6 +117,8 @@ mod aarch64 {
     pub const SYS_SIGNALFD4: c_long = 74;
     pub const SYS_SOCKET: c_long = 198;
     pub const SYS_STATX: c_long = 291;
+    pub const SYS_TIMERFD_CREATE: c_long = 85;
+    pub const SYS_TIMERFD_SETTIME: c_long = 86;
 }
 
 #[cfg(target_arch = "arm")]
@@ -131,6 +137,8 @@ mod arm {
     pub const SYS_SIGNALFD4: c_long = 355;
     pub const SYS_SOCKET: c_long = 281;
     pub const SYS_STATX: c_long = 397;
+    pub const SYS_TIMERFD_CREATE: c_long = 350;
+    pub const SYS_TIMERFD_SETTIME: c_long = 411;
 }
 
 pub const O_RDONLY: c_int = 0;
@@ -199,6 +207,9 @@ pub const AF_UNIX: u16 = 1;
 pub const MSG_DONTWAIT: c_int = 0x40;
 pub const MSG_NOSIGNAL: c_int = 0x4000;
 pub const GRND_NONBLOCK: u32 = 1;
+
+/// `TFD_TIMER_ABSTIME`.
+pub const TIMER_ABSOLUTE: usize = 1;
 
 pub const CLOCK_REALTIME: c_int = 0;
 pub const CLOCK_REALTIME_COARSE: c_int = 5;

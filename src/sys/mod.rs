@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod alarm;
 #[cfg(target_arch = "x86_64")]
 pub mod block;
 pub mod clock;

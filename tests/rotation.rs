@@ -456,3 +456,23 @@ fn a_file_system_that_is_mounted_over_the_directory_is_noticed() {
     dir.append("go", "go\n");
     daemon.expect_lines(&["first"]);
 }
+
+#[test]
+fn a_copy_over_the_rotated_log_is_not_read() {
+    let dir = TempDir::new();
+    let mut daemon = common::follow_log(&dir);
+    dir.append("log", "a\n");
+    daemon.expect_lines(&["a"]);
+    dir.rename("log", "log.1");
+    dir.write("log", "b\nc\n");
+    daemon.expect_lines(&["b", "c"]);
+    // What a script does that rotates by a copy, into the very file that is still waited for.
+    fs::copy(dir.path("log"), dir.path("log.1")).unwrap();
+    fs::write(dir.path("log"), "").unwrap();
+    dir.append("log", "d\n");
+    daemon.expect_lines(&["d"]);
+    // A rewritten log is read a second later; it would have been, too.
+    dir.write("log", "");
+    dir.append("log", "e\n");
+    daemon.expect_lines(&["e"]);
+}

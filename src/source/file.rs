@@ -414,6 +414,11 @@ impl Opened {
         let count = self.fd.read_at(room, self.offset - again as u64)?;
         let is_same = self.lines.add_again(again, count);
         if !is_same || count == 0 && self.fd.status()?.size < self.offset {
+            if self.leave_at_ms != NEVER {
+                // It was rotated away and is something else now, a copy of its successor perhaps: no log any more.
+                self.leave_at_ms = 0;
+                return Ok(Read::Nothing);
+            }
             self.progress = Progress::Rewritten(now_ms.saturating_add(SETTLING_MS));
             return Ok(Read::Some);
         }

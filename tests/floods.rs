@@ -33,7 +33,7 @@ fn is_full_size() -> bool {
 
 /// Where the flood comes from, beside the log of the probes.
 fn configuration(flooded: &str, more: &str) -> String {
-    let door = r#""timeout": 0.3, "actions": ["true"], "revert": ["true"]"#;
+    let door = r#""timeout": 0.3, "actions": ["true"], "revert": ["true {key}"]"#;
     let slow = r#"{"name": "slow", "filter": "^(\\S+) is slow$", "sequence": ["slow"],
         "action_timeout": 0.3, "actions": ["sleep 100"]}"#;
     format!(

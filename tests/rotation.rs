@@ -5,6 +5,7 @@ mod common;
 use common::{Daemon, Random, TempDir, any_rule, config, follow, follow_log, rule};
 use std::fs::{self, File};
 use std::io::Write;
+use std::path::Path;
 
 #[test]
 fn a_knock_survives_rotation_between_its_steps() {
@@ -412,14 +413,18 @@ fn wait_until_held(daemon: &mut Daemon, held: (usize, usize)) {
     }
 }
 
-/// How many descriptors the daemon has open, and how many inotify watches.
+/// How many descriptors of the log the daemon has open, whatever it is called now, and how many inotify watches.
 fn held(daemon: &Daemon) -> (usize, usize) {
-    let descriptors = fs::read_dir(format!("/proc/{}/fdinfo", daemon.pid())).unwrap();
-    let infos = descriptors.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
-    let watches = |info: String| info.matches("inotify wd").count();
-    infos.fold((0, 0), |(count, sum), info| {
-        (count + 1, sum + watches(info))
-    })
+    let mut held = (0, 0);
+    for entry in fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap() {
+        let entry = entry.unwrap();
+        let target = fs::read_link(entry.path()).unwrap_or_default();
+        held.0 += usize::from(target.to_string_lossy().contains("/log"));
+        let info = format!("/proc/{}/fdinfo", daemon.pid());
+        let info = fs::read_to_string(Path::new(&info).join(entry.file_name()));
+        held.1 += info.unwrap_or_default().matches("inotify wd").count();
+    }
+    held
 }
 
 #[test]

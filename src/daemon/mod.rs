@@ -230,6 +230,7 @@ impl Daemon {
         } else if self.dispatch.life() == Life::Running && self.dispatch.is_idle() {
             deadline_ms = 0;
         }
+        let behind_sources = polls.len();
         let mut timeout_ms = deadline_ms.saturating_sub(clock::boot_time_ms());
         if deadline_ms != NEVER && timeout_ms > NAP_MS {
             // Made when it is needed for the first time.
@@ -251,7 +252,7 @@ impl Daemon {
             }
             polled => polled?,
         }
-        let of_sources = polls.get(first..).unwrap_or_default();
+        let of_sources = polls.get(first..behind_sources).unwrap_or_default();
         self.sources.note_ready(of_sources);
         Ok(())
     }

@@ -265,14 +265,35 @@ fn the_state_is_reported_on_request() {
     open_gate(&dir);
 }
 
+/// A daemon that has opened its configuration, which is a FIFO, and what to write that with. There is a writer from
+/// the beginning: without one the configuration would be empty.
+fn waiting_for_its_configuration(dir: &TempDir) -> (Daemon, fs::File) {
+    dir.fifo("fifo.conf");
+    let mut both = fs::OpenOptions::new();
+    let writer = both.read(true).write(true).open(dir.path("fifo.conf"));
+    let daemon = Daemon::spawn(&mut dir.command(&["-c", "fifo.conf"]));
+    let descriptors = format!("/proc/{}/fd", daemon.pid());
+    let has_opened = || {
+        let links = fs::read_dir(&descriptors).into_iter().flatten().flatten();
+        let mut targets = links.filter_map(|link| fs::read_link(link.path()).ok());
+        targets.any(|target| target.ends_with("fifo.conf"))
+    };
+    let limit = std::time::Instant::now() + common::PATIENCE;
+    while !has_opened() {
+        if std::time::Instant::now() > limit {
+            daemon.fail("it does not open its configuration");
+        }
+        std::thread::yield_now();
+    }
+    (daemon, writer.expect("the FIFO"))
+}
+
 #[test]
 fn signals_that_come_before_the_configuration_is_read_do_not_end_it() {
     let dir = TempDir::new();
     dir.write("log", "");
-    dir.fifo("fifo.conf");
-    let mut daemon = Daemon::spawn(&mut dir.command(&["-c", "fifo.conf"]));
     // Somebody reads it: what comes now comes early, but not before there is a program to come to.
-    let mut writer = dir.writer("fifo.conf");
+    let (mut daemon, mut writer) = waiting_for_its_configuration(&dir);
     daemon.signal("HUP");
     daemon.signal("USR1");
     let config = config(r#""log""#, &[rule("x", r#""actions": ["true"]"#)]);
@@ -287,9 +308,7 @@ fn signals_that_come_before_the_configuration_is_read_do_not_end_it() {
 #[test]
 fn a_daemon_that_waits_for_its_configuration_can_be_ended() {
     let dir = TempDir::new();
-    dir.fifo("fifo.conf");
-    let mut daemon = Daemon::spawn(&mut dir.command(&["-c", "fifo.conf"]));
-    let _writer = dir.writer("fifo.conf");
+    let (mut daemon, _writer) = waiting_for_its_configuration(&dir);
     daemon.signal("TERM");
     let status = daemon.exit_status();
     assert!(!status.success(), "{status}");

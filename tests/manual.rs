@@ -200,11 +200,11 @@ fn one_version_is_the_version_everywhere() {
     ] {
         assert!(read(file).contains(&mark), "{file} does not say {mark}");
     }
-    // The latest change is this version's, and the manual page is as old.
+    // The latest release is this version, and the manual page is as old. What is not released has no date.
     let changes = read("CHANGELOG.md");
-    let latest = changes
-        .lines()
-        .find_map(|line| line.strip_prefix("## "))
+    let mut headings = changes.lines().filter_map(|line| line.strip_prefix("## "));
+    let latest = headings
+        .find(|heading| *heading != "Unreleased")
         .expect("a version");
     let (version, date) = latest.split_once(" – ").expect("a date");
     assert_eq!(version, VERSION);

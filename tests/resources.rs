@@ -95,6 +95,8 @@ fn without_descriptors_everything_is_reported_and_made_good_later() {
     if limit(&daemon, &[], &format!("--nofile={}", lowest_free(&daemon))).is_none() {
         return;
     }
+    // It may have been quicker than we.
+    let runs_again = daemon.count("output: done source") > 1;
     dir.append("log", "alice is plain\n");
     expect_shortage(&mut daemon, r#"[ERROR] rule "plain": cannot run "echo": "#);
     dir.append("log", knock("alice"));
@@ -112,14 +114,12 @@ fn without_descriptors_everything_is_reported_and_made_good_later() {
     expect_shortage(&mut daemon, r#"[ERROR] "log": "#);
     limit(&daemon, &[], "--nofile=1024").unwrap();
     dir.append("log", "bob two\nbob three\n");
-    wait_for_all(
-        &mut daemon,
-        &[
-            "output: done source",
-            "output: closed early",
-            "output: closed bob",
-        ],
-    );
+    let awaited = [
+        "output: closed early",
+        "output: closed bob",
+        "output: done source",
+    ];
+    wait_for_all(&mut daemon, &awaited[..3 - usize::from(runs_again)]);
     daemon.signal("HUP");
     daemon.wait_for("reloaded");
     daemon.signal("TERM");

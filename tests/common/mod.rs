@@ -30,6 +30,11 @@ pub fn binary() -> PathBuf {
     std::path::absolute(chosen).expect("the binary's path")
 }
 
+/// Whether the binary is a script that runs it in an emulator, in whose memory and descriptors it lives.
+pub fn is_emulated() -> bool {
+    fs::read(binary()).is_ok_and(|program| program.starts_with(b"#!"))
+}
+
 /// A file of `tests/data`.
 pub fn data(name: &str) -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");

@@ -45,7 +45,7 @@ impl Alarm {
         // SAFETY: the kernel reads two times of its own layout.
         check(unsafe {
             let number = ffi::arch::SYS_TIMERFD_SETTIME;
-            ffi::syscall(number, fd, ffi::TIMER_ABSOLUTE, &raw const times, none)
+            ffi::syscall(number, fd, ffi::TFD_TIMER_ABSTIME, &raw const times, none)
         })?;
         self.at_ms = at_ms;
         Ok(())

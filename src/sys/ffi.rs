@@ -209,7 +209,7 @@ pub const MSG_NOSIGNAL: c_int = 0x4000;
 pub const GRND_NONBLOCK: u32 = 1;
 
 /// `TFD_TIMER_ABSTIME`.
-pub const TIMER_ABSOLUTE: usize = 1;
+pub const TFD_TIMER_ABSTIME: usize = 1;
 
 pub const CLOCK_REALTIME: c_int = 0;
 pub const CLOCK_REALTIME_COARSE: c_int = 5;
@@ -247,6 +247,15 @@ pub struct Timespec {
     pub nanoseconds: i64,
 }
 
+/// `struct statx_timestamp`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct StatxTime {
+    pub seconds: i64,
+    pub nanoseconds: u32,
+    pub padding: i32,
+}
+
 /// `struct statx`: one layout on every architecture.
 #[repr(C)]
 pub struct Statx {
@@ -267,15 +276,6 @@ pub struct Statx {
     pub device_of_node: [u32; 2],
     pub device: [u32; 2],
     pub spare: [u64; 14],
-}
-
-/// `struct statx_timestamp`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct StatxTime {
-    pub seconds: i64,
-    pub nanoseconds: u32,
-    pub padding: i32,
 }
 
 /// `struct signalfd_siginfo`: 128 bytes, the signal's number first.

@@ -342,8 +342,15 @@ macro_rules! text {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Where a test changes a text: at every byte, or, where an emulator would take minutes for that, at the last of
+    /// every `LOGKNOCKD_STRIDE`.
+    pub(crate) fn places(text: &[u8]) -> impl Iterator<Item = usize> {
+        let stride = std::env::var("LOGKNOCKD_STRIDE").map(|stride| stride.parse().unwrap());
+        (0..text.len()).rev().step_by(stride.unwrap_or(1))
+    }
 
     #[test]
     fn numbers_are_decimal_to_the_last_digit() {

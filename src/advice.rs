@@ -18,6 +18,7 @@ const BUILTINS: &str =
 
 const EMPTY_STEP: &str = "is empty and matches every line: \".\" says that this is meant";
 const EVERY_LINE: &str = "matches every line, and other steps do not";
+const LOST_BLANK: &str = "matches no line: it wants a blank at an end, where lines have none";
 const IGNORES_ALL: &str = "\"ignore\" matches every line: the rule passes over all";
 
 /// What is wrong beside the rules.
@@ -79,6 +80,16 @@ pub fn on_rule(rule: &Rule) -> Vec<Vec<u8>> {
     {
         advice.push(text!("{}", IGNORES_ALL));
     }
+    for (name, patterns) in [
+        ("filter", &rule.filters[..]),
+        ("ignore", rule.ignore.as_slice()),
+    ] {
+        for pattern in patterns {
+            if wants_blank(pattern.pattern().as_bytes()) {
+                advice.push(text!("{:?} {}", name, LOST_BLANK));
+            }
+        }
+    }
     for sequence in &rule.sequences {
         on_steps(sequence, &mut scratch, &mut advice);
     }
@@ -103,6 +114,7 @@ fn on_steps(sequence: &Sequence, scratch: &mut Scratch, advice: &mut Vec<Vec<u8>
     for (index, step) in sequence.steps.iter().enumerate() {
         let fault = match step.pattern() {
             "" => EMPTY_STEP,
+            pattern if wants_blank(pattern.as_bytes()) => LOST_BLANK,
             _ if !counts && matches_all(step, scratch) => EVERY_LINE,
             _ => continue,
         };
@@ -157,4 +169,70 @@ fn sets_variable(word: &[u8]) -> bool {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let length = word.iter().take_while(|byte| is_name(byte)).count();
     length > 0 && word.get(length) == Some(&b'=')
+}
+
+/// Whether a pattern is tied to the line's beginning or end by a blank, which no line has there any more.
+fn wants_blank(pattern: &[u8]) -> bool {
+    let mut rest = pattern;
+    if let [b'(', b'?', flags @ ..] = rest {
+        let letters = flags.iter().take_while(|flag| flag.is_ascii_lowercase());
+        // OK because there are no more letters than bytes.
+        if let [b')', behind @ ..] = &flags[letters.count()..] {
+            rest = behind;
+        }
+    }
+    let begins = match rest {
+        [b'^', b' ' | b'\t', rest @ ..]
+        | [b'^', b'\\', b's' | b't' | b' ', rest @ ..]
+        | [b'\\', b'A', b' ' | b'\t', rest @ ..] => !matches!(rest, [b'*' | b'?' | b'{', ..]),
+        _ => false,
+    };
+    let ([rest @ .., b'$'] | [rest @ .., b'\\', b'Z']) = pattern else {
+        return begins;
+    };
+    let (before, is_blank) = match rest.strip_suffix(b"+").unwrap_or(rest) {
+        [before @ .., b' ' | b'\t'] => (before, true),
+        [before @ .., b's' | b't'] => (before, false),
+        _ => return begins,
+    };
+    // What an even number of backslashes stands before is not escaped.
+    let backslashes = before.iter().rev().take_while(|&&byte| byte == b'\\');
+    begins || is_blank || backslashes.count() % 2 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blank_where_no_line_has_one_is_seen_and_no_other() {
+        for lost in [
+            "^ a", "^\ta", r"^\sa", r"^\s+a", r"\A a", "(?i)^ a", "a $", "a\t$", r"a\s$", r"a\s+$",
+            r"a\ \Z", "a +$", r"a\\ $",
+        ] {
+            assert!(wants_blank(lost.as_bytes()), "{lost}");
+        }
+        for fine in [
+            " a ",
+            "^ *a",
+            "^ ?a",
+            r"^\s*a",
+            "^ {0,1}a",
+            "a *$",
+            "(?:^ |x)a",
+            "as$",
+            r"a\\s$",
+            r"\bs$",
+            "$",
+            "^",
+            "",
+            "^$",
+            r"a\S$",
+            "(?P<n> )",
+            r"a \$",
+        ] {
+            // The last one ends in a dollar sign of its own.
+            assert!(!wants_blank(fine.as_bytes()), "{fine}");
+        }
+    }
 }

@@ -318,7 +318,7 @@ impl Replay {
         let elapsed_ms = clock::boot_time_ms().saturating_sub(self.started_ms).max(1);
         let rate = self.lines.saturating_mul(1000) / elapsed_ms;
         let mut summary = text!(
-            "{} lines in {} s, {} lines/s\n",
+            "{} line{s} in {} s, {} lines/s\n",
             self.lines,
             Seconds(elapsed_ms),
             rate
@@ -326,7 +326,7 @@ impl Replay {
         for (index, (rule, counters, _)) in self.engine.report().enumerate() {
             put!(
                 &mut summary,
-                "rule {:?}: {} filtered, {} knocks\n",
+                "rule {:?}: {} filtered, {} knock{s}\n",
                 rule.name,
                 counters.filtered,
                 counters.knocks
@@ -344,7 +344,7 @@ impl Replay {
         if left > 0 {
             put!(
                 &mut summary,
-                "{} leases are open at the end of the log\n",
+                "{} lease{s} open at the end of the log\n",
                 left
             );
         }

@@ -90,9 +90,9 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
     put_escaped(name.to_bytes(), &mut head);
     put!(&mut head, ": fine");
     if warnings > 0 {
-        put!(&mut head, " but for {} warnings", warnings);
+        put!(&mut head, " but for {} warning{s}", warnings);
     }
-    put!(&mut head, ", {} rules\n", config.rules.len());
+    put!(&mut head, ", {} rule{s}\n", config.rules.len());
     head.extend_from_slice(&out);
     head
 }

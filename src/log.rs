@@ -116,7 +116,7 @@ impl Log {
             return;
         }
         if self.lost > 0 {
-            let lost = text!("{}log: {} messages were lost", LEVELS[1].0, self.lost);
+            let lost = text!("{}log: {} message{s} lost", LEVELS[1].0, self.lost);
             if !self.write_stderr(lost) {
                 self.lost = self.lost.saturating_add(1);
                 return;
@@ -218,7 +218,7 @@ impl Throttle {
 impl Put for Throttle {
     fn put(&self, out: &mut Vec<u8>) {
         if self.told > 0 {
-            put!(out, " ({} such messages left out)", self.told);
+            put!(out, " ({} such message{s} left out)", self.told);
         }
     }
 }

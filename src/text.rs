@@ -9,8 +9,9 @@
 //! ```
 //!
 //! The template is read when the message is made: a call hands over a few words and nothing is compiled for
-//! its type. `{}` stands for the next part, `{:?}` for the next part in quotes; every other byte, lone braces
-//! too, stands for itself, and parts that no mark is left for follow at the end.
+//! its type. `{}` stands for the next part, `{:?}` for the next part in quotes, `{s}` for an s unless the number
+//! before it was 1; every other byte, lone braces too, stands for itself, and parts that no mark is left for follow
+//! at the end.
 //!
 //! Nothing is escaped here except in quotes: whoever shows a message to a terminal or a log escapes all of
 //! it at once (see `log`).
@@ -287,11 +288,20 @@ pub fn checksum(text: &[u8]) -> u32 {
 pub fn put_parts(out: &mut Vec<u8>, template: &str, parts: &[Part]) {
     let mut parts = parts.iter();
     let mut rest = template.as_bytes();
+    let mut is_one = false;
     while let [byte, tail @ ..] = rest {
         rest = tail;
         if let Some(after) = rest.strip_prefix(b"}").filter(|_| *byte == b'{') {
             rest = after;
-            parts.next().into_iter().for_each(|part| part.put(out));
+            if let Some(part) = parts.next() {
+                is_one = matches!(part, Part::Number(1));
+                part.put(out);
+            }
+        } else if let Some(after) = rest.strip_prefix(b"s}").filter(|_| *byte == b'{') {
+            rest = after;
+            if !is_one {
+                out.push(b's');
+            }
         } else if let Some(after) = rest.strip_prefix(b":?}").filter(|_| *byte == b'{') {
             rest = after;
             parts
@@ -359,6 +369,15 @@ pub(crate) mod tests {
             b"0 18446744073709551615 1200"
         );
         assert_eq!(text!("{} {} {}", i32::MIN, -7, 7), b"-2147483648 -7 7");
+    }
+
+    #[test]
+    fn one_of_a_kind_has_no_s() {
+        let message =
+            |rules: u32, leases: usize| text!("{} rule{s}, {:?}: {} lease{s}", rules, "c", leases);
+        assert_eq!(message(1, 2), b"1 rule, \"c\": 2 leases");
+        assert_eq!(message(0, 1), b"0 rules, \"c\": 1 lease");
+        assert_eq!(message(11, 0), b"11 rules, \"c\": 0 leases");
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn a_filter_that_strangers_can_meet_anywhere_in_a_line_is_warned_of() {
         "    filter: no literal to look for\n    warning: the filter begins with neither ^ nor";
     assert!(y.starts_with(warning), "{stdout}");
     assert_eq!(stdout.matches("warning: ").count(), 1);
-    let head = "c: fine but for 1 warnings, 2 rules\n";
+    let head = "c: fine but for 1 warning, 2 rules\n";
     assert!(stdout.starts_with(head), "{stdout}");
 }
 
@@ -165,6 +165,20 @@ fn warnings(dir: &TempDir, top: &str, rules: &[&str]) -> Vec<String> {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("warning: "));
     warnings.map(String::from).collect()
+}
+
+#[test]
+fn a_pattern_that_wants_a_blank_where_lines_have_none_is_warned_of() {
+    let dir = TempDir::new();
+    let rule = r#"{"name": "x", "filter": "^ (\\S+) DPT", "ignore": "LEN=9 $",
+        "sequence": ["DPT=1 ", "^\\s*DPT=2$", "^\\sDPT=3"], "actions": ["echo"]}"#;
+    let because = "matches no line: it wants a blank at an end, where lines have none";
+    let expected = [
+        format!("\"filter\" {because}"),
+        format!("\"ignore\" {because}"),
+        format!("step 3 {because}"),
+    ];
+    assert_eq!(warnings(&dir, r#""file": "log""#, &[rule]), expected);
 }
 
 #[test]
@@ -291,7 +305,7 @@ fn the_python_daemons_example_loads_unchanged() {
     let (status, stdout, stderr) = outcome(&dir.run(&["-t", "-c", "c"]));
     // There may be no uci here, which is warned of.
     assert!(stdout.starts_with("c: fine"), "{stdout}");
-    let head = ", 1 rules\n  \"Forward ports for service x\"\n";
+    let head = ", 1 rule\n  \"Forward ports for service x\"\n";
     assert!(stdout.contains(head), "{stdout}");
     assert_eq!((status, stderr.as_str()), (FINE, ""));
 }
@@ -518,10 +532,7 @@ fn a_dry_run_prints_what_would_run_and_a_summary() {
         stdout,
         "5: knock \"x\" alice\n5:   run echo alice 'two words'\n"
     );
-    assert_eq!(
-        facts(&stderr),
-        "6 lines\nrule \"x\": 5 filtered, 1 knocks\n"
-    );
+    assert_eq!(facts(&stderr), "6 lines\nrule \"x\": 5 filtered, 1 knock\n");
     assert_eq!(status, FINE);
 }
 

@@ -89,7 +89,7 @@ fn probe(daemon: &mut Daemon, dir: &TempDir, number: usize) -> Delays {
     late("report", sent, Duration::ZERO);
     let sent = Instant::now();
     daemon.signal("HUP");
-    daemon.wait_for(" rules");
+    daemon.wait_for(common::WATCHING);
     late("reload", sent, Duration::ZERO);
     delays
 }

@@ -194,7 +194,7 @@ fn watch_itself(filter: &str, awaited: &str, times: usize) -> String {
             std::thread::yield_now();
         }
     };
-    wait_for(" rules", 1);
+    wait_for(common::WATCHING, 1);
     dir.append("log", "alice knock\nbob knock\n");
     wait_for(awaited, times);
     daemon.signal("TERM");

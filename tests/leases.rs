@@ -233,7 +233,7 @@ fn a_record_that_others_can_write_is_not_trusted() {
     dir.chmod("state", 0o666);
     let daemon = start(&dir, &format!(r#""timeout": 60, {ACTIONS}"#));
     assert_eq!(daemon.count("is unusable"), 1);
-    assert_eq!(daemon.count("recorded leases"), 0);
+    assert_eq!(daemon.count("recorded lease"), 0);
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn after_a_crash_a_lease_goes_on_with_the_time_it_has_left() {
     daemon.wait_for("output: opened alice");
     drop(daemon);
     let mut daemon = start(&dir, &more);
-    assert_eq!(daemon.count("going on with 1 recorded leases"), 1);
+    assert_eq!(daemon.count("going on with 1 recorded lease"), 1);
     dir.append("log", knock("alice"));
     daemon.wait_for("renewed for alice");
     drop(daemon);
@@ -319,7 +319,7 @@ fn stopping_waits_no_longer_than_the_deadline_of_a_revert_and_keeps_what_failed(
     daemon.wait_for("opened for alice");
     let stopping = Instant::now();
     daemon.signal("TERM");
-    daemon.wait_for("[ERROR] 1 leases could not be closed");
+    daemon.wait_for("[ERROR] 1 lease could not be closed");
     daemon.expect_exit(1);
     assert!(stopping.elapsed() < Duration::from_secs(5));
     assert!(dir.read("state").contains("alice"));
@@ -466,7 +466,7 @@ fn a_retried_revert_does_not_close_what_the_same_key_has_opened_again() {
     daemon.wait_for("not closed for alice, trying again in 1 s");
     let opened = Instant::now();
     dir.append("log", knock("alice"));
-    daemon.wait_for("1 leases that could not be closed are left to newer ones");
+    daemon.wait_for("1 lease that could not be closed is left to a newer one");
     daemon.wait_for("opened for alice");
     dir.write("allowed", "");
     daemon.wait_for("output: closing");

@@ -48,7 +48,7 @@ fn leases_open_are_renewed_and_close_by_the_time_of_the_log() {
     let (out, summary) = replay(LEASE, &log);
     assert_eq!(out, expected);
     assert!(
-        summary.contains("1 leases are open at the end of the log"),
+        summary.contains("1 lease open at the end of the log"),
         "{summary}"
     );
 }

@@ -26,7 +26,7 @@ fn each_sequence_works_once_in_its_order_and_the_end_of_the_list_is_reported() {
     let mut daemon = start(&dir, TWO);
     dir.append("log", "eve c\nalice a\nalice b\n");
     daemon.wait_without("knock by eve", "knock by alice");
-    daemon.wait_for("1 one-time sequences left");
+    daemon.wait_for("1 one-time sequence left");
     daemon.wait_for("output: opened alice");
     // Heard and repeated by somebody else: worthless.
     dir.append("log", "eve a\neve b\nalice c\n");
@@ -61,7 +61,7 @@ fn a_spent_sequence_stays_spent_after_a_crash_a_reload_and_a_restart() {
     daemon.wait_for("output: opened");
     drop(daemon);
     let mut daemon = start(&dir, TWO);
-    assert_eq!(daemon.count("1 one-time sequences left"), 1);
+    assert_eq!(daemon.count("1 one-time sequence left"), 1);
     dir.append("log", "eve a\neve b\n");
     daemon.signal("HUP");
     daemon.wait_without("knock by", "reloaded");

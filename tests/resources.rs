@@ -179,7 +179,7 @@ fn a_record_that_there_is_no_descriptor_to_read_with_is_kept() {
         let arguments = ["-c", common::CONFIG];
         let mut daemon = Daemon::spawn(&mut dir.command_after(&[], &limit, &arguments));
         let end = daemon.lines_until("").pop().unwrap();
-        if end.contains("going on with 1 recorded leases") {
+        if end.contains("going on with 1 recorded lease") {
             last = Some(number);
             break;
         }

@@ -62,7 +62,7 @@ fn knocks_that_wait_are_dropped_with_a_message() {
     dir.append("log", knock("bob") + &knock("carol"));
     daemon.wait_for("knock by carol");
     daemon.signal("TERM");
-    daemon.wait_for("[WARN] stopping: 2 knocks whose commands have not begun are dropped");
+    daemon.wait_for("[WARN] stopping: dropping 2 knocks whose commands have not begun");
     open_gate(&dir);
     daemon.wait_without("running echo bob", "[INFO] stopped");
     daemon.expect_exit(0);
@@ -118,6 +118,12 @@ fn a_reload_keeps_the_progress_of_unchanged_rules_and_drops_that_of_others() {
     daemon.wait_for(r#"rule "changed": alice step 0/3"#);
     daemon.wait_for(r#"rule "unchanged": knock by alice"#);
     daemon.wait_for("output: new alice");
+    // Nor is a reload of the same file taken for one.
+    daemon.signal("HUP");
+    daemon.wait_for(r#"[INFO] reloaded without a change, watching "log""#);
+    dir.configure(&rules("newer", "nobody"));
+    daemon.signal("HUP");
+    daemon.wait_for(r#"[INFO] reloaded, watching "log""#);
 }
 
 #[test]
@@ -257,8 +263,8 @@ fn the_state_is_reported_on_request() {
     let expected = [
         r#"[INFO] state: source "log": open"#,
         r#"[INFO] state: source "missing": not open"#,
-        r#"[INFO] state: rule "x": 9 lines passed the filter, 2 knocks, 1 keys in progress, 0 given up for lack of room, 0 lines without a key"#,
-        r#"[INFO] state: rule "y": 3 lines passed the filter, 0 knocks, 1 keys in progress, 0 given up for lack of room, 0 lines without a key"#,
+        r#"[INFO] state: rule "x": 9 lines passed the filter, 2 knocks, 1 key in progress, 0 given up for lack of room, 0 lines without a key"#,
+        r#"[INFO] state: rule "y": 3 lines passed the filter, 0 knocks, 1 key in progress, 0 given up for lack of room, 0 lines without a key"#,
         "[INFO] state: queue: 1 running, 1 waiting",
     ];
     assert!(state.eq(expected.iter()), "{report:?}");

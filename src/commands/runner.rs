@@ -399,7 +399,7 @@ impl Output {
         while let Some(line) = self.lines.next_line() {
             self.logged = self.logged.saturating_add(1);
             if self.logged <= OUTPUT_LINES {
-                let parts = [job.rule.part(), line.bytes.part()];
+                let parts = [job.rule.part(), line.indented.part()];
                 log.say(level, "rule {:?}: output: {}", &parts);
             } else if self.logged == OUTPUT_LINES + 1 {
                 say!(log, Warn: "rule {:?}: the rest of the output is not logged", job.rule);

@@ -16,6 +16,7 @@ use crate::commands::template::{self, Command};
 use crate::config::diagnostic::Diagnostic;
 use crate::engine::rule::{LeaseTerms, Rule, Sequence};
 use crate::regex::Regex;
+use crate::text::checksum;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
@@ -126,6 +127,8 @@ pub struct Config {
     pub poll_ms: Option<u64>,
     /// Keys in progress per rule; 1 to 65535.
     pub max_keys: usize,
+    /// Of the file it was read from: another one for another file.
+    pub checksum: u32,
 }
 
 impl Config {
@@ -190,6 +193,7 @@ impl Loader<'_> {
             poll_ms: self.number(top, "poll", &POLL),
             // OK because the limit fits.
             max_keys: max_keys.unwrap_or(DEFAULT_MAX_KEYS) as usize,
+            checksum: checksum(self.document),
         }))
     }
 

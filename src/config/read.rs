@@ -109,7 +109,7 @@ const ABROAD: [(&str, &str); 20] = [
 
 /// Reads values and collects what is wrong with them.
 pub(super) struct Loader<'d> {
-    document: &'d [u8],
+    pub(super) document: &'d [u8],
     top: Value<'d>,
     /// In the order of the document.
     pub(super) problems: Vec<Diagnostic>,

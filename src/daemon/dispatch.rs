@@ -111,7 +111,7 @@ impl Dispatch {
                     say!(self.log, Warn: "rule {:?}: every one-time sequence is spent, \
                         the rule stays shut", name);
                 }
-                left => say!(self.log, Info: "rule {:?}: {} one-time sequences left", name, left),
+                left => say!(self.log, Info: "rule {:?}: {} one-time sequence{s} left", name, left),
             }
             engine.select(index, next);
         }
@@ -214,7 +214,7 @@ impl Dispatch {
         self.life = Life::Stopping;
         let dropped = self.runner.drop_opening();
         if !dropped.is_empty() {
-            say!(self.log, Warn: "stopping: {} knocks whose commands have not begun are dropped",
+            say!(self.log, Warn: "stopping: dropping {} knock{s} whose commands have not begun",
                 dropped.len());
         }
         let leases = self.ledger.leases();
@@ -244,10 +244,10 @@ impl Dispatch {
             }
         }
         if kept > 0 {
-            say!(self.log, Info: "{} leases are kept for the next start", kept as usize);
+            say!(self.log, Info: "{} lease{s} kept for the next start", kept as usize);
         }
         if left > 0 {
-            say!(self.log, Error: "{} leases could not be closed, the next start will try again",
+            say!(self.log, Error: "{} lease{s} could not be closed, the next start will try again",
                 left as usize);
         }
         left == 0
@@ -457,7 +457,7 @@ impl Dispatch {
         if let Some(lease) = self.ledger.leases().get(id) {
             let Job { rule, key, .. } = &*lease.terms.job;
             if lease.has_failed() {
-                say!(self.log, Warn: "rule {:?}: 1 leases that could not be closed are left to newer ones, for {}",
+                say!(self.log, Warn: "rule {:?}: 1 lease that could not be closed is left to a newer one, for {}",
                     rule, key);
             } else {
                 say!(self.log, Info: "rule {:?}: ended for {}, another lease holds the same open", rule, key);

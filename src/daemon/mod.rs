@@ -103,6 +103,8 @@ fn log_lines(log: &mut Log, message: &[u8]) {
 
 struct Daemon {
     options: Options,
+    /// The configuration's.
+    checksum: u32,
     setup: Setup,
     engine: Engine,
     sources: Sources,
@@ -134,6 +136,7 @@ impl Daemon {
         let sources = Sources::open(&wanted(&config), now_ms, &mut log);
         let daemon = Box::leak(Box::new(Daemon {
             dispatch: Dispatch::new(runner, ledger, config.max_keys, log),
+            checksum: config.checksum,
             engine: Engine::new(config.rules, &setup),
             options,
             setup,
@@ -213,7 +216,7 @@ impl Daemon {
             say!(log, Info: "{} {:?}{}", what, name, state);
         }
         let version = env!("CARGO_PKG_VERSION");
-        say!(log, Info: "logknockd {}: {} rules", version, self.engine.rules().count());
+        say!(log, Info: "logknockd {}: {} rule{s}", version, self.engine.rules().count());
     }
 
     /// Sleeps until there is something to do.
@@ -318,6 +321,8 @@ impl Daemon {
             say!(self.dispatch.log, Error: "reload failed: {}: the configuration in use is kept", reason);
             return;
         }
+        let unchanged = config.checksum == self.checksum;
+        self.checksum = config.checksum;
         let log = &mut self.dispatch.log;
         log.set_level(self.options.level.max(configured_level(&config)));
         self.sources.replace(&wanted(&config), now_ms, log);
@@ -327,7 +332,10 @@ impl Daemon {
         let former = core::mem::replace(&mut self.engine, engine);
         self.engine.inherit(former);
         self.dispatch.select_sequences(&mut self.engine, true);
-        self.announce("reloaded, watching");
+        self.announce(match unchanged {
+            true => "reloaded without a change, watching",
+            false => "reloaded, watching",
+        });
     }
 
     fn report(&mut self) {
@@ -337,8 +345,8 @@ impl Daemon {
             say!(log, Info: "state: source {:?}: {}", name, state);
         }
         for (rule, counters, keys) in self.engine.report() {
-            say!(log, Info: "state: rule {:?}: {} lines passed the filter, {} knocks, \
-                {} keys in progress, {} given up for lack of room, {} lines without a key",
+            say!(log, Info: "state: rule {:?}: {} line{s} passed the filter, {} knock{s}, \
+                {} key{s} in progress, {} given up for lack of room, {} line{s} without a key",
                 rule.name, counters.filtered, counters.knocks, keys, counters.evicted, counters.nobodys);
         }
         self.dispatch.report(clock::boot_time_ms());

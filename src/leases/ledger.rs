@@ -145,7 +145,7 @@ impl Ledger {
                 self.leases = leases;
                 let count = self.leases.count();
                 if count > 0 {
-                    say!(log, Info: "going on with {} recorded leases", count);
+                    say!(log, Info: "going on with {} recorded lease{s}", count);
                 }
                 if !is_sound && count > 0 {
                     self.store(now_ms, log);

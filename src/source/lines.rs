@@ -30,6 +30,8 @@ pub const MEMORY: usize = 2048;
 pub struct Line<'b> {
     /// Its bytes, trimmed.
     pub bytes: &'b [u8],
+    /// The same with the white space that it begins with.
+    pub indented: &'b [u8],
     /// It was longer than [`LINE_LIMIT`]: this is its beginning, the rest is skipped.
     pub cut: bool,
 }
@@ -198,9 +200,18 @@ impl LineBuffer {
 pub fn one_line(bytes: &[u8]) -> Line<'_> {
     let bytes = without_nuls(bytes);
     let cut = bytes.len() > LINE_LIMIT;
-    let bytes = bytes.get(..LINE_LIMIT).unwrap_or(bytes);
+    // White space is what Python's `strip` takes, vertical tabs included.
+    let mut indented = bytes.get(..LINE_LIMIT).unwrap_or(bytes);
+    while let [rest @ .., b' ' | b'\t'..=b'\r'] = indented {
+        indented = rest;
+    }
+    let mut bytes = indented;
+    while let [b' ' | b'\t'..=b'\r', rest @ ..] = bytes {
+        bytes = rest;
+    }
     Line {
-        bytes: trim(bytes),
+        bytes,
+        indented,
         cut,
     }
 }
@@ -209,14 +220,6 @@ pub fn one_line(bytes: &[u8]) -> Line<'_> {
 fn without_nuls(line: &[u8]) -> &[u8] {
     let nuls = line.iter().take_while(|&&byte| byte == 0).count();
     line.get(nuls..).unwrap_or_default()
-}
-
-/// `line` without the white space at its ends, vertical tabs included as in Python's `strip`.
-fn trim(mut line: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t'..=b'\r', rest @ ..] | [rest @ .., b' ' | b'\t'..=b'\r'] = line {
-        line = rest;
-    }
-    line
 }
 
 #[cfg(test)]

@@ -256,7 +256,7 @@ impl Records {
         if let Some(sequence) = kmsg::parse(record, &mut self.message) {
             let lost = sequence.saturating_sub(self.expected.unwrap_or(sequence));
             if lost > 0 {
-                say!(log, Warn: "the kernel's log overran us: {} records are lost", lost);
+                say!(log, Warn: "the kernel's log overran us, {} record{s} lost", lost);
             }
             self.expected = Some(sequence.saturating_add(1));
             self.is_new = true;

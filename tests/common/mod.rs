@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// How long anything may take. A test that works never waits that long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What is in the message that comes when every file has been opened, at the start and after a reload.
+pub const WATCHING: &str = concat!("logknockd ", env!("CARGO_PKG_VERSION"), ": ");
+
 /// What the tests call the configuration file.
 pub const CONFIG: &str = "logknockd.conf";
 
@@ -307,7 +310,7 @@ impl Daemon {
 
     /// Waits for the message that comes when every file has been opened.
     pub fn wait_until_watching(&mut self) {
-        self.wait_for(" rules");
+        self.wait_for(WATCHING);
     }
 
     pub fn pid(&self) -> u32 {

@@ -96,7 +96,7 @@ class Driven:
     def poll(self):
         for line in self.said.lines():
             self.recent = self.recent[-60:] + [line]
-            self.ready += line.endswith(" rules")
+            self.ready += line.endswith((" rules", " rule"))
             self.refused += "reload failed" in line
             self.hear(line)
         if self.process and self.process.poll() is not None:

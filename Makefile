@@ -18,15 +18,17 @@ build: ## build the program for this machine: target/release/logknockd
 	@tests/setup build
 	cargo build --release
 
-install: ## program, manual page and systemd unit to $(DESTDIR)$(PREFIX), after make build
+install: ## program, manual pages and systemd unit to $(DESTDIR)$(PREFIX), after make build
 	@[ -x "$(PROGRAM)" ] || { echo "First: make build" >&2; exit 1; }
 	install -D -m 755 "$(PROGRAM)" "$(DESTDIR)$(PREFIX)/sbin/logknockd"
 	install -D -m 644 docs/logknockd.8 "$(DESTDIR)$(PREFIX)/share/man/man8/logknockd.8"
+	install -D -m 644 docs/logknockd.conf.5 "$(DESTDIR)$(PREFIX)/share/man/man5/logknockd.conf.5"
+	install -D -m 644 docs/leases.md "$(DESTDIR)$(PREFIX)/share/doc/logknockd/docs/leases.md"
 	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system" "$(DESTDIR)$(PREFIX)/share/doc/logknockd/examples"
 	sed 's#@SBIN@#$(PREFIX)/sbin#' cross/systemd/logknockd.service | \
 	    install -m 644 /dev/stdin "$(DESTDIR)$(PREFIX)/lib/systemd/system/logknockd.service"
 	install -m 644 README.md CHANGELOG.md LICENSE "$(DESTDIR)$(PREFIX)/share/doc/logknockd"
-	install -m 644 examples/*.conf examples/*.nft "$(DESTDIR)$(PREFIX)/share/doc/logknockd/examples"
+	install -m 644 examples/*.conf examples/*.nft examples/*.log "$(DESTDIR)$(PREFIX)/share/doc/logknockd/examples"
 	install -m 755 examples/knock "$(DESTDIR)$(PREFIX)/share/doc/logknockd/examples"
 
 demo: build ## watch the program open and close a door, live, in a few seconds

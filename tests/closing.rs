@@ -249,7 +249,7 @@ fn what_another_daemon_has_written_is_read_before_the_record_is_used() {
     second.wait_for(": opened for alice");
     drop(second);
     first.signal("HUP");
-    first.wait_for("going on with 1 recorded leases");
+    first.wait_for("going on with 1 recorded lease");
     first.wait_for("output: closed alice");
 }
 

@@ -67,32 +67,150 @@ fn the_manual_page_and_the_help_say_the_same() {
     }
 }
 
-/// The keys that a table of the README describes.
-fn keys<'r>(readme: &'r str, heading: &str) -> Vec<&'r str> {
+/// The rows of a README table: the first one behind `heading`.
+fn table<'r>(readme: &'r str, heading: &str) -> Vec<Vec<&'r str>> {
     let (_, after) = readme.split_once(heading).expect(heading);
     let (_, table) = after.split_once("|---").expect("a table");
     let rows = table
         .lines()
         .skip(1)
         .take_while(|line| line.starts_with('|'));
-    let cells = rows.filter_map(|row| row.split('|').nth(1));
-    cells
-        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+    // A bar inside a cell is written with a backslash.
+    let cells = |row: &'r str| {
+        let mut cells = Vec::new();
+        let (mut start, mut before) = (1, '|');
+        for (at, character) in row.char_indices().skip(1) {
+            if character == '|' && before != '\\' {
+                cells.push(row[start..at].trim());
+                start = at + 1;
+            }
+            before = character;
+        }
+        cells
+    };
+    rows.map(cells).collect()
+}
+
+/// The keys that a table of the README describes.
+fn keys<'r>(readme: &'r str, heading: &str) -> Vec<&'r str> {
+    let rows = table(readme, heading).into_iter();
+    rows.flat_map(|row| row[0].split('`').skip(1).step_by(2))
         .collect()
 }
 
+/// The README's text as a manual page has it: code is bold, links are their text.
+fn roff(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, link)) = rest.split_once('[') {
+        let Some((label, (_, after))) = link
+            .split_once("](")
+            .and_then(|(label, target)| Some((label, target.split_once(')')?)))
+            .filter(|(label, _)| !label.contains(['`', '[', ']']))
+        else {
+            plain.extend([before, "["]);
+            rest = link;
+            continue;
+        };
+        plain.extend([before, label]);
+        rest = after;
+    }
+    plain.push_str(rest);
+    let escaped = plain
+        .replace("\\|", "|")
+        .replace('\\', "\\e")
+        .replace('-', "\\-")
+        .replace('…', "\\[u2026]")
+        .replace('–', "\\[en]")
+        .replace('≥', "\\[u2265]");
+    let parts = escaped.split('`').enumerate();
+    parts
+        .map(|(index, part)| match (index % 2, part) {
+            (0, part) => part.to_string(),
+            (_, part) => format!("\\fB{part}\\fR"),
+        })
+        .collect()
+}
+
+/// A table of the README as the list of a manual page.
+fn list(readme: &str, heading: &str) -> String {
+    let mut list = String::new();
+    for row in table(readme, heading) {
+        let (tag, (meaning, about)) = (roff(row[0]), row[1..].split_last().expect("columns"));
+        list += &format!(".TP\n{tag}");
+        let about: Vec<String> = about
+            .iter()
+            .filter(|cell| **cell != "–")
+            .enumerate()
+            .map(|(index, cell)| match (index, *cell) {
+                (1, cell) if !cell.starts_with("required") && !cell.contains("of the two") => {
+                    format!("default {}", roff(cell))
+                }
+                (_, cell) => roff(cell),
+            })
+            .collect();
+        if !about.is_empty() {
+            list += &format!(" ({})", about.join("; "));
+        }
+        // A line that begins with a dot would be a request.
+        list += &format!("\n\\&{}\n", roff(meaning));
+    }
+    list
+}
+
+const BEGIN: &str = ".\\\" README: ";
+const END: &str = ".\\\" end\n";
+const BLESS: &str = "LOGKNOCKD_BLESS";
+
+/// The configuration's page with its lists made anew from the tables of the README that it names.
+fn with_tables(page: &str, readme: &str) -> String {
+    let mut parts = page.split(BEGIN);
+    let mut made = parts.next().expect("a beginning").to_string();
+    for part in parts {
+        let (heading, rest) = part.split_once('\n').expect("a heading");
+        let (_, rest) = rest.split_once(END).expect("an end");
+        let list = list(readme, &format!("\n{heading}\n"));
+        made += &format!("{BEGIN}{heading}\n{list}{END}{rest}");
+    }
+    made
+}
+
 #[test]
-fn every_key_of_the_readme_is_in_the_manual_page_and_known_to_the_program() {
-    let (readme, manual, dir) = (read("README.md"), manual(), TempDir::new());
+fn the_configurations_manual_page_has_the_tables_of_the_readme() {
+    let (page, readme) = (read("docs/logknockd.conf.5"), read("README.md"));
+    assert!(page.matches(BEGIN).count() >= 4, "{page}");
+    let made = with_tables(&page, &readme);
+    if made != page && std::env::var_os(BLESS).is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/logknockd.conf.5");
+        return fs::write(path, made).expect("the page");
+    }
+    assert!(
+        made == page,
+        "docs/logknockd.conf.5 has not what the README's tables have. This writes it: {BLESS}=1 cargo test --test manual"
+    );
+}
+
+#[test]
+fn groff_has_nothing_to_say_about_the_manual_pages() {
+    if !works("groff", &["--version"]) {
+        return skipped("no groff");
+    }
+    for page in ["docs/logknockd.8", "docs/logknockd.conf.5"] {
+        let mut groff = Command::new("groff");
+        groff
+            .args(["-man", "-Tutf8", "-ww", "-z", page])
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        let (status, _, errors) = outcome(&groff.output().expect("groff"));
+        assert_eq!((status, errors.as_str()), (Some(0), ""), "{page}");
+    }
+}
+
+#[test]
+fn every_key_of_the_readme_is_known_to_the_program() {
+    let (readme, dir) = (read("README.md"), TempDir::new());
     let top = keys(&readme, "\n## Configuration\n");
     let rule = keys(&readme, "\nA rule:\n");
-    assert!(top.len() == 8 && rule.len() == 17, "{top:?} {rule:?}");
-    for key in top.iter().chain(&rule) {
-        let known = [".TP", ".TQ"]
-            .iter()
-            .any(|tag| manual.contains(&format!("{tag}\n.B {key}\n")));
-        assert!(known, "{key} is not in the manual page");
-    }
+    assert!(top.len() >= 8 && rule.len() >= 13, "{top:?} {rule:?}");
     let member = |key: &&str| format!("\"{key}\": null");
     let members = |keys: &[&str]| keys.iter().map(member).collect::<Vec<_>>().join(", ");
     let without_rules: Vec<&str> = top.into_iter().filter(|key| *key != "ruleset").collect();
@@ -132,7 +250,12 @@ fn the_program_prints_what_the_readme_shows() {
 
 #[test]
 fn the_first_rule_of_readme_and_manual_page_is_a_valid_one() {
-    let (readme, manual, dir) = (read("README.md"), manual(), TempDir::new());
+    let (readme, manual, dir) = (
+        read("README.md"),
+        read("docs/logknockd.conf.5"),
+        TempDir::new(),
+    );
+    let manual = manual.replace("\\-", "-");
     for (text, begin, end) in [(&readme, "```json\n", "```"), (&manual, ".EX\n{", ".EE")] {
         let (_, block) = text.split_once(begin).expect(begin);
         let (json, _) = block.split_once(end).expect(end);
@@ -188,6 +311,7 @@ fn what_the_pages_link_to_is_there() {
 fn one_version_is_the_version_everywhere() {
     for (file, mark) in [
         ("docs/logknockd.8", format!("\"logknockd {VERSION}\"")),
+        ("docs/logknockd.conf.5", format!("\"logknockd {VERSION}\"")),
         (
             "cross/feed/logknockd/Makefile",
             format!("\nPKG_VERSION:={VERSION}\n"),
@@ -208,8 +332,13 @@ fn one_version_is_the_version_everywhere() {
         .expect("a version");
     let (version, date) = latest.split_once(" – ").expect("a date");
     assert_eq!(version, VERSION);
+    let conf = read("docs/logknockd.conf.5");
     assert!(
         manual().contains(&format!(".TH LOGKNOCKD 8 {date} ")),
+        "{date}"
+    );
+    assert!(
+        conf.contains(&format!(".TH LOGKNOCKD.CONF 5 {date} ")),
         "{date}"
     );
 }
@@ -243,6 +372,9 @@ fn make_install_puts_everything_below_destdir_for_everybody_to_read() {
     for (name, mode) in [
         ("usr/sbin/logknockd", 0o755),
         ("usr/share/man/man8/logknockd.8", 0o644),
+        ("usr/share/man/man5/logknockd.conf.5", 0o644),
+        ("usr/share/doc/logknockd/docs/leases.md", 0o644),
+        ("usr/share/doc/logknockd/examples/knock.log", 0o644),
         ("usr/lib/systemd/system/logknockd.service", 0o644),
         ("usr/share/doc/logknockd/README.md", 0o644),
         ("usr/share/doc/logknockd/examples/ssh-ban.conf", 0o644),

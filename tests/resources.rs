@@ -420,7 +420,7 @@ fn without_memory_it_says_so_and_the_next_start_closes_what_is_open() {
     daemon.wait_for("[ERROR] logknockd: out of memory");
     daemon.expect_exit(1);
     let mut daemon = Daemon::start(&dir, &doors("600"));
-    assert_eq!(daemon.count("going on with 1 recorded leases"), 1);
+    assert_eq!(daemon.count("going on with 1 recorded lease"), 1);
     daemon.signal("TERM");
     daemon.wait_for("output: closed first");
     daemon.expect_exit(0);

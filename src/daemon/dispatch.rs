@@ -164,7 +164,7 @@ impl Dispatch {
                 ids.push(lease.id());
             }
         }
-        say!(self.log, Info: "closing {} leases by hand", ids.len());
+        say!(self.log, Info: "closing {} lease{s} by hand", ids.len());
         self.ledger.expire(&ids, now_ms, &mut self.log);
         self.close_due(now_ms);
         if ids.is_empty() {

@@ -29,7 +29,7 @@ install: ## program, manual pages and systemd unit to $(DESTDIR)$(PREFIX), after
 	    install -m 644 /dev/stdin "$(DESTDIR)$(PREFIX)/lib/systemd/system/logknockd.service"
 	install -m 644 README.md CHANGELOG.md LICENSE "$(DESTDIR)$(PREFIX)/share/doc/logknockd"
 	install -m 644 examples/*.conf examples/*.nft examples/*.log "$(DESTDIR)$(PREFIX)/share/doc/logknockd/examples"
-	install -m 755 examples/knock "$(DESTDIR)$(PREFIX)/share/doc/logknockd/examples"
+	install -m 755 examples/knock examples/*.sh "$(DESTDIR)$(PREFIX)/share/doc/logknockd/examples"
 
 demo: build ## watch the program open and close a door, live, in a few seconds
 	@tests/demo target/release/logknockd
@@ -44,6 +44,7 @@ test: build ## formatting, lints, unit, integration and differential tests
 	    cross/dist cross/deb cross/check-deb cross/debian/postinst cross/debian/prerm cross/debian/postrm \
 	    tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh tests/router/uci \
 	    tests/router/fw4 tests/router/ubus tests/router/service tests/router/firewall.init
+	shellcheck examples/*.sh
 	cargo test
 	@echo "The integration tests again, with the release build:"
 	LOGKNOCKD=target/release/logknockd cargo test --tests

@@ -142,7 +142,7 @@ fn what_is_kept_outlives_a_stop_and_ends_at_its_time() {
     dir.append("log", knock("alice"));
     daemon.wait_for(": opened for alice");
     daemon.signal("TERM");
-    daemon.wait_without("closed alice", "1 leases are kept for the next start");
+    daemon.wait_without("closed alice", "1 lease kept for the next start");
     daemon.expect_exit(0);
     assert_eq!(recorded(&dir.read("state")), ["door alice"]);
     let mut daemon = start(&dir, &more);

@@ -379,6 +379,7 @@ fn make_install_puts_everything_below_destdir_for_everybody_to_read() {
         ("usr/share/doc/logknockd/README.md", 0o644),
         ("usr/share/doc/logknockd/examples/ssh-ban.conf", 0o644),
         ("usr/share/doc/logknockd/examples/knock", 0o755),
+        ("usr/share/doc/logknockd/examples/linux-ufw.sh", 0o755),
         ("usr/share", 0o755),
     ] {
         let found = fs::metadata(dir.path("root").join(name))

@@ -305,7 +305,7 @@ fn signals_that_come_before_the_configuration_is_read_do_not_end_it() {
     let config = config(r#""log""#, &[rule("x", r#""actions": ["true"]"#)]);
     writer.write_all(config.as_bytes()).unwrap();
     drop(writer);
-    daemon.wait_for(" rules");
+    daemon.wait_for(common::WATCHING);
     daemon.wait_for("state: queue: ");
     daemon.signal("TERM");
     daemon.expect_exit(0);

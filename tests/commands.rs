@@ -51,14 +51,14 @@ fn words_and_placeholders_reach_the_command_exactly() {
 fn the_output_of_a_command_keeps_the_blanks_it_is_indented_by() {
     let dir = TempDir::new();
     dir.write("log", "");
-    let error = r#"["printf", "in: add element\\n \\t  ^^^  \\n\\nend\\n"]"#;
+    let error = r#"["printf", "in: add element\\n\\t\\t  ^^^  \\n\\nend\\tset\\n"]"#;
     let mut daemon = Daemon::start(
         &dir,
         &config(r#""log""#, &[capturing(&format!("[{error}]"))]),
     );
     dir.append("log", "alice says x\n");
     let shown = output(&mut daemon, "end");
-    assert_eq!(shown, ["in: add element", r" \x09  ^^^", "", "end"]);
+    assert_eq!(shown, ["in: add element", "    ^^^", "", "end set"]);
 }
 
 #[test]

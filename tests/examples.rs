@@ -65,9 +65,9 @@ fn the_nft_example_opens_for_an_address_and_closes_after_ten_minutes() {
     let expected = "\
 4: knock \"ssh\" 203.0.113.9
 4: open \"ssh\" 203.0.113.9
-4:   run nft add element inet fw4 knock_ssh4 '{ 203.0.113.9 }'
+4:   run nft add element inet fw4 knock_ssh4 '{' 203.0.113.9 '}'
 5: close \"ssh\" 203.0.113.9
-5:   run nft delete element inet fw4 knock_ssh4 '{ 203.0.113.9 }'
+5:   run nft delete element inet fw4 knock_ssh4 '{' 203.0.113.9 '}'
 ";
     assert_eq!(replay("openwrt-nft.conf", &log), expected);
     // As the kernel writes it, and as it is written everywhere else.
@@ -76,7 +76,7 @@ fn the_nft_example_opens_for_an_address_and_closes_after_ten_minutes() {
         "openwrt-nft.conf",
         &packets("knock: ", kernel, &[7411, 3907, 9230, 5642]),
     );
-    let expected = "4:   run nft add element inet fw4 knock_ssh6 '{ 2001:db8::9 }'\n";
+    let expected = "4:   run nft add element inet fw4 knock_ssh6 '{' 2001:db8::9 '}'\n";
     assert!(out.ends_with(expected), "{out}");
 }
 
@@ -122,7 +122,7 @@ fn the_ban_example_bans_the_fifth_failure_and_nobody_who_is_only_named() {
     let out = replay("ssh-ban.conf", &(frame + &failure("root", "203.0.113.9")));
     assert!(out.starts_with("5: knock \"ssh\" 203.0.113.9\n"), "{out}");
     assert!(
-        out.ends_with("run nft add element inet filter banned4 '{ 203.0.113.9 }'\n"),
+        out.ends_with("run nft add element inet filter banned4 '{' 203.0.113.9 '}'\n"),
         "{out}"
     );
     let lan = failure("root", "192.168.1.20").repeat(9);
@@ -136,7 +136,7 @@ fn the_ban_example_bans_the_fifth_failure_and_nobody_who_is_only_named() {
                        <2001:db8::9:41234>: Exited normally\n";
     let out = replay("ssh-ban.conf", &nonexistent.repeat(5));
     assert!(
-        out.ends_with("run nft add element inet filter banned6 '{ 2001:db8::9 }'\n"),
+        out.ends_with("run nft add element inet filter banned6 '{' 2001:db8::9 '}'\n"),
         "{out}"
     );
 }
@@ -238,11 +238,11 @@ fn what_fail2ban_bans_its_translation_bans() {
     assert!(banned(&failure("bob", "203.0.113.9").repeat(4)).is_empty());
     assert_eq!(
         banned(&failure("bob", "203.0.113.9").repeat(5)),
-        ["nft add element inet filter web4 '{ 203.0.113.9 }'"]
+        ["nft add element inet filter web4 '{' 203.0.113.9 '}'"]
     );
     assert_eq!(
         banned(&failure("bob", "2001:db8::9").repeat(5)),
-        ["nft add element inet filter web6 '{ 2001:db8::9 }'"]
+        ["nft add element inet filter web6 '{' 2001:db8::9 '}'"]
     );
     for ignored in ["127.0.0.1", "192.168.1.7", "::1"] {
         assert!(banned(&failure("bob", ignored).repeat(9)).is_empty());
@@ -252,7 +252,7 @@ fn what_fail2ban_bans_its_translation_bans() {
     let framing = failure("bob", "203.0.113.9").replace('\n', referrer);
     assert_eq!(
         banned(&framing.repeat(5)),
-        ["nft add element inet filter web4 '{ 203.0.113.9 }'"]
+        ["nft add element inet filter web4 '{' 203.0.113.9 '}'"]
     );
     let not_found = failure("bob", "203.0.113.9")
         .replace("password mismatch", "was not found in \"/etc/users\"");

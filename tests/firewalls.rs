@@ -17,6 +17,7 @@ use std::time::Instant;
 const LOG_ALL: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
 const SERVER: [&str; 2] = ["10.97.0.1", "fd97::1"];
 const PORTS: [&str; 4] = ["7411", "3907", "9230", "5642"];
+const WRONG: [&str; 4] = ["7411", "9230", "3907", "5642"];
 
 /// One at a time: the kernel's switch and its log are everybody's.
 static TURN: Mutex<()> = Mutex::new(());
@@ -167,16 +168,15 @@ impl World {
         String::from_utf8_lossy(&output.stdout).starts_with("SSH-2.0-")
     }
 
-    /// `name` of the examples as it stands, with shorter times, its record here.
-    fn start(&self, name: &str, timeout: &str) -> Daemon {
-        let (state, config) = (
-            self.dir.text("state"),
-            fs::read_to_string(example(name)).expect(name),
-        );
-        assert!(config.contains("10m"), "{config}");
-        let config = config
-            .replace("/var/lib/logknockd/state", &state)
-            .replace("10m", timeout);
+    /// `name` of the examples as it stands, but for `changes` (shorter times), and with its record here.
+    fn start(&self, name: &str, changes: &[(&str, &str)]) -> Daemon {
+        let state = self.dir.text("state");
+        let mut config = fs::read_to_string(example(name)).expect(name);
+        for (old, new) in changes {
+            assert!(config.contains(old), "{old}: {config}");
+            config = config.replace(old, new);
+        }
+        let config = config.replace("/var/lib/logknockd/state", &state);
         let config = match config.contains(&state) {
             true => config,
             false => config.replacen('{', &format!("{{\"state\": \"{state}\","), 1),
@@ -189,6 +189,12 @@ impl World {
         daemon
     }
 
+    /// Has nft read `name` of the examples.
+    fn load(&self, name: &str) {
+        let rules = example(name);
+        succeed(&mut self.on("server", "nft", &["-f", rules.to_str().unwrap()]));
+    }
+
     fn knock(&self, address: &str, ports: &[&str]) -> Output {
         let client = example("knock");
         let arguments = [&["-d", "0.05", address], ports].concat();
@@ -198,14 +204,14 @@ impl World {
     }
 
     /// Shut, wrong knock, knock, open for this family alone, shut again; by IPv4 and by IPv6.
-    fn shut_knock_open_shut(&self, daemon: &mut Daemon) {
+    fn shut_knock_open_shut(&self, daemon: &mut Daemon, wrong: &[&str], right: &[&str]) {
         for (address, other) in [(SERVER[0], SERVER[1]), (SERVER[1], SERVER[0])] {
             assert!(
                 !self.is_open(address),
                 "{address} is open before anybody has knocked"
             );
-            self.knock(address, &["7411", "9230", "3907", "5642"]);
-            self.knock(address, &PORTS);
+            self.knock(address, wrong);
+            self.knock(address, right);
             daemon.wait_for("opened for ");
             self.wait("it does not open", |world| world.is_open(address));
             if daemon.count("knock by ") != 1 {
@@ -239,10 +245,23 @@ fn nftables_opens_for_who_has_knocked_and_shuts_again() {
     let Some(world) = World::build(&[]) else {
         return;
     };
-    let rules = example("linux-nft.nft");
-    succeed(&mut world.on("server", "nft", &["-f", rules.to_str().unwrap()]));
-    let mut daemon = world.start("linux-nft.conf", "2s");
-    world.shut_knock_open_shut(&mut daemon);
+    world.load("linux-nft.nft");
+    let mut daemon = world.start("linux-nft.conf", &[("10m", "4s")]);
+    world.shut_knock_open_shut(&mut daemon, &WRONG, &PORTS);
+    // What somebody else takes out comes back with the next knock, and is missed by nobody at the end.
+    let flush = || {
+        let set = ["flush", "set", "inet", "knock", "knock_ssh4"];
+        succeed(&mut world.on("server", "nft", &set));
+    };
+    world.knock(SERVER[0], &PORTS);
+    daemon.wait_for("opened for ");
+    flush();
+    daemon.signal("HUP");
+    daemon.wait_for("is gone, opening it again");
+    daemon.wait_for("opened for ");
+    assert!(world.is_open(SERVER[0]));
+    flush();
+    daemon.wait_for("closed for ");
     daemon.signal("TERM");
     daemon.expect_exit(0);
 }
@@ -252,9 +271,8 @@ fn a_set_with_timeouts_needs_no_lease() {
     let Some(world) = World::build(&[]) else {
         return;
     };
-    let rules = example("linux-nft.nft");
-    succeed(&mut world.on("server", "nft", &["-f", rules.to_str().unwrap()]));
-    let mut daemon = world.start("linux-nft-timeout.conf", "3s");
+    world.load("linux-nft.nft");
+    let mut daemon = world.start("linux-nft-timeout.conf", &[("10m", "3s")]);
     for (number, address) in SERVER.into_iter().enumerate() {
         assert!(!world.is_open(address), "{address} is open");
         for knocks in 1..=2 {
@@ -280,7 +298,7 @@ fn a_set_with_timeouts_needs_no_lease() {
             daemon.seen
         );
         let seen = std::mem::take(&mut daemon.seen);
-        daemon = world.start("linux-nft-timeout.conf", "3s");
+        daemon = world.start("linux-nft-timeout.conf", &[("10m", "3s")]);
         daemon.seen = seen;
     }
 }
@@ -304,8 +322,8 @@ fn ufw_opens_for_who_has_knocked_and_shuts_again() {
     for ports in ["1,2", "7411,3907,9230,5642"] {
         succeed(&mut world.on("server", script.to_str().unwrap(), &[ports]));
     }
-    let mut daemon = world.start("linux-ufw.conf", "3s");
-    world.shut_knock_open_shut(&mut daemon);
+    let mut daemon = world.start("linux-ufw.conf", &[("10m", "3s")]);
+    world.shut_knock_open_shut(&mut daemon, &WRONG, &PORTS);
     let added = succeed(&mut world.on("server", "ufw", &["show", "added"]));
     assert!(!added.contains("allow"), "{added}");
 }
@@ -347,6 +365,111 @@ fn firewalld_opens_for_who_has_knocked_and_shuts_again() {
     let shut = ["--permanent", "--remove-service=ssh"];
     succeed(&mut world.on("server", "firewall-cmd", &shut));
     succeed(&mut world.on("server", script.to_str().unwrap(), &[]));
-    let mut daemon = world.start("linux-firewalld.conf", "5s");
-    world.shut_knock_open_shut(&mut daemon);
+    let mut daemon = world.start("linux-firewalld.conf", &[("10m", "5s")]);
+    world.shut_knock_open_shut(&mut daemon, &WRONG, &PORTS);
+}
+
+#[test]
+fn the_translation_of_a_knockd_conf_opens_with_iptables_and_shuts_again() {
+    let Some(world) = World::build(&["iptables", "ip6tables"]) else {
+        return;
+    };
+    for iptables in ["iptables", "ip6tables"] {
+        // What whoever writes such a knockd.conf has, then what the example asks for.
+        for rule in [
+            "-P INPUT DROP",
+            "-A INPUT -m state --state ESTABLISHED,RELATED -j ACCEPT",
+            "-A INPUT -p ipv6-icmp -j ACCEPT",
+            "-A INPUT -p udp -m multiport --dports 2222,3333 -j LOG --log-prefix knock:\u{a0}",
+            "-A INPUT -p tcp --syn --dport 4444 -j LOG --log-prefix knock:\u{a0}",
+        ] {
+            let words: Vec<String> = rule
+                .split(' ')
+                .map(|word| word.replace('\u{a0}', " "))
+                .collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            succeed(&mut world.on("server", iptables, &words));
+        }
+    }
+    let changes = [("\"timeout\": 10,", "\"timeout\": 3,")];
+    let mut daemon = world.start("from-knockd.conf", &changes);
+    let (wrong, right) = (
+        ["2222/udp", "4444/udp", "3333/udp"],
+        ["2222/udp", "4444/tcp", "3333/udp"],
+    );
+    world.shut_knock_open_shut(&mut daemon, &wrong, &right);
+}
+
+#[test]
+fn bans_of_both_families_shut_out_and_end() {
+    let Some(world) = World::build(&[]) else {
+        return;
+    };
+    world.load("linux-ban.nft");
+    world.dir.write("log", "");
+    let log = world.dir.text("log");
+    let ssh = |address: &str| {
+        format!(
+            "Nov 22 06:00:00 host sshd[7]: Failed password for root from {address} port 5000 ssh2\n"
+        )
+    };
+    // The clients are of the home network, which the examples never shut out.
+    let changes = [
+        ("/var/log/auth.log", log.as_str()),
+        ("\"10.0.0.0/8\", ", ""),
+        ("\"timeout\": \"1h\"", "\"timeout\": 3"),
+    ];
+    let mut daemon = world.start("ssh-ban.conf", &changes);
+    for (server, client, other) in [
+        (SERVER[0], "10.97.0.2", SERVER[1]),
+        (SERVER[1], "fd97::2", SERVER[0]),
+    ] {
+        assert!(world.is_open(server));
+        world.dir.append("log", ssh(client).repeat(4));
+        assert!(world.is_open(server));
+        world.dir.append("log", ssh(client));
+        daemon.wait_for("opened for ");
+        assert!(
+            !world.is_open(server) && world.is_open(other),
+            "{:?}",
+            daemon.seen
+        );
+        daemon.wait_for("closed for ");
+        assert!(world.is_open(server));
+    }
+}
+
+#[test]
+fn the_translation_of_a_jail_shuts_out_from_the_web_alone() {
+    let Some(world) = World::build(&["nft"]) else {
+        return;
+    };
+    world.load("linux-ban.nft");
+    world.dir.write("log", "");
+    let log = world.dir.text("log");
+    let changes = [
+        ("/var/log/nginx/error.log", log.as_str()),
+        ("\"timeout\": \"1h\"", "\"timeout\": 3"),
+    ];
+    let mut daemon = world.start("from-fail2ban.conf", &changes);
+    for client in ["10.97.0.2", "fd97::2"] {
+        let failure = format!(
+            "2026/11/22 06:00:00 [error] 12#12: *3 user \"bob\": password mismatch, client: {client}, server: example.org, request: \"GET / HTTP/1.1\"\n"
+        );
+        world.dir.append("log", failure.repeat(5));
+        daemon.wait_for("opened for ");
+        let sets = succeed(&mut world.on("server", "nft", &["list", "ruleset"]));
+        assert_eq!(
+            sets.matches(&format!("elements = {{ {client} }}")).count(),
+            1,
+            "{sets}"
+        );
+        assert!(
+            world.is_open(SERVER[0]) && world.is_open(SERVER[1]),
+            "ssh is not the web"
+        );
+        daemon.wait_for("closed for ");
+        let sets = succeed(&mut world.on("server", "nft", &["list", "ruleset"]));
+        assert!(!sets.contains("elements"), "{sets}");
+    }
 }

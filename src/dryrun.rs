@@ -10,14 +10,14 @@ use crate::commands::job::Event;
 use crate::commands::template::put_shell_words;
 use crate::config::Config;
 use crate::engine::rule::Rule;
-use crate::engine::tracker::{Change, Steps, reached};
+use crate::engine::tracker::{Change, Steps, hash, reached};
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
 use crate::leases::journal::Now;
 use crate::leases::lease::{Begin, Leases, Note};
 use crate::leases::request::{end, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
-use crate::regex::seek::{Places, Telltale, find_byte};
-use crate::regex::{Regex, Scratch, Text};
+use crate::regex::seek::{Literal, Places, find_byte};
+use crate::regex::{Regex, Scratch, Sieve, Text};
 use crate::source::lines::{Line, LineBuffer, one_line};
 use crate::sys::fd::{self, Fd, FileKind, Poll, STDERR, STDIN, STDOUT, poll};
 use crate::sys::{Errno, clock, random_seed};
@@ -62,9 +62,13 @@ pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<
         explain: level >= Level::Debug,
     };
     let logs = in_order(logs)?;
+    let literals = config.rules.iter().flat_map(|rule| &rule.filters);
+    let literals = literals.flat_map(|filter| filter.literals().map(digest));
+    let literals: Vec<u32> = literals.collect();
     let mut near = Vec::new();
     for (index, rule) in config.rules.iter().enumerate() {
-        near.extend(rule.filters.iter().map(|filter| Near::new(index, filter)));
+        let filters = rule.filters.iter();
+        near.extend(filters.map(|filter| Near::new(index, filter, &literals)));
     }
     // The program ends with it, so nothing of it is ever taken apart.
     let replay = Box::leak(Box::new(Replay {
@@ -82,6 +86,7 @@ pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<
         timeless: 0,
         backwards: 0,
         first_backwards: Vec::new(),
+        nearing: nearing(&near),
         near,
         lines: 0,
         started_ms: clock::boot_time_ms(),
@@ -175,6 +180,8 @@ struct Replay {
     first_backwards: Vec<u8>,
     /// The filters of the rules that have matched nothing so far.
     near: Vec<Near>,
+    /// Which of them a line may come near to.
+    nearing: Sieve,
     /// Lines read so far, of all logs.
     lines: u64,
     started_ms: u64,
@@ -279,9 +286,7 @@ impl Replay {
     fn line(&mut self, prefix: &[u8], number: u64, line: Line) {
         let place = Place { prefix, number };
         let now_ms = self.tell_time(&place, line.bytes);
-        for near in &mut self.near {
-            near.look(&place, line.bytes);
-        }
+        self.look(&place, line.bytes);
         let play = &mut self.play;
         let outcomes = self.engine.line(line, now_ms);
         outcomes.for_each(|(rule, outcome)| play.outcome(&place, rule, &outcome, now_ms));
@@ -293,16 +298,27 @@ impl Replay {
         }
     }
 
+    /// Looks at a line for the filters that it may come near to.
+    fn look(&mut self, place: &Place, line: &[u8]) {
+        if self.nearing.next(line).is_some() {
+            for index in self.nearing.sift(line.into()) {
+                if let Some(near) = self.near.get_mut(usize::from(*index)) {
+                    near.look(place, line);
+                }
+            }
+        }
+    }
+
     /// Of a filter that matches nobody asks what came near.
     fn forget_matched(&mut self) {
-        if !self.near.is_empty() {
-            let matched: Vec<bool> = self
-                .engine
-                .report()
-                .map(|(_, seen, _)| seen.filtered > 0)
-                .collect();
-            self.near
-                .retain(|near| matched.get(near.rule) == Some(&false));
+        let before = self.near.len();
+        for (index, (_, seen, _)) in self.engine.report().enumerate() {
+            if seen.filtered > 0 {
+                self.near.retain(|near| near.rule != index);
+            }
+        }
+        if self.near.len() < before {
+            self.nearing = nearing(&self.near);
         }
     }
 
@@ -401,67 +417,83 @@ impl Place<'_> {
 }
 
 /// What came nearest to a filter that has matched nothing: lines that hold the literal that tells most are looked at, and
-/// no other could match.
+/// no other could match. What many filters have tells little.
 struct Near {
     /// Index of the filter's rule.
     rule: usize,
-    telling: Sought,
+    telling: Literal,
     /// The filter's other literals, with how many of those lines hold them.
-    others: Vec<(Sought, u64)>,
+    others: Vec<(Literal, u64)>,
     /// Lines that hold the telling literal, and those that hold all.
     holding: [u64; 2],
     /// The first of each.
     first: [Vec<u8>; 2],
 }
 
-struct Sought {
-    literal: Vec<u8>,
-    telltale: Telltale,
+/// The same for equal literals, and hardly ever for others.
+fn digest(literal: &[u8]) -> u32 {
+    hash(literal, 0)
 }
 
-impl Sought {
-    fn new(literal: &[u8]) -> Sought {
-        Sought {
-            literal: literal.to_vec(),
-            telltale: Telltale::of(literal),
-        }
-    }
-
-    fn is_in(&self, line: &[u8]) -> bool {
-        let mut from = 0;
-        while let Some(at) = self.telltale.first(line, from) {
-            if line
-                .get(at..)
-                .is_some_and(|rest| rest.starts_with(&self.literal))
-            {
-                return true;
+/// Finds which of them a line may come near to, however many they are.
+fn nearing(near: &[Near]) -> Sieve {
+    let mut patterns = Vec::new();
+    // OK because there are at most 1000 rules of 16 filters.
+    for (index, near) in (0..).zip(near) {
+        let mut pattern = Vec::new();
+        for &byte in &near.telling.bytes {
+            if byte.is_ascii_punctuation() {
+                pattern.push(b'\\');
             }
-            from = at + 1;
+            pattern.push(byte);
         }
-        false
+        let pattern = core::str::from_utf8(&pattern).unwrap_or_default();
+        if let Ok(pattern) = Regex::new(pattern)
+            && !near.telling.bytes.is_empty()
+        {
+            patterns.push((index, pattern));
+        }
     }
+    let patterns: Vec<(u16, &Regex)> = patterns
+        .iter()
+        .map(|(index, pattern)| (*index, pattern))
+        .collect();
+    Sieve::new(&patterns)
 }
 
 impl Near {
-    fn new(rule: usize, filter: &Regex) -> Near {
-        let telling = filter.telling();
+    /// `literals` are the digests of all that the filters of all rules have.
+    fn new(rule: usize, filter: &Regex, literals: &[u32]) -> Near {
+        let new = |literal: &[u8]| Literal::new(literal.to_vec());
+        let count = |literal| {
+            literals
+                .iter()
+                .filter(|other| **other == digest(literal))
+                .count()
+        };
+        let mut telling = filter.telling();
+        for literal in filter.literals() {
+            if count(literal) < count(telling) {
+                telling = literal;
+            }
+        }
         let others = filter.literals().filter(|literal| *literal != telling);
         Near {
             rule,
-            telling: Sought::new(telling),
-            others: others.map(|literal| (Sought::new(literal), 0)).collect(),
+            telling: new(telling),
+            others: others.map(|literal| (new(literal), 0)).collect(),
             holding: [0; 2],
             first: [Vec::new(), Vec::new()],
         }
     }
 
     fn look(&mut self, place: &Place, line: &[u8]) {
-        if self.telling.literal.is_empty() || !self.telling.is_in(line) {
+        if self.telling.first(line, 0).is_none() {
             return;
         }
         let mut all = true;
         for (other, count) in &mut self.others {
-            let holds = other.is_in(line);
+            let holds = other.first(line, 0).is_some();
             *count += u64::from(holds);
             all &= holds;
         }
@@ -479,7 +511,7 @@ impl Near {
     }
 
     fn put(&self, out: &mut Vec<u8>) {
-        let telling = &self.telling.literal;
+        let telling = &self.telling.bytes;
         let [some, all] = self.holding;
         let [first, first_of_all] = &self.first;
         put!(out, "  nearest: ");
@@ -504,9 +536,9 @@ impl Near {
             );
             for (other, count) in &self.others {
                 match *count {
-                    0 => put!(out, ", none of them holds {:?}", other.literal),
+                    0 => put!(out, ", none of them holds {:?}", other.bytes),
                     count if count < some => {
-                        put!(out, ", {} of them hold {:?}", count, other.literal)
+                        put!(out, ", {} of them hold {:?}", count, other.bytes)
                     }
                     _ => {}
                 }

@@ -47,7 +47,7 @@ fn fault(row: &Row, scratch: &mut Scratch) -> Option<String> {
     let expected: Spans = spans(row.python);
     let plain = Regex::new(pattern).ok()?.without_shortcuts();
     let other = Regex::new("(x|y)z").ok()?;
-    let mut sieve = Sieve::from_iter([(0, &regex), (1, &other)]);
+    let mut sieve = Sieve::new(&[(0, &regex), (1, &other)]);
     let is_sieved_out = !sieve.sift(Text::from(&row.text)).contains(&0)
         || !regex.may_match(&row.text, &mut Places::default());
     if expected.is_some() && is_sieved_out {

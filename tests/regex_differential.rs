@@ -106,7 +106,7 @@ fn all_ways(pattern: &str) -> Option<Ways> {
     };
     let sieves = [&[(0, &fast)][..], &[(1, &other), (0, &fast), (2, &third)]];
     Some(Ways {
-        sieves: sieves.map(|patterns| patterns.iter().copied().collect()),
+        sieves: sieves.map(Sieve::new),
         regexes: [fast, plain],
     })
 }

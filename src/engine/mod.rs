@@ -139,11 +139,11 @@ struct Found {
 impl Engine {
     /// An engine in which no key has come anywhere.
     pub fn new(rules: Vec<Box<Rule>>, setup: &Setup) -> Engine {
-        let numbered = (0..).zip(&rules).flat_map(|(index, rule)| {
-            let filters = rule.filters.iter();
-            filters.map(move |filter| (index, filter))
-        });
-        let filters = numbered.collect();
+        let mut filters = Vec::new();
+        for (index, rule) in (0..).zip(&rules) {
+            filters.extend(rule.filters.iter().map(|filter| (index, filter)));
+        }
+        let filters = Sieve::new(&filters);
         let mut entries: Vec<Entry> = Vec::new();
         let mut filter_count = 0;
         for rule in rules {

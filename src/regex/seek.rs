@@ -262,7 +262,7 @@ mod bytes {
 }
 
 /// A literal to look for; not empty.
-pub(super) struct Literal {
+pub struct Literal {
     pub bytes: Vec<u8>,
     telltale: Telltale,
 }

@@ -147,19 +147,18 @@ enum Place {
 /// The mark of what every state has.
 const EVERYWHERE: u32 = u32::MAX;
 
-/// Made of patterns, each with the number of who asks for it.
-impl<'p> FromIterator<(u16, &'p Regex)> for Sieve {
-    fn from_iter<I: IntoIterator<Item = (u16, &'p Regex)>>(patterns: I) -> Sieve {
+impl Sieve {
+    /// Made of patterns, each with the number of who asks for it.
+    #[inline(never)]
+    pub fn new(patterns: &[(u16, &Regex)]) -> Sieve {
         let mut sieve = Sieve::default();
         for (number, pattern) in patterns {
-            sieve.add(pattern, number);
+            sieve.add(pattern, *number);
         }
         sieve.prepare();
         sieve
     }
-}
 
-impl Sieve {
     fn add(&mut self, pattern: &Regex, number: u16) {
         let text = pattern.pattern().as_bytes();
         let mut known = self.patterns.iter_mut();
@@ -493,12 +492,12 @@ impl Sieve {
     pub fn next(&self, text: &[u8]) -> Option<usize> {
         match &self.only {
             Some(literal) => literal.first(text, 0),
-            None => Some(0),
+            None => (!self.patterns.is_empty()).then_some(0),
         }
     }
 
     /// The numbers of the patterns that a line may match in which [`Sieve::next`] has found a place, in their order.
-    #[inline]
+    #[inline(never)]
     pub fn sift(&mut self, line: Text) -> &[u16] {
         if self.only.is_none() {
             self.work.found.clear();

@@ -255,7 +255,8 @@ fn a_search_that_takes_too_many_steps_begins_again_the_sure_way() {
 /// Patterns, and a sieve in which each has its index for a number.
 fn sieved(patterns: &[&str]) -> (Vec<Regex>, Sieve) {
     let regexes: Vec<Regex> = patterns.iter().map(|pattern| compiled(pattern)).collect();
-    let sieve = (0..).zip(&regexes).collect();
+    let patterns: Vec<(u16, &Regex)> = (0..).zip(&regexes).collect();
+    let sieve = Sieve::new(&patterns);
     (regexes, sieve)
 }
 

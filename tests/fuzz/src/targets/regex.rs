@@ -139,7 +139,7 @@ fn compile(pattern: &str) -> Option<Ways> {
         &[(0, &fast), (1, &alike)],
     ];
     Some(Ways {
-        sieves: sieves.map(|patterns| patterns.iter().copied().collect()),
+        sieves: sieves.map(Sieve::new),
         regexes: [fast, plain],
     })
 }

@@ -115,7 +115,7 @@ class World:
         with open(self.path(log), "ab") as err:
             self.process = subprocess.Popen([*wrap, self.binary, "-c", "c.conf"], cwd=self.dir, stderr=err,
                                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        self.until(lambda: " rules" in self.read(log))
+        self.until(lambda: re.search(r": \d+ rules?\n", self.read(log)))
 
     def alive(self):
         return self.process.poll() is None

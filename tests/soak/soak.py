@@ -55,7 +55,7 @@ class Soak:
     def hear(self, line):
         if sync := re.search(r"knock by y(\d+)$", line):
             self.syncs.add(int(sync[1]))
-        if re.search("may be lost|refused|dropped|panic", line) or "[ERROR]" in line and not self.may_refuse:
+        if re.search("may be lost|refused|dropping|panic", line) or "[ERROR]" in line and not self.may_refuse:
             raise Wrong(f"it said: {line}")
 
     def poll(self):

@@ -25,7 +25,7 @@ fn a_lease_lasts_as_long_as_it_should_while_the_wall_clock_jumps_by_years() {
     dir.append("log", "");
     dir.write("offset", "+0");
     let door =
-        r#""timeout": 1.5, "within": 1, "actions": ["echo opened"], "revert": ["echo closed"]"#;
+        r#""timeout": 5, "within": 4, "actions": ["echo opened"], "revert": ["echo closed"]"#;
     dir.configure(&config(r#""log", "state": "state""#, &[rule("door", door)]));
     let with_clock = |arguments: &[&str]| {
         let mut command = dir.command(arguments);
@@ -55,8 +55,8 @@ fn a_lease_lasts_as_long_as_it_should_while_the_wall_clock_jumps_by_years() {
         dir.write("offset", "+0");
         daemon.wait_for("output: closed");
         let lasted = opened.elapsed();
-        assert!(lasted >= Duration::from_millis(1450), "{lasted:?}");
-        assert!(lasted < Duration::from_millis(3500), "{lasted:?}");
+        assert!(lasted >= Duration::from_millis(4950), "{lasted:?}");
+        assert!(lasted < Duration::from_secs(15), "{lasted:?}");
     }
     dir.append("log", knock("bob"));
     daemon.wait_for("output: opened");

@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{Daemon, TempDir, config, knock, outcome, recorded, rule};
+use common::{Daemon, TempDir, config, hasten, knock, of_another_boot, outcome, recorded, rule};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const ACTIONS: &str = r#""actions": ["echo opened {key}"], "revert": ["echo closed {key}"]"#;
@@ -32,22 +33,22 @@ fn expect_nothing_recorded(dir: &TempDir) {
 #[test]
 fn a_lease_opens_once_is_renewed_by_further_knocks_and_closes_at_its_deadline() {
     let dir = TempDir::new();
-    let mut daemon = start(&dir, &format!(r#""timeout": 1.2, {ACTIONS}"#));
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));
     dir.append("log", knock("alice"));
     daemon.wait_for("knock by alice");
     daemon.wait_for("output: opened alice");
-    daemon.wait_for("opened for alice, closes in 2 s");
+    daemon.wait_for("opened for alice, closes in ");
+    // A knock has it last as long as its rule says then.
+    dir.configure(&door(&format!(r#""timeout": 1.2, {ACTIONS}"#)));
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
     let renewed = Instant::now();
     dir.append("log", knock("alice"));
-    daemon.wait_for("renewed for alice");
+    daemon.wait_for("renewed for alice, closes in 2 s");
     daemon.wait_without("output: opened", "output: closed alice");
     let lasted = renewed.elapsed();
     assert!(
         lasted >= Duration::from_millis(1150),
-        "closed after {lasted:?}"
-    );
-    assert!(
-        lasted < Duration::from_millis(2500),
         "closed after {lasted:?}"
     );
     daemon.wait_for("closed for alice");
@@ -58,11 +59,13 @@ fn a_lease_opens_once_is_renewed_by_further_knocks_and_closes_at_its_deadline() 
 #[test]
 fn leases_of_different_keys_stand_beside_each_other() {
     let dir = TempDir::new();
-    let mut daemon = start(&dir, &format!(r#""timeout": 0.5, {ACTIONS}"#));
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));
     dir.append("log", knock("alice") + &knock("bob"));
-    daemon.wait_without("closing", "output: opened bob");
-    daemon.wait_for("output: closed alice");
-    daemon.wait_for("output: closed bob");
+    daemon.wait_without("closing", ": opened for bob");
+    dir.run(&["-c", common::CONFIG, "-x", "alice"]);
+    daemon.wait_without("closed bob", "closed for alice");
+    daemon.signal("TERM");
+    daemon.wait_without("closed alice", "closed for bob");
 }
 
 #[test]
@@ -149,11 +152,10 @@ fn when_the_record_cannot_be_written_the_revert_runs_all_the_same() {
     let dir = TempDir::new();
     dir.append("log", "");
     dir.mkdir("var");
-    let rules = [rule("door", &format!(r#""timeout": 0.7, {ACTIONS}"#))];
+    let commands = r#""actions": ["mv var gone"], "revert": ["echo closed {key}"]"#;
+    let rules = [rule("door", &format!(r#""timeout": 0.7, {commands}"#))];
     let mut daemon = Daemon::start(&dir, &config(r#""log", "state": "var/state""#, &rules));
     dir.append("log", knock("alice"));
-    daemon.wait_for("output: opened alice");
-    dir.rename("var", "gone");
     daemon.wait_for("output: closed alice");
     daemon.wait_for("[ERROR] record of leases: cannot write");
     // It is tried again, until the record agrees with what is open.
@@ -258,7 +260,7 @@ fn a_damaged_record_is_set_aside_and_reported() {
 #[test]
 fn after_a_crash_a_lease_goes_on_with_the_time_it_has_left() {
     let dir = TempDir::new();
-    let more = format!(r#""timeout": 1.5, {ACTIONS}"#);
+    let more = format!(r#""timeout": 600, {ACTIONS}"#);
     let mut daemon = start(&dir, &more);
     let opened = Instant::now();
     dir.append("log", knock("alice"));
@@ -269,15 +271,10 @@ fn after_a_crash_a_lease_goes_on_with_the_time_it_has_left() {
     dir.append("log", knock("alice"));
     daemon.wait_for("renewed for alice");
     drop(daemon);
+    hasten(&dir, "state", Duration::from_millis(598_500));
     let mut daemon = start(&dir, &more);
     daemon.wait_for("output: closed alice");
     assert!(opened.elapsed() >= Duration::from_millis(1500));
-    assert!(opened.elapsed() < Duration::from_millis(5000));
-}
-
-fn of_another_boot(record: &str) -> String {
-    let boot = record.split('"').nth(5).expect("a boot id");
-    record.replace(boot, "another")
 }
 
 #[test]
@@ -350,12 +347,13 @@ fn a_second_signal_ends_at_once_and_leaves_the_record_for_the_next_start() {
 #[test]
 fn a_reload_keeps_leases_also_of_rules_that_are_gone() {
     let dir = TempDir::new();
-    let mut daemon = start(&dir, &format!(r#""timeout": 1, {ACTIONS}"#));
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));
     dir.append("log", knock("alice"));
-    daemon.wait_for("output: opened alice");
+    daemon.wait_for(": opened for alice");
     dir.configure(&with_state(&[rule("other", r#""actions": ["true"]"#)]));
     daemon.signal("HUP");
     daemon.wait_for("reloaded");
+    dir.run(&["-c", common::CONFIG, "-x", "alice"]);
     daemon.wait_for("output: closed alice");
 }
 
@@ -398,23 +396,27 @@ fn a_full_queue_refuses_knocks_and_never_a_revert() {
     let dir = TempDir::new();
     dir.append("log", "");
     dir.fifo("wait");
-    let wait = r#""ignore": "^alice", "actions": ["sh -c 'test -e go || cat wait'"]"#;
+    let wait = r#""ignore": "^alice", "action_timeout": 600,
+        "actions": ["sh -c 'test -e go || cat wait'"]"#;
     let door = rule(
         "door",
-        &format!(r#""ignore": "^b", "timeout": 1, {ACTIONS}"#),
+        &format!(r#""ignore": "^b", "timeout": 600, {ACTIONS}"#),
     );
     let mut daemon = Daemon::start(&dir, &with_state(&[rule("slow", wait), door]));
     dir.append("log", knock("alice"));
-    daemon.wait_for("output: opened alice");
+    daemon.wait_for(": opened for alice");
     // One is running, 256 wait, one is too many.
     let knocks: String = (0..258).map(|n| knock(&format!("b{n}"))).collect();
     dir.append("log", knocks);
     daemon.wait_for("refused: 256 knocks are waiting already");
+    let mut by_hand = dir.command(&["-c", common::CONFIG, "-x", "alice"]);
+    let mut by_hand = by_hand.stdout(Stdio::null()).spawn().expect("run");
     daemon.wait_for("closing for alice");
     dir.write("go", "");
     drop(dir.writer("wait"));
     daemon.wait_for("output: closed alice");
     daemon.wait_for("closed for alice");
+    assert!(by_hand.wait().expect("its end").success());
 }
 
 #[test]
@@ -521,7 +523,7 @@ fn a_flood_of_knocks_delays_no_deadline_and_writes_no_more_than_it_must() {
     daemon.signal("TERM");
     daemon.expect_exit(0);
     assert!(
-        stopping.elapsed() < Duration::from_secs(2),
+        stopping.elapsed() < Duration::from_secs(10),
         "{:?}",
         stopping.elapsed()
     );

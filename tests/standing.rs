@@ -6,7 +6,6 @@
 mod common;
 
 use common::{Daemon, TempDir, config, knock, outcome, recorded, rule};
-use std::time::{Duration, Instant};
 
 const OPEN: &str =
     r#""actions": ["sh -c 'echo >> opened; test ! -e broken && touch \"open-$1\"' sh {key}"]"#;
@@ -20,6 +19,12 @@ fn with_state(rules: &[String]) -> String {
 fn start(dir: &TempDir, more: &str) -> Daemon {
     dir.append("log", "");
     Daemon::start(dir, &with_state(&[rule("door", more)]))
+}
+
+/// Closes leases by hand.
+fn close(dir: &TempDir, words: &[&str]) {
+    let (status, _, errors) = outcome(&dir.run(&[&["-c", common::CONFIG, "-x"], words].concat()));
+    assert_eq!(status, Some(0), "{errors}");
 }
 
 fn times_opened(dir: &TempDir) -> usize {
@@ -136,11 +141,12 @@ fn a_revert_that_fails_where_nothing_is_left_has_succeeded() {
     let dir = TempDir::new();
     let mut daemon = start(
         &dir,
-        &format!(r#""timeout": 0.5, {OPEN}, {CHECK}, {CLOSE}"#),
+        &format!(r#""timeout": 600, {OPEN}, {CHECK}, {CLOSE}"#),
     );
     dir.append("log", knock("alice"));
     daemon.wait_for(": opened for alice");
     dir.remove("open-alice");
+    close(&dir, &["alice"]);
     daemon.wait_without("not closed", "closed for alice");
     // While it is there, a failure is one.
     let close = r#""revert": ["false {key}"]"#;
@@ -161,25 +167,25 @@ fn a_revert_that_fails_where_nothing_is_left_has_succeeded() {
 fn of_two_rules_that_open_the_same_the_last_one_closes() {
     let dir = TempDir::new();
     dir.append("log", "");
-    let other = rule("other", &format!(r#""timeout": 3, {OPEN}, {CLOSE}"#));
+    let other = rule("other", &format!(r#""timeout": 600, {OPEN}, {CLOSE}"#));
     let rules = [
-        rule("door", &format!(r#""timeout": 0.5, {OPEN}, {CLOSE}"#)),
+        rule("door", &format!(r#""timeout": 600, {OPEN}, {CLOSE}"#)),
         other
             .replace(" one", " first")
             .replace(" two", " second")
             .replace(" three", " third"),
     ];
     let mut daemon = Daemon::start(&dir, &with_state(&rules));
-    let opened = Instant::now();
     dir.append(
         "log",
         knock("alice") + "alice first\nalice second\nalice third\n",
     );
     daemon.wait_for("\"other\": opened for alice");
+    close(&dir, &["alice", "door"]);
     daemon.wait_for("\"door\": ended for alice, another lease holds the same open");
     assert!(dir.path("open-alice").exists());
+    close(&dir, &["alice"]);
     daemon.wait_without("not closed", "\"other\": closed for alice");
-    assert!(opened.elapsed() > Duration::from_millis(2500));
     assert!(!dir.path("open-alice").exists());
 }
 
@@ -194,18 +200,20 @@ fn a_door_that_could_not_be_closed_is_not_lost_with_a_knock_that_a_stop_drops() 
             r#""timeout": 0.3, "ignore": "^slow", "actions": ["touch open-{{key}}"], {close}"#
         ),
     );
-    let slow = r#""ignore": "^alice", "actions": ["sleep 1.5"]"#;
+    dir.fifo("wait");
+    let slow = r#""ignore": "^alice", "action_timeout": 600, "actions": ["cat wait"]"#;
     let mut daemon = Daemon::start(&dir, &with_state(&[door, rule("slow", slow)]));
     dir.write("broken", "");
     dir.append("log", knock("alice"));
     daemon.wait_for("not closed for alice, trying again");
     dir.append("log", knock("slow"));
-    daemon.wait_for("running sleep");
+    daemon.wait_for("running cat");
     dir.append("log", knock("alice"));
     daemon.wait_for("knock by alice");
     dir.remove("broken");
     daemon.signal("TERM");
     daemon.wait_for("dropping 1 knock whose commands have not begun");
+    drop(dir.writer("wait"));
     daemon.expect_exit(0);
     assert!(!dir.path("open-alice").exists());
 }

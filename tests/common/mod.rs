@@ -6,7 +6,7 @@
 #![allow(dead_code)] // OK because each test file uses a part of this.
 
 use logknockd::leases::journal::{self, Now};
-use logknockd::leases::lease::Lease;
+use logknockd::leases::lease::{Lease, Note};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -112,6 +112,36 @@ pub fn recorded(record: &str) -> Vec<String> {
     names
         .map(|name| String::from_utf8(name).expect("text"))
         .collect()
+}
+
+/// Makes a record of this boot one whose leases end sooner.
+pub fn hasten(dir: &TempDir, name: &str, by: Duration) {
+    let record = dir.read(name);
+    let boot = record.split('"').nth(5).expect("a boot id");
+    let uptime = fs::read_to_string("/proc/uptime").expect("uptime");
+    let seconds: f64 = uptime.split(' ').next().unwrap().parse().expect("seconds");
+    let now = Now {
+        ms: (seconds * 1000.0) as u64,
+        wall_s: 0,
+    };
+    let Ok(mut journal) = journal::read(record.as_bytes(), boot, now, 0) else {
+        panic!("{record}");
+    };
+    let (by_ms, by_s) = (by.as_millis() as u64, by.as_secs());
+    let ends = journal.leases.all().map(|lease| {
+        let (ms, s) = (lease.terms.deadline_ms, lease.terms.end_s);
+        (lease.id(), ms.saturating_sub(by_ms), s.saturating_sub(by_s))
+    });
+    for (id, ms, s) in ends.collect::<Vec<_>>() {
+        journal.leases.apply(id, Note::Until(ms, s));
+    }
+    dir.write(name, journal::whole(&mut journal.leases, boot, now.ms));
+}
+
+/// The same record, but of another boot.
+pub fn of_another_boot(record: &str) -> String {
+    let boot = record.split('"').nth(5).expect("a boot id");
+    record.replace(boot, "another")
 }
 
 /// A new, empty directory that goes away with the value. Names are relative to it.

@@ -14,7 +14,7 @@ use crate::backoff::{Backoff, NEVER};
 use crate::commands::job::LeaseId;
 use crate::leases::byhand::Request;
 use crate::leases::journal::{Journal, put_note, put_open, put_spent};
-use crate::leases::lease::{Lease, Leases, Note, Terms};
+use crate::leases::lease::{Lease, Leases, Note, Phase, Terms};
 use crate::leases::record::{Added, Found, Record};
 use crate::log::Log;
 use crate::sys::fd::poll;
@@ -349,7 +349,10 @@ impl Ledger {
         let mut lines = Vec::new();
         let mut messages = Vec::new();
         while let Some(id) = self.leases.next_renewed() {
-            if let Some(Lease { terms, .. }) = self.leases.get(id) {
+            // One that has been closed since was moved for nothing.
+            if let Some(Lease { terms, phase, .. }) = self.leases.get(id)
+                && *phase == Phase::Open
+            {
                 let note = Note::Until(terms.deadline_ms, terms.end_s);
                 put_note(id, note, now_ms, &mut lines);
                 messages.push(terms.job.clone());

@@ -397,7 +397,7 @@ fn a_full_queue_refuses_knocks_and_never_a_revert() {
     dir.append("log", "");
     dir.fifo("wait");
     let wait = r#""ignore": "^alice", "action_timeout": 600,
-        "actions": ["sh -c 'test -e go || cat wait'"]"#;
+        "actions": ["sh -c 'test -e go || (echo waiting; cat wait)'"]"#;
     let door = rule(
         "door",
         &format!(r#""ignore": "^b", "timeout": 600, {ACTIONS}"#),
@@ -406,7 +406,9 @@ fn a_full_queue_refuses_knocks_and_never_a_revert() {
     dir.append("log", knock("alice"));
     daemon.wait_for(": opened for alice");
     // One is running, 256 wait, one is too many.
-    let knocks: String = (0..258).map(|n| knock(&format!("b{n}"))).collect();
+    dir.append("log", knock("b0"));
+    daemon.wait_for("output: waiting");
+    let knocks: String = (1..258).map(|n| knock(&format!("b{n}"))).collect();
     dir.append("log", knocks);
     daemon.wait_for("refused: 256 knocks are waiting already");
     let mut by_hand = dir.command(&["-c", common::CONFIG, "-x", "alice"]);

@@ -4,6 +4,7 @@
 //! can have no other meaning. What may be meant (an address that is only in the log, a program that another program
 //! runs, what a script does) is not guessed at. One message a fault, in the order of the configuration.
 
+use crate::commands::template::foreign;
 use crate::config::Config;
 use crate::engine::rule::{Rule, Sequence};
 use crate::regex::{Regex, Scratch};
@@ -97,10 +98,9 @@ pub fn on_rule(rule: &Rule) -> Vec<Vec<u8>> {
     for command in commands.into_iter().flatten() {
         on_program(program(command.words()), &mut advice);
         for word in words(command.words()) {
-            for (mark, whose) in [(&b"%IP%"[..], "knockd"), (b"<ip>", "fail2ban")] {
-                if word.windows(4).any(|part| part == mark) {
-                    advice.push(text!("{} is {}'s: here it is {key}", mark, whose));
-                }
+            let mut texts = (0..word.len()).filter_map(|at| word.get(at..));
+            if let Some(message) = texts.find_map(foreign) {
+                add(text!("{}", message), &mut advice);
             }
         }
     }
@@ -160,6 +160,11 @@ fn on_program(program: &[u8], advice: &mut Vec<Vec<u8>>) {
             program
         ),
     };
+    add(advised, advice);
+}
+
+/// Adds what has not been said.
+fn add(advised: Vec<u8>, advice: &mut Vec<Vec<u8>>) {
     if !advice.contains(&advised) {
         advice.push(advised);
     }

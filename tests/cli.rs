@@ -334,7 +334,7 @@ c:7:28: error: rule "ssh": filter: unclosed group
 c:8:13: error: rule "ssh": unknown key "sequnce": did you mean "sequence"?
     8 |             "sequnce": ["one"],
       |             ^
-c:9:30: error: rule "ssh": sequence step 1: backreferences are not supported
+c:9:30: error: rule "ssh": sequence 1: backreferences are not supported
     9 |             "sequence": ["\\d\\1"],
       |                              ^
 "#;

@@ -20,19 +20,20 @@ use alloc::vec::Vec;
 /// Longest value that is filled in, in bytes.
 pub const MAX_VALUE: usize = 255;
 
-const ACCESS: &str = "a placeholder is a group's number or name: no attributes, no indices";
 const AMBIGUOUS: &str = " is ambiguous: a group of the last step has that name, too";
-const CONVERSION: &str = "a placeholder is a group's number or name: no !conversion";
 const DANGLING_BACKSLASH: &str = "nothing follows the backslash";
-const FORMAT: &str = "a placeholder is a group's number or name: no :format";
 const FAIL2BAN: &str = "<ip> is fail2ban's: here it is {key}";
 const KNOCKD: &str = "%IP% is knockd's: here it is {key}";
-const MIXED: &str = "{} cannot be mixed with numbered placeholders";
+const MIXED: &str = " cannot be mixed: number all placeholders or none";
 const NESTED: &str = "a brace inside a placeholder (literal braces are written {{ and }})";
 const NO_COMMAND: &str = "empty command";
 const NO_SHELL: &str =
     "no shell runs this: for | & < > $ and ` see sh -c, or put the word in quotes";
+const NO_FAMILY: &str = ": the key is no address";
+const NO_GROUP: &str = ": the last step has no group of that number (its first is {0})";
+const NO_GROUPS: &str = ": the last step has no groups (the filter's is {key})";
 const NO_PROGRAM: &str = "the first word, the program, is empty";
+const NOT_PLAIN: &str = "a placeholder is a group's number or name and nothing else";
 const NUL: &str = "a command cannot hold a NUL byte";
 const SEMICOLON: &str = "no shell runs this: each command is an item of its own, and a ; that is meant stands in quotes";
 const STRAY_BRACE: &str = "single } (a literal brace is written }})";
@@ -78,24 +79,24 @@ impl Command {
         let (mut quote, mut quote_at) = (0, 0);
         let mut at = 0;
         while let Some(&byte) = line.get(at) {
+            let next = line.get(at + 1).copied();
+            let mut taken = Some(byte);
             if byte == quote {
-                quote = 0;
+                (quote, taken) = (0, None);
             } else if byte == b'\\' && quote != b'\'' {
-                match line.get(at + 1) {
-                    // Backslash and line break are removed: the line goes on.
-                    Some(b'\n') => {
-                        at += 2;
-                        continue;
+                // Backslash and line break are removed: the line goes on.
+                if next == Some(b'\n') {
+                    at += 2;
+                    continue;
+                }
+                if quote == 0 || next.is_some_and(|next| holds(b"$`\"\\", next)) {
+                    if next.is_none() {
+                        return Err(error(0, at, DANGLING_BACKSLASH));
                     }
-                    None if quote == 0 => return Err(error(0, at, DANGLING_BACKSLASH)),
-                    Some(next) if quote == 0 || holds(b"$`\"\\", *next) => {
-                        at += 1;
-                        command.push(at, *next);
-                    }
-                    _ => command.push(at, byte),
+                    (taken, at) = (next, at + 1);
                 }
             } else if quote != 0 {
-                command.push(at, byte);
+                // Whatever it is.
             } else if byte.is_ascii_whitespace() {
                 if in_word {
                     command.push(at, 0);
@@ -105,11 +106,12 @@ impl Command {
                 continue;
             } else if matches!(byte, b'\'' | b'"') {
                 // A quote begins a word even if nothing is in it.
-                (quote, quote_at) = (byte, at);
+                (quote, quote_at, taken) = (byte, at, None);
             } else if let Some(message) = command.habit(in_word, line.get(at..).unwrap_or_default())
             {
                 return Err(error(0, at, message));
-            } else {
+            }
+            if let Some(byte) = taken {
                 command.push(at, byte);
             }
             in_word = true;
@@ -143,32 +145,35 @@ impl Command {
 
     /// What only a shell, or another program's configuration, would understand at this byte outside quotes.
     fn habit(&self, in_word: bool, rest: &[u8]) -> Option<&'static str> {
-        let word = self
-            .text
-            .rsplit(|&byte| byte == 0)
-            .next()
-            .unwrap_or_default();
-        let is_descriptor = word.iter().all(u8::is_ascii_digit);
-        match rest {
-            [b'%', b'I', b'P', b'%', ..] => Some(KNOCKD),
-            [b'<', b'i', b'p', b'>', ..] => Some(FAIL2BAN),
-            [b'|' | b'&' | b'$', ..] if !in_word => Some(NO_SHELL),
-            [b'<' | b'>', ..] if !in_word || is_descriptor => Some(NO_SHELL),
-            [b'`', ..] => Some(NO_SHELL),
-            [
-                b'$',
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'(' | b'{',
-                ..,
-            ] => Some(NO_SHELL),
-            [b';', behind @ ..] => {
-                let ends = behind.first().is_none_or(u8::is_ascii_whitespace);
-                let count = |brace| self.text.iter().filter(|&&byte| byte == brace).count();
-                // nft has semicolons in its braces, and find ends a command with one.
-                let is_meant = count(b'{') > count(b'}') || program(&self.text).ends_with(b"find");
-                ((ends || !in_word) && !is_meant).then_some(SEMICOLON)
-            }
-            _ => None,
+        if let Some(message) = foreign(rest) {
+            return Some(message);
         }
+        let next = rest.get(1);
+        let shells = match rest.first()? {
+            b'`' => true,
+            b'|' | b'&' => !in_word,
+            b'$' => {
+                let names = |next: &u8| next.is_ascii_alphanumeric() || holds(b"_({", *next);
+                !in_word || next.is_some_and(names)
+            }
+            b'<' | b'>' => {
+                let mut word = self.text.iter().rev().take_while(|byte| **byte != 0);
+                !in_word || word.all(u8::is_ascii_digit)
+            }
+            b';' => {
+                let depth = self.text.iter().fold(0, |depth, byte| match byte {
+                    b'{' => depth + 1,
+                    b'}' => depth - 1,
+                    _ => depth,
+                });
+                let ends = next.is_none_or(u8::is_ascii_whitespace);
+                // nft has semicolons in its braces, and find ends a command with one.
+                let is_meant = depth > 0 || program(&self.text).ends_with(b"find");
+                return ((ends || !in_word) && !is_meant).then_some(SEMICOLON);
+            }
+            _ => false,
+        };
+        shells.then_some(NO_SHELL)
     }
 
     fn push(&mut self, place: usize, byte: u8) {
@@ -213,27 +218,13 @@ fn error(word: usize, at: usize, message: &str) -> Error {
     }
 }
 
-/// How a placeholder names what it stands for.
-enum Address<'w> {
-    /// Counted from 0.
-    Number(usize),
-    Name(&'w [u8]),
-}
-
-/// What a placeholder stands for.
-enum Source {
-    /// Counted from 0.
-    Group(usize),
-    Key,
-    Rule,
-    Family,
-}
-
-/// How the placeholders of a command have been numbered so far.
-enum Numbering {
-    Undecided,
-    Automatic(usize),
-    Manual,
+/// What a text begins with that knockd or fail2ban puts an address in the place of.
+pub fn foreign(text: &[u8]) -> Option<&'static str> {
+    match text.get(..4)? {
+        b"%IP%" => Some(KNOCKD),
+        b"<ip>" => Some(FAIL2BAN),
+        _ => None,
+    }
 }
 
 impl Command {
@@ -244,7 +235,7 @@ impl Command {
     ///
     /// The first one.
     pub fn check(&self, step: Option<&Regex>) -> Result<(), Error> {
-        self.filled(step, None).map(drop)
+        self.filled(step, &UNKNOWN_VALUES).map(drop)
     }
 
     /// The words of the command, never fewer or more than it was written with, a NUL byte behind each. `step` is one that it has been
@@ -255,50 +246,42 @@ impl Command {
     /// The first value that is longer than [`MAX_VALUE`] or not [`printable`], in a sentence that begins with the
     /// placeholder.
     pub fn fill(&self, step: &Regex, values: &Values) -> Result<Vec<u8>, Vec<u8>> {
-        self.filled(Some(step), Some(values))
+        self.filled(Some(step), values)
             .map_err(|error| error.message)
     }
 
-    /// The words with their placeholders replaced; by nothing if the values are not known.
-    fn filled(&self, step: Option<&Regex>, values: Option<&Values>) -> Result<Vec<u8>, Error> {
-        let mut numbering = Numbering::Undecided;
+    /// The words with their placeholders replaced; by nothing if there is no step.
+    fn filled(&self, step: Option<&Regex>, values: &Values) -> Result<Vec<u8>, Error> {
+        // How many placeholders have had no number; none once one has had one.
+        let mut automatic = Some(0);
         let (mut filled, mut word) = (Vec::new(), 0);
         let mut at = 0;
         while let Some(&byte) = self.text.get(at) {
             let start = at;
             at += 1;
-            match byte {
-                b'{' | b'}' if self.text.get(at) == Some(&byte) => {
-                    filled.push(byte);
-                    at += 1;
-                }
-                b'{' | b'}' => {
-                    let result = self.placeholder(start, word).and_then(|written| {
-                        at += written.len() + 1;
-                        let address = address(written, &mut numbering).ok_or((start, MIXED));
-                        address.map(|address| (written, address))
-                    });
-                    let (at, message) = match result {
-                        Err((at, message)) => (at, text!("{}", message)),
-                        Ok((written, address)) => match value(address, step, values) {
-                            Err(reason) => (start, text!("{{}}{}", written, reason)),
-                            Ok(value) => {
-                                filled.extend_from_slice(value);
-                                continue;
-                            }
-                        },
-                    };
-                    return Err(Error {
-                        word,
-                        at: self.places.get(at).copied().unwrap_or_default(),
-                        message,
-                    });
-                }
-                _ => {
-                    word += usize::from(byte == 0);
-                    filled.push(byte);
-                }
+            if !matches!(byte, b'{' | b'}') {
+                word += usize::from(byte == 0);
+                filled.push(byte);
+                continue;
             }
+            if self.text.get(at) == Some(&byte) {
+                filled.push(byte);
+                at += 1;
+                continue;
+            }
+            let (at, message) = match self.placeholder(start, word) {
+                Err((at, refusal)) => (at, text!("{}", refusal)),
+                Ok(written) => match value(written, &mut automatic, step, values) {
+                    Err(reason) => (start, text!("{{}}{}", written, reason)),
+                    Ok(value) => {
+                        filled.extend_from_slice(value);
+                        at += written.len() + 1;
+                        continue;
+                    }
+                },
+            };
+            let at = self.places.get(at).copied().unwrap_or_default();
+            return Err(Error { word, at, message });
         }
         Ok(filled)
     }
@@ -308,111 +291,72 @@ impl Command {
         let end = |byte: &u8| matches!(byte, b'}' | 0);
         let rest = self.text.get(start + 1..).unwrap_or_default();
         let written = rest.split(end).next().unwrap_or_default();
-        let mut unsupported = written.iter().enumerate().filter_map(|(offset, byte)| {
-            let message = unsupported(*byte)?;
-            Some((start + 1 + offset, message))
-        });
-        let message = if self.text.get(start) == Some(&b'}') {
-            STRAY_BRACE
+        let odd = written.iter().position(|byte| holds(b"!.[:{", *byte));
+        let (at, message) = if self.text.get(start) == Some(&b'}') {
+            (start, STRAY_BRACE)
         } else if rest.get(written.len()) != Some(&b'}') {
-            UNCLOSED
-        } else if let Some(error) = unsupported.next() {
-            return Err(error);
+            (start, UNCLOSED)
+        } else if let Some(odd) = odd {
+            // What Python's str.format would understand.
+            let is_brace = written.get(odd) == Some(&b'{');
+            (start + 1 + odd, if is_brace { NESTED } else { NOT_PLAIN })
         } else if let Some(refusal) = guard::refusal(&self.text, word) {
-            refusal
+            (start, refusal)
         } else {
             return Ok(written);
         };
-        Err((start, message))
+        Err((at, message))
     }
 }
 
-/// What Python's `str.format` would understand inside a placeholder and this does not.
-fn unsupported(byte: u8) -> Option<&'static str> {
-    match byte {
-        b'!' => Some(CONVERSION),
-        b'.' | b'[' => Some(ACCESS),
-        b':' => Some(FORMAT),
-        b'{' => Some(NESTED),
-        _ => None,
-    }
-}
-
-/// Reads a placeholder's inside; `None` for a number that cannot be mixed with the ones before.
-fn address<'w>(written: &'w [u8], numbering: &mut Numbering) -> Option<Address<'w>> {
-    let mut number = 0usize;
-    for byte in written {
-        if !byte.is_ascii_digit() {
-            return Some(Address::Name(written));
-        }
-        // A number too large to read is no group's number either.
-        number = number
-            .saturating_mul(10)
-            .saturating_add(usize::from(byte - b'0'));
-    }
-    let next = match (written, &numbering) {
-        (b"", Numbering::Undecided) => Numbering::Automatic(1),
-        // OK because there are fewer placeholders than bytes in memory.
-        (b"", Numbering::Automatic(next)) => {
-            number = *next;
-            Numbering::Automatic(next + 1)
-        }
-        (b"", Numbering::Manual) | (_, Numbering::Automatic(_)) => return None,
-        _ => Numbering::Manual,
-    };
-    *numbering = next;
-    Some(Address::Number(number))
-}
-
-/// The value of an address; empty if values are not known.
+/// What stands for a placeholder, or why nothing does.
 fn value<'v>(
-    address: Address,
+    written: &[u8],
+    automatic: &mut Option<usize>,
     step: Option<&Regex>,
-    values: Option<&Values<'v>>,
-) -> Result<&'v [u8], Vec<u8>> {
+    values: &Values<'v>,
+) -> Result<&'v [u8], &'static str> {
+    let is_name = !written.iter().all(u8::is_ascii_digit);
+    let mut number = 0usize;
+    if !is_name {
+        for digit in written {
+            // A number too large to read is no group's number either.
+            number = number
+                .saturating_mul(10)
+                .saturating_add(usize::from(digit - b'0'));
+        }
+        *automatic = match (written, *automatic) {
+            (b"", Some(next)) => {
+                number = next;
+                Some(next + 1)
+            }
+            (b"", None) | (_, Some(1..)) => return Err(MIXED),
+            _ => None,
+        };
+    }
     let Some(step) = step else {
         return Ok(&[]);
     };
-    let source = resolve(address, step)?;
-    let Some(values) = values else {
-        return Ok(&[]);
-    };
-    match values.value(&source) {
-        [] if matches!(source, Source::Family) => Err(text!(": the key is no address")),
-        value => checked(value),
-    }
-}
-
-/// Looks an address up among the groups of `step`.
-fn resolve(address: Address, step: &Regex) -> Result<Source, Vec<u8>> {
-    let count = step.group_count();
-    let name = match address {
-        Address::Number(number) if number < count => return Ok(Source::Group(number)),
-        Address::Number(_) => {
-            return Err(match count {
-                0 => text!(": the last step has no groups (the filter's is {key})"),
-                1 => text!(": the last step has 1 group, {0}"),
-                _ => text!(
-                    ": the last step has {} groups, {0} to {{}}",
-                    count,
-                    count - 1
-                ),
-            });
+    let group = step.group_named(written);
+    let own = match written {
+        b"key" => values.key,
+        b"rule" => values.rule.as_bytes(),
+        b"family" if values.family.is_empty() => return Err(NO_FAMILY),
+        b"family" => values.family,
+        _ => {
+            // OK because groups are counted from 1 there.
+            let number = group.map_or(number, |group| group - 1);
+            return match (group, step.group_count()) {
+                (None, _) if is_name => Err(UNKNOWN),
+                (_, 0) => Err(NO_GROUPS),
+                (_, count) if number >= count => Err(NO_GROUP),
+                _ => checked(values.groups.get(number).map_or(&[], Vec::as_slice)),
+            };
         }
-        Address::Name(name) => name,
     };
-    let own = match name {
-        b"key" => Some(Source::Key),
-        b"rule" => Some(Source::Rule),
-        b"family" => Some(Source::Family),
-        _ => None,
-    };
-    match (own, step.group_named(name)) {
-        (Some(_), Some(_)) => Err(text!("{}", AMBIGUOUS)),
-        (Some(source), None) => Ok(source),
-        // OK because groups are counted from 1 there.
-        (None, Some(group)) => Ok(Source::Group(group - 1)),
-        (None, None) => Err(text!("{}", UNKNOWN)),
+    match group {
+        Some(_) => Err(AMBIGUOUS),
+        None => checked(own),
     }
 }
 
@@ -439,22 +383,21 @@ impl<'v> Values<'v> {
             .map_err(|reason| text!("{key}{}", reason))
             .map(drop)
     }
-
-    fn value(&self, source: &Source) -> &'v [u8] {
-        match source {
-            Source::Group(number) => self.groups.get(*number).map_or(&[], Vec::as_slice),
-            Source::Key => self.key,
-            Source::Rule => self.rule.as_bytes(),
-            Source::Family => self.family,
-        }
-    }
 }
 
-fn checked(value: &[u8]) -> Result<&[u8], Vec<u8>> {
+/// Those of a knock that has not come.
+const UNKNOWN_VALUES: Values = Values {
+    rule: "",
+    key: b"",
+    family: b"4",
+    groups: &[],
+};
+
+fn checked(value: &[u8]) -> Result<&[u8], &'static str> {
     if value.len() > MAX_VALUE {
-        Err(text!(" is longer than 255 bytes"))
+        Err(" is longer than 255 bytes")
     } else if !printable(value) {
-        Err(text!(" is not printable UTF-8"))
+        Err(" is not printable UTF-8")
     } else {
         Ok(value)
     }

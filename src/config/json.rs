@@ -144,6 +144,12 @@ impl<'d> Value<'d> {
     }
 }
 
+/// What a text of digits says, if it fits.
+pub fn whole(digits: &[u8]) -> Option<u32> {
+    (!digits.is_empty() && digits.iter().all(u8::is_ascii_digit)).then_some(())?;
+    u32::try_from(Value { rest: digits }.scaled(0)?).ok()
+}
+
 /// What `e+5` says, or nothing; an exponent that is too large is as large as can be.
 fn exponent_of(text: &[u8]) -> i32 {
     let mut value = 0i32;
@@ -166,7 +172,7 @@ fn with_digit(value: u64, digit: u8) -> Option<u64> {
 }
 
 /// The items of an array, or the keys of an object.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Items<'d> {
     /// The document from the bracket or comma in front of the next one on.
     rest: &'d [u8],
@@ -455,8 +461,13 @@ impl Reader<'_> {
         if self.eat(close) {
             return Some(());
         }
+        let mut keys = 0;
         loop {
             if close == b'}' {
+                if keys == MAX_KEYS {
+                    return self.fail(self.at, TOO_MANY_KEYS);
+                }
+                keys += 1;
                 self.key(object)?;
             }
             self.value(depth)?;
@@ -484,15 +495,9 @@ impl Reader<'_> {
         self.string()?;
         // The first key that is the same should be this one.
         let key = value_at(self.document, start);
-        let text = key.text();
-        match object
-            .items()
-            .take(MAX_KEYS)
-            .find(|item| item.text() == text)
-        {
-            Some(first) if first.rest.len() == key.rest.len() => {}
-            Some(_) => return self.fail(start, DUPLICATE_KEY),
-            None => return self.fail(start, TOO_MANY_KEYS),
+        let first = object.key(&key.text());
+        if first.is_some_and(|first| first.rest.len() != key.rest.len()) {
+            return self.fail(start, DUPLICATE_KEY);
         }
         self.skip_space();
         if !self.eat(b':') {

@@ -10,19 +10,18 @@
 //! port open for ever) and everything that could not do what it seems to ask for. Keys that begin with
 //! `_` are comments.
 
-use crate::address::Network;
 use crate::backoff::NEVER;
 use crate::commands::template::{self, Command};
 use crate::config::diagnostic::Diagnostic;
 use crate::engine::rule::{LeaseTerms, Rule, Sequence};
 use crate::regex::Regex;
-use crate::text::checksum;
+use crate::text::{checksum, holds};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use json::Value;
-use read::{Items, Limits, Loader, TIME, name_of};
+use read::{Items, Key, Kind, Limits, Loader, MAX_KEYS, name_of, place};
 
 pub mod diagnostic;
 pub mod json;
@@ -30,71 +29,80 @@ pub mod load;
 mod read;
 pub mod trust;
 
-const TOP_KEYS: &[&str] = &[
-    "command", "debug", "file", "max_keys", "poll", "ruleset", "state", "trace",
+/// The keys beside `ruleset`.
+const TOP: &[Key] = &[
+    Key::of("command"),
+    Key::flag("debug"),
+    Key::of("file"),
+    Key::number("max_keys", &KEYS),
+    Key::number("poll", &POLL),
+    Key::of("ruleset"),
+    Key::of("state"),
+    Key::flag("trace"),
 ];
-const RULE_KEYS: &[&str] = &[
-    "action_timeout",
-    "actions",
-    "check",
-    "closes",
-    "count",
-    "exclusive",
-    "filter",
-    "ignore",
-    "ignore_hosts",
-    "keep",
-    "name",
-    "one_time",
-    "repeats",
-    "revert",
-    "sequence",
-    "timeout",
-    "within",
+/// The keys of a rule.
+const RULE: &[Key] = &[
+    Key::number("action_timeout", &ACTION_TIMEOUT),
+    Key::of("actions"),
+    Key::of("check").needs("revert"),
+    Key::of("closes"),
+    Key::number("count", &COUNT),
+    Key::flag("exclusive").needs("timeout"),
+    Key::of("filter"),
+    Key::of("ignore"),
+    Key::of("ignore_hosts"),
+    Key::flag("keep").needs("timeout"),
+    Key::of("name"),
+    Key::of("one_time"),
+    Key::flag("repeats"),
+    Key::of("revert"),
+    Key::of("sequence"),
+    Key::number("timeout", &DURATION).needs("revert"),
+    Key::number("within", &DURATION),
 ];
-/// Keys of a rule that mean nothing without another.
-const NEEDS: [(&str, &str); 4] = [
-    ("timeout", "revert"),
-    ("check", "revert"),
-    ("keep", "timeout"),
-    ("exclusive", "timeout"),
-];
-
-const DEFAULT_STATE: &str = "/var/run/logknockd.state";
-const DEFAULT_MAX_KEYS: u64 = 4096;
-const DEFAULT_ACTION_TIMEOUT_MS: u64 = 30_000;
 
 const KEYS: Limits = Limits {
-    decimals: 0,
+    kind: Kind::Whole,
     least: 1,
     most: 65_535,
+    unless: 4096,
     what: "an integer from 1 to 65535",
 };
 const COUNT: Limits = Limits {
-    decimals: 0,
+    kind: Kind::Whole,
     least: 2,
     most: 1000,
+    unless: 1,
     what: "an integer from 2 to 1000",
 };
 const POLL: Limits = Limits {
-    decimals: TIME,
+    kind: Kind::Time,
     least: 100,
     most: 3_600_000,
+    unless: NEVER,
     what: "a time from 0.1 to 3600",
 };
 /// Up to ten years.
 const DURATION: Limits = Limits {
-    decimals: TIME,
+    kind: Kind::Time,
     least: 1,
     most: 315_360_000_000,
+    unless: NEVER,
     what: "a time from 0.001 to 315360000",
 };
+const ACTION_TIMEOUT: Limits = Limits {
+    unless: 30_000,
+    ..DURATION
+};
 
-const FILES: Items = Items::up_to(64, "paths");
+const DEFAULT_STATE: &str = "/var/run/logknockd.state";
+
+const FILES: Items = Items::or_one(64, "paths");
 const RULES: Items = Items::up_to(1000, "rules");
+const CLOSES: Items = Items::or_one(1000, "rules");
 const STEPS: Items = Items::up_to(32, "regexes");
 const HOSTS: Items = Items::up_to(256, "addresses and networks");
-const FILTERS: Items = Items::up_to(16, "regexes");
+const FILTERS: Items = Items::or_one(16, "regexes");
 const SEQUENCES: Items = Items::up_to(256, "sequences");
 const COMMANDS: Items = Items::up_to(64, "commands");
 
@@ -159,15 +167,11 @@ fn other_format(document: &[u8]) -> Option<usize> {
     for line in document.split_inclusive(|&byte| byte == b'\n') {
         match line.trim_ascii() {
             [] | [b'#' | b';', ..] => at += line.len(),
-            [b'[', b'a'..=b'z' | b'A'..=b'Z', ..] => return Some(at),
-            [b'a'..=b'z' | b'A'..=b'Z' | b'_', rest @ ..] => {
-                return rest
-                    .iter()
-                    .any(|byte| matches!(byte, b':' | b'='))
-                    .then_some(at);
+            [b'[', b']', ..] => break,
+            [byte, ..] => {
+                let begins_otherwise = byte.is_ascii_alphabetic() || holds(b"_[-", *byte);
+                return begins_otherwise.then_some(at);
             }
-            b"---" => return Some(at),
-            _ => return None,
         }
     }
     None
@@ -175,37 +179,36 @@ fn other_format(document: &[u8]) -> Option<usize> {
 
 impl Loader<'_> {
     fn config(&mut self, top: Value) -> Option<Box<Config>> {
-        self.object(top, TOP_KEYS, (RULE_KEYS, "in a rule, inside \"ruleset\""))?;
+        let mut numbers = [0; MAX_KEYS];
+        let others = (RULE, "in a rule, inside \"ruleset\"");
+        self.object(top, TOP, others, &mut numbers)?;
         let (file, command) = (top.member("file"), top.member("command"));
         if file.is_none() && command.is_none() {
-            self.report(top, &NO_SOURCE);
+            self.report(top, NO_SOURCE);
         }
         let command = command.and_then(|command| self.command(command));
         let state = top.member("state").map(|path| self.path(path));
-        let max_keys = self.number(top, "max_keys", &KEYS);
+        let poll_ms = numbers[const { place(TOP, "poll") }];
         Some(Box::new(Config {
-            files: file.map_or(Vec::new(), |file| self.files(file)),
+            files: self.files(file),
             command: command.map(Command::into_words),
             rules: self.rules(top),
-            debug: self.flag(top, "debug"),
-            trace: self.flag(top, "trace"),
+            debug: numbers[const { place(TOP, "debug") }] != 0,
+            trace: numbers[const { place(TOP, "trace") }] != 0,
             state: state.unwrap_or(DEFAULT_STATE.into()),
-            poll_ms: self.number(top, "poll", &POLL),
+            poll_ms: (poll_ms != NEVER).then_some(poll_ms),
             // OK because the limit fits.
-            max_keys: max_keys.unwrap_or(DEFAULT_MAX_KEYS) as usize,
+            max_keys: numbers[const { place(TOP, "max_keys") }] as usize,
             checksum: checksum(self.document),
         }))
     }
 
-    fn files(&mut self, file: Value) -> Vec<String> {
-        if file.first() != b'[' {
-            return vec![self.path(file)];
-        }
+    fn files(&mut self, file: Option<Value>) -> Vec<String> {
         let mut files = Vec::new();
         for file in self.items(file, &FILES) {
             let path = self.path(file);
             if !path.is_empty() && files.contains(&path) {
-                self.report(file, &text!("{:?} is listed twice", path));
+                self.report(file, text!("{:?} is listed twice", path));
             }
             files.push(path);
         }
@@ -214,204 +217,142 @@ impl Loader<'_> {
 
     #[allow(clippy::vec_box)]
     fn rules(&mut self, top: Value) -> Vec<Box<Rule>> {
-        let mut rules = Vec::new();
-        let mut names = Vec::new();
-        let Some(ruleset) = self.required(top, "ruleset") else {
-            return rules;
-        };
+        let (mut rules, mut written) = (Vec::new(), Vec::new());
+        let ruleset = self.required(top, "ruleset");
         for rule in self.items(ruleset, &RULES) {
-            let others = (TOP_KEYS, "beside \"ruleset\"");
-            if self.object(rule, RULE_KEYS, others).is_some() {
-                self.name(rule, &mut names);
-                self.report_endless(rule, ruleset);
-                let rule = self.rule(rule, ruleset);
-                rules.push(rule);
+            let mut numbers = [0; MAX_KEYS];
+            let others = (TOP, "beside \"ruleset\"");
+            if self.object(rule, RULE, others, &mut numbers).is_some() {
+                rules.push(self.rule(rule, &numbers));
+                written.push(rule);
             }
+        }
+        for (index, rule) in written.iter().enumerate() {
+            self.report_among(&rules, index, *rule);
         }
         rules
     }
 
-    /// Reports a `revert` that neither a time nor another rule's knock makes run.
-    fn report_endless(&mut self, rule: Value, ruleset: Value) {
-        let name = name_of(rule);
-        let closes_it = |other: Value| {
-            let mut names = closes(other);
-            name.is_some() && names.any(|closed| closed.string() == name)
-        };
-        if let (Some(revert), None) = (rule.key("revert"), rule.key("timeout"))
-            && !ruleset.items().any(closes_it)
+    /// Reports what is wrong with a rule beside the others.
+    fn report_among(&mut self, rules: &[Box<Rule>], index: usize, written: Value) {
+        // OK because there is a rule for each that is written.
+        let rule = &rules[index];
+        let named = |name: &String| rules.iter().position(|other| other.name == *name);
+        if let Some(name) = written.member("name")
+            && !rule.name.is_empty()
+            && named(&rule.name) != Some(index)
         {
-            self.report(revert, &NO_END);
+            self.report(name, NAME_TAKEN);
         }
-    }
-
-    /// The names of the rules whose leases a rule's knocks end.
-    fn closes(&mut self, rule: Value, ruleset: Value) -> Vec<String> {
-        let mut names = Vec::new();
-        if let Some(written) = rule.member("closes").filter(|list| list.first() == b'[') {
-            self.items(written, &RULES);
-        }
-        for written in closes(rule) {
-            let Some(name) = self.string(written) else {
-                continue;
-            };
-            if name_of(rule).as_ref() == Some(&name) {
-                self.report(written, &CLOSES_ITSELF);
-            } else if !ruleset
-                .items()
-                .any(|other| name_of(other).as_ref() == Some(&name))
-            {
-                self.report(written, &text!("there is no rule {:?}", name));
+        for closes in CLOSES.of(written.member("closes")) {
+            match closes.string() {
+                Some(name) if name == rule.name => self.report(closes, CLOSES_ITSELF),
+                Some(name) if named(&name).is_none() => {
+                    self.report(closes, text!("there is no rule {:?}", name));
+                }
+                _ => {}
             }
-            names.push(name);
         }
-        names
-    }
-
-    /// Checks the name of a rule against those of the rules before it.
-    fn name(&mut self, rule: Value, earlier: &mut Vec<String>) {
-        let Some(written) = self.required(rule, "name") else {
-            return;
-        };
-        match name_of(rule) {
-            None => self.expected(written, &NAME),
-            Some(name) if earlier.contains(&name) => self.report(written, &NAME_TAKEN),
-            Some(name) => earlier.push(name),
+        let mut closed = rules.iter().flat_map(|other| &other.closes);
+        if let (Some(revert), None) = (written.key("revert"), written.key("timeout"))
+            && !closed.any(|name| *name == rule.name)
+        {
+            self.report(revert, NO_END);
         }
     }
 
     /// Reads a rule.
-    fn rule(&mut self, rule: Value, ruleset: Value) -> Box<Rule> {
-        self.report_lonely(rule);
-        let closes = self.closes(rule, ruleset);
-        let actions = match rule.member("closes") {
-            Some(_) => rule.member("actions"),
-            None => self.required(rule, "actions"),
+    fn rule(&mut self, written: Value, numbers: &[u64; MAX_KEYS]) -> Box<Rule> {
+        let mut rule = Box::new(Rule::default());
+        if let Some(name) = self.required(written, "name") {
+            match name_of(written) {
+                Some(name) => rule.name = name,
+                None => self.expected(name, NAME),
+            }
+        }
+        for name in self.items(written.member("closes"), &CLOSES) {
+            rule.closes.extend(self.string(name));
+        }
+        let actions = match written.member("closes") {
+            Some(_) => written.member("actions"),
+            None => self.required(written, "actions"),
         };
-        let one_time = rule.member("one_time").is_some();
-        let sequences = self.sequences(rule);
+        let revert = written.member("revert");
+        rule.one_time = written.member("one_time").is_some();
+        self.sequences(written, &mut rule.sequences);
         let fit = Fit {
-            sequences: &sequences,
-            one_time,
+            sequences: &rule.sequences,
+            one_time: rule.one_time,
         };
-        let actions = self.commands(actions, &fit);
-        let check = self.commands(rule.member("check"), &fit);
-        let revert = self.commands(rule.member("revert"), &fit);
-        let ignore = rule.member("ignore").and_then(|ignore| self.regex(ignore));
-        let action_timeout_ms = self.number(rule, "action_timeout", &DURATION);
-        let lease = self.lease(rule);
-        let within_ms = self.number(rule, "within", &DURATION);
-        let repeats = self.flag(rule, "repeats");
-        let count = self.number(rule, "count", &COUNT);
-        Box::new(Rule {
-            name: name_of(rule).unwrap_or_default(),
-            filters: self.filters(rule),
-            ignore,
-            ignore_hosts: self.networks(rule),
-            sequences,
-            one_time,
-            actions,
-            check,
-            revert,
-            closes,
-            within_ms,
-            repeats,
-            // OK because the limit fits.
-            count: count.map_or(1, |count| count as u16),
-            lease,
-            action_timeout_ms: action_timeout_ms.unwrap_or(DEFAULT_ACTION_TIMEOUT_MS),
-        })
+        self.commands(actions, &fit, &mut rule.actions);
+        self.commands(written.member("check"), &fit, &mut rule.check);
+        self.commands(revert, &fit, &mut rule.revert);
+        self.filters(written, &mut rule.filters);
+        if let Some(ignore) = written.member("ignore") {
+            rule.ignore = self.regex(ignore);
+        }
+        for network in self.items(written.member("ignore_hosts"), &HOSTS) {
+            rule.ignore_hosts.extend(self.network(network));
+        }
+        let timeout_ms = numbers[const { place(RULE, "timeout") }];
+        if revert.is_some() || timeout_ms != NEVER {
+            rule.lease = Some(LeaseTerms {
+                timeout_ms,
+                keep: numbers[const { place(RULE, "keep") }] != 0,
+                exclusive: numbers[const { place(RULE, "exclusive") }] != 0,
+            });
+        }
+        let within_ms = numbers[const { place(RULE, "within") }];
+        rule.within_ms = (within_ms != NEVER).then_some(within_ms);
+        rule.repeats = numbers[const { place(RULE, "repeats") }] != 0;
+        // OK because the limit fits.
+        rule.count = numbers[const { place(RULE, "count") }] as u16;
+        rule.action_timeout_ms = numbers[const { place(RULE, "action_timeout") }];
+        rule
     }
 
-    /// Reports keys that need another one which is not there.
-    fn report_lonely(&mut self, rule: Value) {
-        for (key, needed) in NEEDS {
-            if let (Some(lonely), None) = (rule.key(key), rule.key(needed)) {
-                self.report(lonely, &text!("{:?} needs {:?}", key, needed));
+    fn filters(&mut self, rule: Value, filters: &mut Vec<Regex>) {
+        let written = self.required(rule, "filter");
+        let alternatives = self.items(written, &FILTERS);
+        for (index, &alternative) in alternatives.iter().enumerate() {
+            let text = alternative.string();
+            let same = alternatives.iter().position(|other| other.string() == text);
+            if let Some(same) = same.filter(|same| *same < index && text.is_some()) {
+                self.report(alternative, text!("the same as filter {}", same + 1));
+            } else if let Some(filter) = self.regex(alternative) {
+                if filter.group_count() == 0 {
+                    self.report(alternative, NO_KEY);
+                }
+                filters.push(filter);
             }
         }
     }
 
-    fn lease(&mut self, rule: Value) -> Option<LeaseTerms> {
-        let (exclusive, keep) = (self.flag(rule, "exclusive"), self.flag(rule, "keep"));
-        let timeout_ms = self.number(rule, "timeout", &DURATION);
-        let lasts = timeout_ms.is_some() || rule.member("revert").is_some();
-        lasts.then_some(LeaseTerms {
-            timeout_ms: timeout_ms.unwrap_or(NEVER),
-            keep,
-            exclusive,
-        })
-    }
-
-    fn filters(&mut self, rule: Value) -> Vec<Regex> {
-        let mut filters = Vec::new();
-        let Some(written) = self.required(rule, "filter") else {
-            return filters;
-        };
-        if written.first() != b'[' {
-            filters.extend(self.filter(written));
-            return filters;
-        }
-        for (index, alternative) in self.items(written, &FILTERS).enumerate() {
-            let mut earlier = written.items().take(index);
-            let same = earlier.position(|other| other.string() == alternative.string());
-            match same.filter(|_| alternative.first() == b'"') {
-                Some(same) => self.report(alternative, &text!("the same as filter {}", same + 1)),
-                None => filters.extend(self.filter(alternative)),
-            }
-        }
-        filters
-    }
-
-    fn filter(&mut self, written: Value) -> Option<Regex> {
-        let filter = self.regex(written)?;
-        if filter.group_count() == 0 {
-            self.report(written, &NO_KEY);
-        }
-        Some(filter)
-    }
-
-    fn networks(&mut self, rule: Value) -> Vec<Network> {
-        let mut networks = Vec::new();
-        let Some(list) = rule.member("ignore_hosts") else {
-            return networks;
-        };
-        for written in self.items(list, &HOSTS) {
-            networks.extend(self.network(written));
-        }
-        networks
-    }
-
-    fn sequences(&mut self, rule: Value) -> Vec<Sequence> {
-        let mut sequences: Vec<Sequence> = Vec::new();
+    fn sequences(&mut self, rule: Value, sequences: &mut Vec<Sequence>) {
         let sequence = rule.member("sequence");
-        let Some(one_time) = rule.member("one_time") else {
-            match sequence {
-                Some(sequence) => sequences.push(self.sequence(sequence)),
-                None => self.report(rule, &NO_SEQUENCE),
-            }
-            return sequences;
-        };
-        if sequence.is_some() {
-            self.report(one_time, &BOTH_SEQUENCES);
+        let one_time = rule.member("one_time");
+        match (sequence, one_time) {
+            (None, None) => self.report(rule, NO_SEQUENCE),
+            (Some(_), Some(one_time)) => self.report(one_time, BOTH_SEQUENCES),
+            (Some(sequence), None) => sequences.push(self.sequence(sequence)),
+            (None, Some(_)) => {}
         }
         for written in self.items(one_time, &SEQUENCES) {
             let sequence = self.sequence(written);
             let same = |earlier: &Sequence| earlier.patterns().eq(sequence.patterns());
             if let (Some(_), Some(same)) = (sequence.steps.first(), sequences.iter().position(same))
             {
-                self.report(written, &text!("the same as sequence {}", same + 1));
+                self.report(written, text!("the same as sequence {}", same + 1));
             }
             sequences.push(sequence);
         }
-        sequences
     }
 
     /// Reads a sequence; it is empty if a step is wrong.
     fn sequence(&mut self, sequence: Value) -> Sequence {
         let problems = self.problems.len();
         let mut steps = Vec::new();
-        for step in self.items(sequence, &STEPS) {
+        for step in self.items(Some(sequence), &STEPS) {
             if let Some(step) = self.regex(step) {
                 steps.push(step);
             }
@@ -423,11 +364,7 @@ impl Loader<'_> {
     }
 
     /// Reads commands that are right for the last step of every sequence.
-    fn commands(&mut self, list: Option<Value>, fit: &Fit) -> Vec<Command> {
-        let mut commands = Vec::new();
-        let Some(list) = list else {
-            return commands;
-        };
+    fn commands(&mut self, list: Option<Value>, fit: &Fit, commands: &mut Vec<Command>) {
         for written in self.items(list, &COMMANDS) {
             let Some(command) = self.command(written) else {
                 continue;
@@ -437,19 +374,7 @@ impl Loader<'_> {
             }
             commands.push(command);
         }
-        commands
     }
-}
-
-/// What is written behind a rule's `closes`: the names, or the name.
-fn closes(rule: Value) -> impl Iterator<Item = Value> {
-    let written = rule.member("closes");
-    let single = written.filter(|written| written.first() != b'[');
-    let list = written.map_or(json::Items::default(), |written| match single {
-        Some(_) => json::Items::default(),
-        None => written.items(),
-    });
-    single.into_iter().chain(list)
 }
 
 /// What the commands of a rule are to be right for.
@@ -465,7 +390,7 @@ impl Fit<'_> {
         for (index, sequence) in self.sequences.iter().enumerate() {
             command.check(sequence.steps.last()).map_err(|mut error| {
                 if self.one_time {
-                    error.message = text!("one_time sequence {}: {}", index + 1, error.message);
+                    error.message = text!("one_time {}: {}", index + 1, error.message);
                 }
                 error
             })?;

@@ -12,7 +12,7 @@ use crate::commands::template::{self, Command, printable};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::json::{self, Value};
 use crate::regex::Regex;
-use crate::text::{Put, holds};
+use crate::text::holds;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -22,59 +22,146 @@ const MAX_PATH: usize = 4095;
 /// The longest name of a rule, in bytes.
 const MAX_NAME: usize = 255;
 
+/// A key of the configuration.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// The key without which it means nothing, if there is one.
+    needs: &'static str,
+    /// Of one that is read as a number.
+    limits: Option<&'static Limits>,
+}
+
+impl Key {
+    /// A key whose value the schema reads.
+    pub(super) const fn of(name: &'static str) -> Key {
+        Key {
+            name,
+            needs: "",
+            limits: None,
+        }
+    }
+
+    pub(super) const fn number(name: &'static str, limits: &'static Limits) -> Key {
+        Key {
+            limits: Some(limits),
+            ..Key::of(name)
+        }
+    }
+
+    /// 1 if it is true.
+    pub(super) const fn flag(name: &'static str) -> Key {
+        Key::number(name, &FLAG)
+    }
+
+    pub(super) const fn needs(self, needs: &'static str) -> Key {
+        Key { needs, ..self }
+    }
+}
+
+/// The place of a key among others.
+pub(super) const fn place(keys: &[Key], name: &str) -> usize {
+    let mut index = 0;
+    while !is_same(keys[index].name.as_bytes(), name.as_bytes()) {
+        index += 1;
+    }
+    index
+}
+
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    match (one, other) {
+        ([], []) => true,
+        ([a, one @ ..], [b, other @ ..]) => *a == *b && is_same(one, other),
+        _ => false,
+    }
+}
+
 /// What numbers may be; `what` says it in words, of a time the range of its seconds.
 pub(super) struct Limits {
-    /// [`TIME`] for a time in milliseconds.
-    pub(super) decimals: i32,
+    pub(super) kind: Kind,
     pub(super) least: u64,
     pub(super) most: u64,
+    /// What it is unless it is written.
+    pub(super) unless: u64,
     pub(super) what: &'static str,
 }
 
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// `true` or `false`.
+    Flag,
+    Whole,
+    /// Seconds or a string, read as milliseconds.
+    Time,
+}
+
+const FLAG: Limits = Limits {
+    kind: Kind::Flag,
+    least: 0,
+    most: 1,
+    unless: 0,
+    what: "true or false",
+};
+
+/// No object has more keys.
+pub(super) const MAX_KEYS: usize = 17;
+
 /// Decimals of seconds that are read as milliseconds.
-pub(super) const TIME: i32 = 3;
-/// Units of times that are written as strings, in milliseconds.
-const UNITS: [(u8, u64); 5] = [
-    (b's', 1_000),
-    (b'm', 60_000),
-    (b'h', 3_600_000),
-    (b'd', 86_400_000),
-    (b'w', 604_800_000),
+const MS: i32 = 3;
+/// Units of times that are written as strings, in seconds.
+const UNITS: [(u8, u32); 5] = [
+    (b's', 1),
+    (b'm', 60),
+    (b'h', 3600),
+    (b'd', 86_400),
+    (b'w', 604_800),
 ];
 
 /// What arrays may hold, and how many.
 pub(super) struct Items {
     most: usize,
     what: &'static str,
+    /// Whether one may stand without an array.
+    or_one: bool,
 }
 
 impl Items {
     /// At least one is always needed.
     pub(super) const fn up_to(most: usize, what: &'static str) -> Items {
-        Items { most, what }
+        Items {
+            most,
+            what,
+            or_one: false,
+        }
+    }
+
+    /// The same, or one of them by itself.
+    pub(super) const fn or_one(most: usize, what: &'static str) -> Items {
+        Items {
+            or_one: true,
+            ..Items::up_to(most, what)
+        }
+    }
+
+    /// The items of an array, or the one that stands for it.
+    pub(super) fn of<'v>(&self, value: Option<Value<'v>>) -> Vec<Value<'v>> {
+        let mut values = Vec::new();
+        match value {
+            Some(value) if value.first() == b'[' => values.extend(value.items()),
+            Some(value) if self.or_one => values.push(value),
+            _ => {}
+        }
+        values
     }
 }
 
 const WORDS: Items = Items::up_to(256, "words");
 
-const BOOLEAN: &str = "true or false";
 const COMMAND: &str = "a command: a string or an array of words";
 const OBJECT: &str = "an object";
 const PATH: &str = "a path of 1 to 4095 bytes without NUL";
 const STRING: &str = "a string";
 const TIMES: &str =
     " seconds: a number, or a string such as \"90s\", \"10m\", \"2h\", \"7d\" or \"1w\"";
-
-/// What messages call the items of a rule's arrays, and the items of those.
-const NOUNS: [(&str, &str, &str); 7] = [
-    ("ignore_hosts", "ignored host", ""),
-    ("filter", "filter", ""),
-    ("sequence", "sequence step", ""),
-    ("one_time", "one_time sequence", "step"),
-    ("actions", "action", ""),
-    ("check", "check command", ""),
-    ("revert", "revert command", ""),
-];
 
 /// What knockd and fail2ban call things, and what they are called here.
 const ABROAD: [(&str, &str); 20] = [
@@ -124,87 +211,101 @@ impl<'d> Loader<'d> {
         }
     }
 
-    /// An object that should have no keys but `keys` and comments. Of `others` is said where they belong.
+    /// An object that should have no keys but `keys` and comments; of `others` is said where they belong. Its numbers
+    /// and flags come each in the place of its key.
     pub(super) fn object(
         &mut self,
         value: Value,
-        keys: &[&str],
-        others: (&[&str], &str),
+        keys: &[Key],
+        others: (&[Key], &str),
+        numbers: &mut [u64; MAX_KEYS],
     ) -> Option<()> {
         if value.first() != b'{' {
-            self.expected(value, &OBJECT);
+            self.expected(value, OBJECT);
             return None;
         }
+        for (number, key) in numbers.iter_mut().zip(keys) {
+            *number = key.limits.map_or(0, |limits| limits.unless);
+        }
         for written in value.items() {
-            let key = written.text();
-            if key.starts_with('_') || keys.contains(&key.as_str()) {
+            let name = written.text();
+            let mut known = keys.iter().zip(&mut *numbers);
+            let Some((key, number)) = known.find(|(key, _)| key.name == name) else {
+                self.report_unknown(written, &name, keys, others);
                 continue;
+            };
+            if !key.needs.is_empty() && value.key(key.needs).is_none() {
+                self.report(written, text!("{:?} needs {:?}", key.name, key.needs));
             }
-            let mut message = text!("unknown key {:?}", key);
-            let meant = ABROAD.iter().find(|(abroad, _)| *abroad == key);
-            if let Some((_, here)) = meant {
-                put!(&mut message, ": here it is {}", here);
-            } else if others.0.contains(&key.as_str()) {
-                put!(&mut message, ": it stands {}", others.1);
-            } else if let Some(meant) = nearest(&key, keys) {
-                put!(&mut message, ": did you mean {:?}?", meant);
+            if let Some(limits) = key.limits {
+                *number = self.number(written.behind_key(), limits);
             }
-            self.report(written, &message);
         }
         Some(())
+    }
+
+    fn report_unknown(&mut self, written: Value, name: &str, keys: &[Key], others: (&[Key], &str)) {
+        if name.starts_with('_') {
+            return;
+        }
+        let mut message = text!("unknown key {:?}", name);
+        if let Some((_, here)) = ABROAD.iter().find(|(abroad, _)| *abroad == name) {
+            put!(&mut message, ": here it is {}", here);
+        } else if others.0.iter().any(|other| other.name == name) {
+            put!(&mut message, ": it stands {}", others.1);
+        } else if let Some(meant) = nearest(name, keys) {
+            put!(&mut message, ": did you mean {:?}?", meant);
+        }
+        self.report(written, message);
     }
 
     /// The value of a key that must be there.
     pub(super) fn required<'v>(&mut self, object: Value<'v>, key: &str) -> Option<Value<'v>> {
         let value = object.member(key);
         if value.is_none() {
-            self.report(object, &text!("missing {:?}", key));
+            self.report(object, text!("missing {:?}", key));
         }
         value
     }
 
-    /// `false` unless it is there.
-    pub(super) fn flag(&mut self, object: Value, key: &str) -> bool {
-        let Some(value) = object.member(key) else {
-            return false;
+    fn number(&mut self, value: Value, limits: &Limits) -> u64 {
+        let number = match (limits.kind, value.first()) {
+            (Kind::Flag, b't') => Some(1),
+            (Kind::Flag, b'f') => Some(0),
+            (Kind::Flag, _) => None,
+            (Kind::Whole, _) => value.scaled(0),
+            (Kind::Time, b'"') => milliseconds(&value.text()),
+            (Kind::Time, _) => value.scaled(MS),
         };
-        if !matches!(value.first(), b't' | b'f') {
-            self.expected(value, &BOOLEAN);
-        }
-        value.first() == b't'
-    }
-
-    /// Scaled by the `decimals` of its limits; a time may also be a string.
-    pub(super) fn number(&mut self, object: Value, key: &str, limits: &Limits) -> Option<u64> {
-        let value = object.member(key)?;
-        let is_time = limits.decimals == TIME;
-        let number = match value.first() {
-            b'"' if is_time => milliseconds(value.text().as_bytes()),
-            _ => value.scaled(limits.decimals),
-        };
-        let number = number.filter(|number| (limits.least..=limits.most).contains(number));
-        if number.is_none() {
+        let fits = |number: &u64| (limits.least..=limits.most).contains(number);
+        number.filter(fits).unwrap_or_else(|| {
+            let is_time = matches!(limits.kind, Kind::Time);
             let of_times = if is_time { TIMES } else { "" };
-            self.expected(value, &text!("{}{}", limits.what, of_times));
-        }
-        number
+            self.expected(value, text!("{}{}", limits.what, of_times));
+            limits.unless
+        })
     }
 
-    /// The items of an array; none if it is no array, empty, or too long.
-    pub(super) fn items<'v>(&mut self, value: Value<'v>, items: &Items) -> json::Items<'v> {
-        if value.first() == b'[' && (1..=items.most).contains(&value.items().count()) {
-            return value.items();
+    /// The items of what should be such; none if there are too few or too many.
+    pub(super) fn items<'v>(&mut self, value: Option<Value<'v>>, items: &Items) -> Vec<Value<'v>> {
+        let mut values = items.of(value);
+        if let Some(value) = value
+            && !(1..=items.most).contains(&values.len())
+        {
+            values.clear();
+            self.expected(
+                value,
+                text!("an array of 1 to {} {}", items.most, items.what),
+            );
         }
-        let what = text!("an array of 1 to {} {}", items.most, items.what);
-        self.expected(value, &what);
-        json::Items::default()
+        values
     }
 
     /// What a string stands for.
     pub(super) fn string(&mut self, value: Value) -> Option<String> {
         let string = value.string();
         if string.is_none() {
-            self.expected(value, &STRING);
+            self.expected(value, STRING);
         }
         string
     }
@@ -213,7 +314,7 @@ impl<'d> Loader<'d> {
     pub(super) fn path(&mut self, value: Value) -> String {
         let path = value.string().unwrap_or_default();
         if path.is_empty() || path.len() > MAX_PATH || holds(path.as_bytes(), 0) {
-            self.expected(value, &PATH);
+            self.expected(value, PATH);
             return String::new();
         }
         path
@@ -224,7 +325,7 @@ impl<'d> Loader<'d> {
         match Regex::new(&self.string(value)?) {
             Ok(regex) => Some(regex),
             Err(error) => {
-                self.report_inside(value, error.at, &error.message);
+                self.report_inside(value, error.at, error.message);
                 None
             }
         }
@@ -247,7 +348,7 @@ impl<'d> Loader<'d> {
             b'"' => Command::split(&value.text()),
             b'[' => Command::from_words(&self.words(value)?),
             _ => {
-                self.expected(value, &COMMAND);
+                self.expected(value, COMMAND);
                 return None;
             }
         };
@@ -259,7 +360,7 @@ impl<'d> Loader<'d> {
     fn words(&mut self, value: Value) -> Option<Vec<String>> {
         let problems = self.problems.len();
         let mut words = Vec::new();
-        for word in self.items(value, &WORDS) {
+        for word in self.items(Some(value), &WORDS) {
             if let Some(word) = self.string(word) {
                 words.push(word);
             }
@@ -277,29 +378,28 @@ impl<'d> Loader<'d> {
     }
 
     /// Reports that `value` is not `what` it should be.
-    #[inline(never)]
-    pub(super) fn expected(&mut self, value: Value, what: &dyn Put) {
-        let mut message = text!("expected {}, found ", what);
+    pub(super) fn expected(&mut self, value: Value, what: impl AsRef<[u8]>) {
+        let mut message = text!("expected {}, found ", what.as_ref());
         put_found(value, &mut message);
-        self.report(value, &message);
+        self.report(value, message);
     }
 
     /// Reports an error at byte `index` of a decoded string.
-    fn report_inside(&mut self, string: Value, index: usize, message: &dyn Put) {
+    fn report_inside(&mut self, string: Value, index: usize, message: impl AsRef<[u8]>) {
         let at = json::string_offset(self.document, string.at(self.document), index);
-        self.report_at(at, message);
+        self.report_at(at, message.as_ref());
     }
 
     /// Reports an error that `value` as a whole is.
-    pub(super) fn report(&mut self, value: Value, message: &dyn Put) {
-        self.report_at(value.at(self.document), message);
+    pub(super) fn report(&mut self, value: Value, message: impl AsRef<[u8]>) {
+        self.report_at(value.at(self.document), message.as_ref());
     }
 
     #[inline(never)]
-    fn report_at(&mut self, at: usize, what: &dyn Put) {
+    fn report_at(&mut self, at: usize, what: &[u8]) {
         let mut message = Vec::new();
         self.put_place(at, &mut message);
-        what.put(&mut message);
+        message.extend_from_slice(what);
         let later = |problem: &Diagnostic| problem.at > at;
         let index = self.problems.iter().position(later);
         let index = index.unwrap_or(self.problems.len());
@@ -328,16 +428,14 @@ impl<'d> Loader<'d> {
         let Some((key, value)) = self.member_at(rule, at) else {
             return;
         };
-        let nouns = NOUNS.iter().find(|(array, ..)| *array == key);
-        let (Some((_, noun, inner)), Some((number, item))) = (nouns, self.item_at(value, at))
-        else {
-            put!(out, "{}: ", &key);
-            return;
-        };
-        put!(out, "{} {}: ", noun, number);
-        if let (false, Some((number, _))) = (inner.is_empty(), self.item_at(item, at)) {
-            put!(out, "{} {}: ", inner, number);
+        put!(out, "{}", &key);
+        if let Some((number, item)) = self.item_at(value, at) {
+            put!(out, " {}", number);
+            if let (true, Some((number, _))) = (key == "one_time", self.item_at(item, at)) {
+                put!(out, ": step {}", number);
+            }
         }
+        put!(out, ": ");
     }
 
     /// The key and value of an object that byte `at` belongs to, if it belongs to a value.
@@ -356,15 +454,12 @@ impl<'d> Loader<'d> {
 }
 
 /// What a time such as `10m` is in milliseconds: a whole number and its unit.
-fn milliseconds(text: &[u8]) -> Option<u64> {
-    let (unit, digits) = text.split_last()?;
-    let (_, unit_ms) = UNITS.iter().find(|(letter, _)| letter == unit)?;
-    let mut number = (!digits.is_empty()).then_some(0u64)?;
-    for digit in digits {
-        let value = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        number = number.checked_mul(10)?.checked_add(value)?;
-    }
-    number.checked_mul(*unit_ms)
+fn milliseconds(text: &str) -> Option<u64> {
+    let (unit, digits) = text.as_bytes().split_last()?;
+    let (_, unit_s) = UNITS.iter().find(|(letter, _)| letter == unit)?;
+    let number = json::whole(digits)?;
+    // OK because 2^32 weeks are less.
+    Some(u64::from(number) * u64::from(*unit_s) * 1000)
 }
 
 fn put_found(value: Value, out: &mut Vec<u8>) {
@@ -380,10 +475,10 @@ fn put_found(value: Value, out: &mut Vec<u8>) {
 }
 
 /// The one of `keys` that `key` was probably meant to be.
-pub(super) fn nearest<'k>(key: &str, keys: &[&'k str]) -> Option<&'k str> {
+pub(super) fn nearest(key: &str, keys: &[Key]) -> Option<&'static str> {
     let near = |edits| {
-        let mut keys = keys.iter().copied();
-        keys.find(|other| within_edits(key.as_bytes(), other.as_bytes(), edits))
+        let mut names = keys.iter().map(|key| key.name);
+        names.find(|name| within_edits(key.as_bytes(), name.as_bytes(), edits))
     };
     near(1).or_else(|| near(2))
 }

@@ -16,76 +16,61 @@ const LINKS: u32 = 40;
 /// The folder or link on the way to `path` that somebody else can change; none if there is none. Where the path ends,
 /// nothing need be.
 pub fn weak_place(path: &[u8]) -> Result<Option<Vec<u8>>> {
-    let mut left = path.to_vec();
-    if !path.starts_with(b"/") {
-        left = text!("{}/{}", read_link(c"/proc/self/cwd")?, path);
+    let mut path = path.to_vec();
+    if path.first() != Some(&b'/') {
+        path = text!("{}/{}", read_link(c"/proc/self/cwd")?, path);
     }
-    // What has been walked: no link is in it.
-    let mut walked = Vec::new();
-    let mut shared = match enter(b"/")? {
-        Some(shared) => shared,
-        None => return Ok(Some(text!("/"))),
-    };
-    let mut links = 0;
+    // How far it has been walked: no link is in that, so the kernel finds the way back (`..`) where we have been.
+    let (mut walked, mut shared, mut links) = (0, false, 0);
     loop {
-        let end = left.iter().position(|&byte| byte == b'/');
-        let name: Vec<u8> = left.drain(..end.unwrap_or(left.len())).collect();
-        let is_last = left.is_empty();
-        left.drain(..usize::from(!is_last));
-        match &name[..] {
-            b"" | b"." if is_last => return Ok(None),
-            b"" | b"." => continue,
-            b".." => {
-                let parent = walked.iter().rposition(|&byte| byte == b'/');
-                walked.truncate(parent.unwrap_or(0));
-                shared = enter(&text!("{}/", walked))?.unwrap_or(true);
-                continue;
-            }
-            _ => put!(&mut walked, "/{}", name),
-        }
-        let status = match status_no_link(&c_path(&walked)?) {
+        // OK because it is a place in the path.
+        let place = &path[..walked.max(1)];
+        let is_last = walked == path.len();
+        let status = match status_no_link(&c_path(place)?) {
             Err(Errno::ENOENT) if is_last => return Ok(None),
             status => status?,
         };
         if status.kind == FileKind::Link {
             if shared && !is_ours(&status) {
-                return Ok(Some(walked));
+                return Ok(Some(place.to_vec()));
             }
             links += 1;
             if links > LINKS {
                 return Err(Errno::ELOOP);
             }
-            let target = read_link(&c_path(&walked)?)?;
-            let parent = match target.first() {
-                Some(b'/') => Some(0),
-                _ => walked.iter().rposition(|&byte| byte == b'/'),
-            };
-            walked.truncate(parent.unwrap_or(0));
-            left = match is_last {
-                true => target,
-                false => text!("{}/{}", target, left),
-            };
-            // The folder that the link stands in, or the root: both have been found good.
-            shared = enter(&text!("{}/", walked))?.unwrap_or(true);
-        } else if is_last {
-            return Ok(None);
-        } else if status.kind != FileKind::Directory {
-            return Err(Errno::ENOTDIR);
-        } else {
-            match enter_as(&status) {
-                Some(is_shared) => shared = is_shared,
-                None => return Ok(Some(walked)),
+            // From here the way is another, and is walked from its beginning.
+            let mut way = read_link(&c_path(place)?)?;
+            if way.first() != Some(&b'/') {
+                way = text!("{}{}", folder(place), way);
             }
+            way.extend_from_slice(&path[walked..]);
+            (path, walked) = (way, 0);
+            continue;
         }
+        if is_last {
+            return Ok(None);
+        }
+        if status.kind != FileKind::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        match others_add(&status) {
+            Some(they_do) => shared = they_do,
+            None => return Ok(Some(place.to_vec())),
+        }
+        let next = path.iter().skip(walked + 1).position(|&byte| byte == b'/');
+        walked = next.map_or(path.len(), |next| walked + 1 + next);
     }
 }
 
-fn enter(path: &[u8]) -> Result<Option<bool>> {
-    Ok(enter_as(&status_no_link(&c_path(path)?)?))
+/// A path up to its last slash.
+fn folder(path: &[u8]) -> &[u8] {
+    let slash = path.iter().rposition(|&byte| byte == b'/');
+    path.get(..slash.map_or(0, |slash| slash + 1))
+        .unwrap_or_default()
 }
 
 /// Whether others may put something of their own into a folder; none if they may do so with what is not theirs.
-fn enter_as(folder: &Status) -> Option<bool> {
+fn others_add(folder: &Status) -> Option<bool> {
     const STICKY: u16 = 0o1000;
     let shared = folder.permissions & 0o022 != 0;
     (is_ours(folder) && (!shared || folder.permissions & STICKY != 0)).then_some(shared)

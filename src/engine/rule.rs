@@ -14,6 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+#[derive(Default)]
 pub struct Rule {
     /// Unique, printable, 1 to 255 bytes.
     pub name: String,

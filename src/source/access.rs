@@ -35,11 +35,12 @@ impl From<Errno> for Obstacle {
     }
 }
 
-/// A path and the history of getting at it.
+/// A path, or what else a source is called, and the history of getting at it.
 pub struct Access {
     path: Path,
     obstacle: Option<Obstacle>,
-    backoff: Backoff,
+    /// When to try again.
+    pub backoff: Backoff,
 }
 
 impl Access {
@@ -81,16 +82,6 @@ impl Access {
             }
             opened => Ok((opened?, status)),
         }
-    }
-
-    /// When to try again.
-    pub fn backoff(&self) -> Backoff {
-        self.backoff
-    }
-
-    /// Notes that a try has begun of which more will be heard.
-    pub fn begin(&mut self) {
-        self.backoff.begin();
     }
 
     /// Notes that there is no obstacle.

@@ -69,30 +69,24 @@ pub struct CommandSource {
     words: Vec<u8>,
     running: Option<Running>,
     lines: LineBuffer,
-    backoff: Backoff,
     throttle: Throttle,
 }
 
 impl CommandSource {
-    /// Starts the command.
-    pub fn new(words: &[u8], now_ms: u64, log: &mut Log) -> CommandSource {
-        let mut source = CommandSource {
+    /// The command, not yet started.
+    pub fn new(words: &[u8]) -> CommandSource {
+        CommandSource {
             words: words.to_vec(),
             running: None,
             lines: LineBuffer::new(0),
-            backoff: Backoff::default(),
             throttle: Throttle::new(ERROR_LINES),
-        };
-        source.start(now_ms, log);
-        source
+        }
     }
 
-    /// When to call [`CommandSource::start`] and [`CommandSource::read`] even though nothing has happened.
+    /// When to call [`CommandSource::read`] even though nothing has happened.
     pub fn wake_at_ms(&self) -> u64 {
-        match &self.running {
-            Some(running) => running.end_at_ms,
-            None => self.backoff.at_ms(),
-        }
+        let running = self.running.as_ref();
+        running.map_or(NEVER, |running| running.end_at_ms)
     }
 
     /// Whether it is running.
@@ -118,28 +112,33 @@ impl CommandSource {
     }
 
     /// Starts the command if it is not running.
-    pub fn start(&mut self, now_ms: u64, log: &mut Log) {
+    pub fn start(&mut self, backoff: &mut Backoff, now_ms: u64, log: &mut Log) {
         if self.running.is_some() {
             return;
         }
-        self.backoff.begin();
+        backoff.begin();
         match run(&self.words, now_ms) {
             Ok(running) => {
                 say!(log, Debug: "command {:?}: started", self.name());
                 self.running = Some(running);
             }
             Err(errno) => {
-                if self.backoff.failures() == 0 {
+                if backoff.failures() == 0 {
                     say!(log, Error: "command {:?}: {}; trying again", self.name(), errno);
                 }
-                self.backoff.fail(now_ms);
+                backoff.fail(now_ms);
             }
         }
     }
 
     /// Reads what fits into the buffer, for [`CommandSource::next_line`]. Returns whether there may be
     /// more. A command that has closed its output is through: its child is returned, to be ended.
-    pub fn read(&mut self, now_ms: u64, log: &mut Log) -> (bool, Option<Leaving>) {
+    pub fn read(
+        &mut self,
+        backoff: &mut Backoff,
+        now_ms: u64,
+        log: &mut Log,
+    ) -> (bool, Option<Leaving>) {
         self.read_errors(now_ms, log);
         let Some(running) = &mut self.running else {
             return (false, None);
@@ -156,7 +155,7 @@ impl CommandSource {
             }
             Err(Errno::EAGAIN) if !is_over => (false, None),
             // The end; or what is left open by somebody it has left behind, and nothing in it.
-            Ok(_) | Err(_) if is_over => (true, self.end(now_ms, log)),
+            Ok(_) | Err(_) if is_over => (true, self.end(backoff, now_ms, log)),
             // Its own end should follow, and with it its status.
             Ok(_) | Err(_) => {
                 running.output = None;
@@ -167,7 +166,7 @@ impl CommandSource {
         }
     }
 
-    fn end(&mut self, now_ms: u64, log: &mut Log) -> Option<Leaving> {
+    fn end(&mut self, backoff: &mut Backoff, now_ms: u64, log: &mut Log) -> Option<Leaving> {
         self.lines.finish();
         for _ in 0..ERROR_READS {
             self.read_errors(now_ms, log);
@@ -175,12 +174,12 @@ impl CommandSource {
         self.finish_errors(now_ms, log);
         let running = self.running.take()?;
         if now_ms.saturating_sub(running.started_ms) >= LIFE_MS {
-            self.backoff.succeed();
+            backoff.succeed();
         }
-        if self.backoff.failures() == 0 {
+        if backoff.failures() == 0 {
             say!(log, Warn: "command {:?}: has ended, starting it again", self.name());
         }
-        self.backoff.fail(now_ms);
+        backoff.fail(now_ms);
         running.child.map(|child| Leaving::new(child, now_ms))
     }
 
@@ -227,7 +226,7 @@ impl CommandSource {
     }
 
     /// Waits for the command if it has ended; true if so. What it has written can still be read.
-    pub fn reap(&mut self, log: &mut Log) -> bool {
+    pub fn reap(&mut self, backoff: &Backoff, log: &mut Log) -> bool {
         let Some(running) = &mut self.running else {
             return false;
         };
@@ -237,7 +236,7 @@ impl CommandSource {
         // While its leader is not waited for, the group's number cannot belong to anybody else.
         child.kill_group();
         let exit = child.wait();
-        if self.backoff.failures() == 0 {
+        if backoff.failures() == 0 {
             say!(log, Warn: "command {:?}: {}", self.name(), exit);
         }
         true

@@ -22,7 +22,7 @@ use super::place::{self, Place};
 use super::watch::Watcher;
 use crate::backoff::NEVER;
 use crate::log::Log;
-use crate::sys::fd::{Fd, FileId, FileKind, Path, Status, status};
+use crate::sys::fd::{Fd, FileId, FileKind, Status, status};
 use crate::sys::inotify::Watch;
 use crate::sys::{Result, clock};
 use alloc::vec::Vec;
@@ -30,9 +30,6 @@ use alloc::vec::Vec;
 /// Rotated files that are still being read, at most. More come only from a rotation that does not wait
 /// for anybody.
 const QUEUE_LIMIT: usize = 16;
-
-/// Bytes of a file's buffer: two lines of the greatest length.
-const BUFFER_SIZE: usize = 16 << 10;
 
 /// How long a file is read on when its successor is written to, in milliseconds.
 const LEAVING_MS: u64 = 5000;
@@ -130,44 +127,24 @@ struct Opened {
     leave_at_ms: u64,
 }
 
-/// One followed path.
+/// The files of one followed path.
+#[derive(Default)]
 pub struct FileSource {
-    access: Access,
     /// Those that are about to be left, then the one that is read, then those that have taken its place since.
     files: Vec<Opened>,
     /// The file that was there at the start, until one has been opened, and its length then.
     passed_over: Option<(FileId, u64)>,
-    since: Since,
 }
 
 impl FileSource {
-    /// Follows `path`, which is watched since `since`.
-    pub fn new(
-        path: Path,
-        begin: Begin,
-        since: Since,
-        watcher: &mut Watcher,
-        now_ms: u64,
-        log: &mut Log,
-    ) -> FileSource {
-        let mut source = FileSource {
-            access: Access::new(path),
-            files: Vec::new(),
-            passed_over: None,
-            since,
-        };
-        source.look(begin, watcher, now_ms, log);
-        source
-    }
-
     /// Whether a file is open.
     pub fn is_open(&self) -> bool {
         !self.files.is_empty()
     }
 
-    /// When to look at the path and to read even though nothing has happened.
+    /// When to read even though nothing has happened.
     pub fn wake_at_ms(&self) -> u64 {
-        let mut wake_at_ms = self.access.backoff().at_ms();
+        let mut wake_at_ms = NEVER;
         for file in &self.files {
             wake_at_ms = wake_at_ms.min(file.leave_at_ms);
             if let Progress::Rewritten(complete_at_ms) = file.progress {
@@ -192,26 +169,29 @@ impl FileSource {
     }
 
     /// Looks whether the path leads to another file than before, and if so queues that one.
-    pub fn check_path(&mut self, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
-        self.look(Begin::AtStart, watcher, now_ms, log);
-    }
-
-    fn look(&mut self, begin: Begin, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
-        if let Err(obstacle) = self.open_if_new(begin, watcher, log) {
-            let is_open = self.is_open();
-            self.access.fail(obstacle, is_open, now_ms, log);
+    pub fn look(
+        &mut self,
+        access: &mut Access,
+        begin: Begin,
+        watcher: &mut Watcher,
+        now_ms: u64,
+        log: &mut Log,
+    ) {
+        if let Err(obstacle) = self.open_if_new(access, begin, watcher, log) {
+            access.fail(obstacle, self.is_open(), now_ms, log);
         }
     }
 
     fn open_if_new(
         &mut self,
+        access: &mut Access,
         begin: Begin,
         watcher: &mut Watcher,
         log: &mut Log,
     ) -> core::result::Result<(), Obstacle> {
-        let there = status(self.access.path())?;
+        let there = status(access.path())?;
         if self.is_known(there.id, watcher) {
-            self.access.succeed();
+            access.succeed();
             return Ok(());
         }
         if begin == Begin::AtEnd {
@@ -222,7 +202,7 @@ impl FileSource {
             return Err(Obstacle::Device);
         }
         // The path may have changed since: what counts is what was opened.
-        let (fd, opened) = self.access.open()?;
+        let (fd, opened) = access.open()?;
         if opened.kind != FileKind::Regular {
             return Err(Obstacle::Unreadable);
         }
@@ -230,8 +210,8 @@ impl FileSource {
             return Ok(());
         }
         // Success is what can be read, not what can be opened.
-        self.access.begin();
-        self.queue(fd, opened.id, begin, watcher, log);
+        access.backoff.begin();
+        self.queue(access.name(), fd, opened.id, begin, watcher, log);
         Ok(())
     }
 
@@ -261,16 +241,24 @@ impl FileSource {
     }
 
     /// Puts a file that was just opened behind those that are being read.
-    fn queue(&mut self, fd: Fd, id: FileId, begin: Begin, watcher: &mut Watcher, log: &mut Log) {
+    fn queue(
+        &mut self,
+        name: &[u8],
+        fd: Fd,
+        id: FileId,
+        begin: Begin,
+        watcher: &mut Watcher,
+        log: &mut Log,
+    ) {
         let is_first = self.files.is_empty();
         if !is_first {
-            say!(log, Debug: "{:?}: rotated", self.access.name());
+            say!(log, Debug: "{:?}: rotated", name);
         }
         if self.files.len() >= QUEUE_LIMIT {
             match self.files.first_mut() {
                 Some(oldest) if ![0, NEVER].contains(&oldest.leave_at_ms) => oldest.leave_at_ms = 0,
                 _ => {
-                    say!(log, Warn: "{:?}: rotated too fast, lines may be lost", self.access.name());
+                    say!(log, Warn: "{:?}: rotated too fast, lines may be lost", name);
                     self.remove(0, watcher);
                 }
             }
@@ -281,7 +269,7 @@ impl FileSource {
             fd,
             offset: 0,
             progress: Progress::Opened,
-            lines: LineBuffer::new(BUFFER_SIZE),
+            lines: LineBuffer::new(0),
             first_read: match is_first && begin == Begin::AtStart {
                 true => FirstRead::News,
                 false => FirstRead::Expected,
@@ -298,7 +286,14 @@ impl FileSource {
 
     /// Reads what fits into the buffer of a file, for [`FileSource::next_line`]. Returns whether there may be more;
     /// when there is not, the next write or rotation will tell, or [`FileSource::wake_at_ms`].
-    pub fn read(&mut self, watcher: &mut Watcher, now_ms: u64, log: &mut Log) -> bool {
+    pub fn read(
+        &mut self,
+        access: &mut Access,
+        since: Since,
+        watcher: &mut Watcher,
+        now_ms: u64,
+        log: &mut Log,
+    ) -> bool {
         let mut index = 0;
         while index < self.files.len() {
             // Before it is read: whoever has written to the next one has finished with this one.
@@ -306,20 +301,22 @@ impl FileSource {
             let Some(file) = self.files.get_mut(index) else {
                 break;
             };
-            let name = self.access.name();
-            let read = match file.read(self.since, now_ms, name, log) {
+            let name = access.name();
+            let read = match file.read(since, now_ms, name, log) {
                 Ok(read) => read,
                 Err(errno) => {
-                    self.give_up(index, Obstacle::System(errno), watcher, now_ms, log);
+                    self.give_up(index, watcher);
+                    let obstacle = Obstacle::System(errno);
+                    access.fail(obstacle, self.is_open(), now_ms, log);
                     continue;
                 }
             };
             match core::mem::replace(&mut file.first_read, FirstRead::Done) {
                 FirstRead::Done => {}
-                FirstRead::Expected => self.access.succeed(),
+                FirstRead::Expected => access.succeed(),
                 FirstRead::News => {
                     say!(log, Info: "{:?}: opened", name);
-                    self.access.succeed();
+                    access.succeed();
                 }
             }
             if read == Read::Some {
@@ -368,22 +365,13 @@ impl FileSource {
     }
 
     /// A file that cannot be read. Opened anew, it goes on where it was.
-    fn give_up(
-        &mut self,
-        index: usize,
-        obstacle: Obstacle,
-        watcher: &mut Watcher,
-        now_ms: u64,
-        log: &mut Log,
-    ) {
+    fn give_up(&mut self, index: usize, watcher: &mut Watcher) {
         if let Some(file) = self.files.get(index)
             && matches!(file.progress, Progress::Behind | Progress::AtEnd)
         {
             self.passed_over = Some((file.id, file.offset));
         }
         self.remove(index, watcher);
-        let is_open = self.is_open();
-        self.access.fail(obstacle, is_open, now_ms, log);
     }
 
     /// The next line of what was read.

@@ -13,34 +13,30 @@
 //! backslashes, come as `\x1b`. A newline that was written so is a byte of the line like any other: no
 //! message can forge a second line.
 
-use alloc::vec::Vec;
-
-/// Takes a record apart: its message goes to `message`, its sequence number is returned. None if it has
-/// no such form.
-pub fn parse(record: &[u8], message: &mut Vec<u8>) -> Option<u64> {
+/// Takes a record apart: its sequence number, and how long its message is, which is written over the record, a newline
+/// behind it. None if it has no such form.
+pub fn parse(record: &mut [u8]) -> Option<(u64, usize)> {
     let semicolon = record.iter().position(|&byte| byte == b';')?;
     let mut fields = record.get(..semicolon)?.split(|&byte| byte == b',');
     let sequence = decimal(fields.nth(1)?)?;
-    let text = record.get(semicolon + 1..)?;
-    let end = text.iter().position(|&byte| byte == b'\n');
-    let line = text.get(..end.unwrap_or(text.len()))?;
-    message.clear();
-    decode(line, message);
-    Some(sequence)
-}
-
-fn decode(mut line: &[u8], out: &mut Vec<u8>) {
-    while let [first, rest @ ..] = line {
-        if let [b'\\', b'x', high, low, rest @ ..] = line
+    let mut at = semicolon + 1;
+    let mut length = 0;
+    while let Some(&byte) = record.get(at).filter(|&&byte| byte != b'\n') {
+        at += 1;
+        let mut decoded = byte;
+        if let Some([b'x', high, low]) = record.get(at..at + 3)
+            && byte == b'\\'
             && let (Some(high), Some(low)) = (digit(*high), digit(*low))
         {
-            out.push(high << 4 | low);
-            line = rest;
-        } else {
-            out.push(*first);
-            line = rest;
+            decoded = high << 4 | low;
+            at += 3;
         }
+        *record.get_mut(length)? = decoded;
+        length += 1;
     }
+    // OK because the message is shorter than what was before it and itself.
+    *record.get_mut(length)? = b'\n';
+    Some((sequence, length))
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {
@@ -60,11 +56,13 @@ fn digit(character: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     fn parsed(record: &[u8]) -> Option<(u64, Vec<u8>)> {
-        let mut message = std::vec![b'?'];
-        let sequence = parse(record, &mut message)?;
-        Some((sequence, message))
+        let mut record = record.to_vec();
+        let (sequence, length) = parse(&mut record)?;
+        assert_eq!(record[length], b'\n');
+        Some((sequence, record[..length].to_vec()))
     }
 
     #[test]

@@ -89,7 +89,14 @@ impl LineBuffer {
         self.filled.end = self.filled.end.saturating_add(count).min(self.bytes.len());
     }
 
-    /// The same if the first `again` of these bytes were read before and should be the last that were added. False
+    /// Tells that the first `count` bytes of [`LineBuffer::room`], which a newline follows, are one line, whatever is in
+    /// them. All lines before have been handed out.
+    pub fn add_line(&mut self, count: usize) {
+        self.add(count + 1);
+        self.searched = self.filled.end.saturating_sub(1);
+    }
+
+    /// The same as [`LineBuffer::add`] if the first `again` of these bytes were read before and should be the last that were added. False
     /// if they are not: then nothing is added.
     pub fn add_again(&mut self, again: usize, count: usize) -> bool {
         let end = self.filled.end;

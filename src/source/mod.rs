@@ -18,8 +18,8 @@ mod watch;
 
 use crate::backoff::NEVER;
 use crate::log::Log;
-use crate::sys::fd::{FileKind, Path, Poll, c_path, status};
-use access::is_device;
+use crate::sys::fd::{FileKind, Poll, c_path, status};
+use access::{Access, is_device};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -51,7 +51,7 @@ enum Source {
 
 /// A source and what is known of it.
 struct Entry {
-    name: Vec<u8>,
+    access: Access,
     /// Since when it is watched.
     since: Since,
     source: Source,
@@ -122,22 +122,15 @@ impl Sources {
                 self.entries.push(former.swap_remove(index));
                 continue;
             }
-            match c_path(name) {
-                Ok(path) => {
-                    let (begin, since) = (Begin::AtEnd, Since::now(now_ms));
-                    let source = open_path(path, begin, since, &mut self.watcher, now_ms, log);
-                    self.add(name.to_vec(), source, since);
-                }
-                Err(errno) => say!(log, Error: "{:?}: {}", name, errno),
-            }
+            self.add(name, Source::File(FileSource::default()), now_ms, log);
         }
         if let Some(words) = wanted.command {
             let known = former.iter().position(|entry| entry.is_command(words));
             if let Some(index) = known {
                 self.entries.push(former.swap_remove(index));
             } else {
-                let source = Source::Command(CommandSource::new(words, now_ms, log));
-                self.add(spaced(words), source, Since::now(now_ms));
+                let source = Source::Command(CommandSource::new(words));
+                self.add(&spaced(words), source, now_ms, log);
             }
         }
         for entry in former {
@@ -150,17 +143,24 @@ impl Sources {
         self.look_at_ms = now_ms;
     }
 
-    fn add(&mut self, name: Vec<u8>, source: Source, since: Since) {
-        self.entries.push(Box::new(Entry {
-            name,
-            since,
-            // What was written to a file before its watch was set is found by looking. For anything
-            // else there is poll; to read standard input unasked could block.
-            ready: matches!(source, Source::File(_)),
+    fn add(&mut self, name: &[u8], source: Source, now_ms: u64, log: &mut Log) {
+        let path = match c_path(name) {
+            Ok(path) => path,
+            Err(errno) => return say!(log, Error: "{:?}: {}", name, errno),
+        };
+        let mut entry = Box::new(Entry {
+            access: Access::new(path),
+            since: Since::now(now_ms),
+            ready: false,
             undrained: false,
             source,
             cut_told: false,
-        }));
+        });
+        entry.look(Begin::AtEnd, &mut self.watcher, now_ms, log);
+        // What was written to a file before its watch was set is found by looking. For anything
+        // else there is poll; to read standard input unasked could block.
+        entry.ready = matches!(entry.source, Source::File(_));
+        self.entries.push(entry);
     }
 
     /// Adds the descriptors to wait for.
@@ -239,18 +239,18 @@ impl Sources {
         if news.paths {
             let is_path = |entry: &Entry| match entry.source {
                 Source::File(_) => true,
-                Source::Stream(_) => entry.name != STDIN_NAME,
+                Source::Stream(_) => entry.access.name() != STDIN_NAME,
                 Source::Command(_) => false,
             };
             let named = self.entries.iter().filter(|entry| is_path(entry));
-            let mut paths = named.map(|entry| &entry.name[..]);
+            let mut paths = named.map(|entry| entry.access.name());
             self.watcher.watch_paths(&mut paths, log);
         }
         for entry in &mut self.entries {
             let is_due = entry.wake_at_ms() <= now_ms;
             let is_command = matches!(entry.source, Source::Command(_));
             if is_due || news.paths && !is_command {
-                entry.check(&mut self.watcher, now_ms, log);
+                entry.look(Begin::AtStart, &mut self.watcher, now_ms, log);
             }
             let is_file = matches!(entry.source, Source::File(_));
             entry.ready |= is_due || is_file && (news.content || news.paths);
@@ -297,16 +297,16 @@ impl Sources {
         if line.cut && !entry.cut_told {
             entry.cut_told = true;
             say!(log, Warn: "{:?}: a line is longer than {} bytes, its rest is ignored",
-                entry.name, LINE_LIMIT);
+                entry.access.name(), LINE_LIMIT);
         }
-        Some((&entry.name, line))
+        Some((entry.access.name(), line))
     }
 
     /// Waits for the commands that have ended; to be called at every `SIGCHLD`.
     pub fn reap(&mut self, log: &mut Log) {
         for entry in &mut self.entries {
             if let Source::Command(command) = &mut entry.source {
-                entry.ready |= command.reap(log);
+                entry.ready |= command.reap(&entry.access.backoff, log);
             }
         }
         self.leaving.retain(|child| !child.reap());
@@ -344,13 +344,13 @@ impl Sources {
             Source::Command(command) => command.is_running(),
         };
         let rows = self.entries.iter();
-        rows.map(move |entry| (&entry.name[..], row(entry)))
+        rows.map(move |entry| (entry.access.name(), row(entry)))
     }
 }
 
 impl Entry {
     fn is_path(&self, name: &[u8]) -> bool {
-        !matches!(self.source, Source::Command(_)) && self.name == name
+        !matches!(self.source, Source::Command(_)) && self.access.name() == name
     }
 
     fn is_command(&self, words: &[u8]) -> bool {
@@ -365,11 +365,12 @@ impl Entry {
         now_ms: u64,
         log: &mut Log,
     ) {
+        let access = &mut self.access;
         self.ready = match &mut self.source {
-            Source::File(file) => file.read(watcher, now_ms, log),
-            Source::Stream(stream) => stream.read(now_ms, log),
+            Source::File(file) => file.read(access, self.since, watcher, now_ms, log),
+            Source::Stream(stream) => stream.read(access, now_ms, log),
             Source::Command(command) => {
-                let (more, ended) = command.read(now_ms, log);
+                let (more, ended) = command.read(&mut access.backoff, now_ms, log);
                 leaving.extend(ended);
                 more
             }
@@ -378,34 +379,35 @@ impl Entry {
 
     /// When to look at it even though nothing has happened.
     fn wake_at_ms(&self) -> u64 {
-        match &self.source {
+        let wake_at_ms = match &self.source {
             Source::File(file) => file.wake_at_ms(),
-            Source::Stream(stream) => stream.access().backoff().at_ms(),
+            Source::Stream(_) => NEVER,
             Source::Command(command) => command.wake_at_ms(),
-        }
+        };
+        wake_at_ms.min(self.access.backoff.at_ms())
     }
 
     /// Looks whether there is something else than before, or something at last.
-    fn check(&mut self, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
-        let Ok(path) = c_path(&self.name) else {
-            return;
-        };
-        let is_stream = is_stream(&path);
-        match &mut self.source {
+    fn look(&mut self, begin: Begin, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
+        let path = self.access.path();
+        let other = match (&self.source, is_stream(path)) {
             // A path that was a file does not become a device.
-            Source::File(file) if file.is_open() && is_device(&path) => {
-                file.check_path(watcher, now_ms, log);
+            (Source::File(file), Some(true)) if !(file.is_open() && is_device(path)) => {
+                Some(Source::Stream(StreamSource::new()))
             }
-            Source::File(file) if is_stream != Some(true) => file.check_path(watcher, now_ms, log),
-            Source::Stream(stream) if is_stream != Some(false) => stream.check_path(now_ms, log),
-            Source::Command(command) => command.start(now_ms, log),
-            Source::File(_) | Source::Stream(_) => {
-                let (begin, since) = (Begin::AtStart, self.since);
-                let other = open_path(path, begin, since, watcher, now_ms, log);
-                if let Source::File(file) = core::mem::replace(&mut self.source, other) {
-                    file.close(watcher);
-                }
-            }
+            (Source::Stream(_), Some(false)) => Some(Source::File(FileSource::default())),
+            _ => None,
+        };
+        if let Some(other) = other
+            && let Source::File(file) = core::mem::replace(&mut self.source, other)
+        {
+            file.close(watcher);
+        }
+        let access = &mut self.access;
+        match &mut self.source {
+            Source::File(file) => file.look(access, begin, watcher, now_ms, log),
+            Source::Stream(stream) => stream.look(access, now_ms, log),
+            Source::Command(command) => command.start(&mut access.backoff, now_ms, log),
         }
     }
 }
@@ -439,18 +441,4 @@ fn is_stream(path: &CStr) -> Option<bool> {
     }
     let kind = status(path).ok()?.kind;
     Some(kind == FileKind::Fifo || is_device(path))
-}
-
-fn open_path(
-    path: Path,
-    begin: Begin,
-    since: Since,
-    watcher: &mut Watcher,
-    now_ms: u64,
-    log: &mut Log,
-) -> Source {
-    match is_stream(&path) {
-        Some(true) => Source::Stream(StreamSource::new(path, now_ms, log)),
-        _ => Source::File(FileSource::new(path, begin, since, watcher, now_ms, log)),
-    }
 }

@@ -10,11 +10,10 @@
 
 use super::access::{Access, Obstacle};
 use super::kmsg;
-use super::lines::{Line, LineBuffer, one_line};
+use super::lines::{Line, LineBuffer};
 use crate::log::Log;
-use crate::sys::fd::{Device, Fd, FileId, FileKind, Path, Poll, STDIN, status};
-use crate::sys::{Errno, Result};
-use alloc::vec::Vec;
+use crate::sys::Errno;
+use crate::sys::fd::{Device, Fd, FileId, FileKind, Poll, STDIN, status};
 
 /// The name of standard input.
 pub const STDIN_NAME: &[u8] = b"-";
@@ -25,28 +24,6 @@ const KMSG: Device = Device {
     minor: 11,
 };
 
-/// Room for the largest record that the kernel makes; a smaller buffer is answered with `EINVAL`.
-const RECORD_SIZE: usize = 16 << 10;
-
-/// Bytes of a text stream's buffer.
-const BUFFER_SIZE: usize = 16 << 10;
-
-/// How a stream is cut into lines.
-enum Form {
-    Text(LineBuffer),
-    Records(Records),
-}
-
-/// Records of the kernel's log.
-struct Records {
-    buffer: Vec<u8>,
-    /// The message of the record that was read last, until it is handed out.
-    message: Vec<u8>,
-    is_new: bool,
-    /// The sequence number that comes next, if nothing is lost.
-    expected: Option<u64>,
-}
-
 /// An open stream.
 struct Opened {
     fd: Fd,
@@ -54,47 +31,27 @@ struct Opened {
     id: Option<FileId>,
 }
 
-/// What reading has come to.
-enum Read {
-    /// There may be more.
-    More,
-    /// There is nothing more just now.
-    Nothing,
-    /// The last writer is gone.
-    End,
-}
-
 /// One stream.
 pub struct StreamSource {
-    access: Access,
     opened: Option<Opened>,
-    form: Form,
+    lines: LineBuffer,
+    /// It is the kernel's log, which comes in records, not in lines.
+    is_kmsg: bool,
+    /// The sequence number of the record that comes next, if nothing is lost.
+    expected: Option<u64>,
     has_ended: bool,
 }
 
 impl StreamSource {
-    /// Opens `path`; `-` is standard input.
-    pub fn new(path: Path, now_ms: u64, log: &mut Log) -> StreamSource {
-        let mut source = StreamSource {
-            access: Access::new(path),
+    /// A stream that is not open yet.
+    pub fn new() -> StreamSource {
+        StreamSource {
             opened: None,
-            form: Form::Text(LineBuffer::new(BUFFER_SIZE)),
+            lines: LineBuffer::new(0),
+            is_kmsg: false,
+            expected: None,
             has_ended: false,
-        };
-        if source.access.name() == STDIN_NAME {
-            source.opened = Some(Opened {
-                fd: STDIN,
-                id: None,
-            });
-        } else {
-            source.check_path(now_ms, log);
         }
-        source
-    }
-
-    /// How to get at it.
-    pub fn access(&self) -> &Access {
-        &self.access
     }
 
     /// Whether it is open.
@@ -113,40 +70,47 @@ impl StreamSource {
         Some(Poll::reading(&opened.fd))
     }
 
-    /// Looks whether the path leads to another stream than before, and if so goes over to that one.
-    pub fn check_path(&mut self, now_ms: u64, log: &mut Log) {
-        if matches!(&self.opened, Some(Opened { id: None, .. })) {
+    /// Looks whether the path leads to another stream than before, and if so goes over to that one; `-` is standard input.
+    pub fn look(&mut self, access: &mut Access, now_ms: u64, log: &mut Log) {
+        if access.name() == STDIN_NAME {
+            let stdin = Opened {
+                fd: STDIN,
+                id: None,
+            };
+            self.opened.get_or_insert(stdin);
             return;
         }
-        match self.open_if_new() {
+        match self.open_if_new(access) {
             // Success is what can be read, not what can be opened.
-            Ok(()) => self.access.begin(),
-            Err(obstacle) => self.access.fail(obstacle, self.is_open(), now_ms, log),
+            Ok(()) => access.backoff.begin(),
+            Err(obstacle) => access.fail(obstacle, self.is_open(), now_ms, log),
         }
     }
 
-    fn open_if_new(&mut self) -> core::result::Result<(), Obstacle> {
+    fn open_if_new(&mut self, access: &Access) -> core::result::Result<(), Obstacle> {
         let current = self.opened.as_ref().and_then(|opened| opened.id);
-        if current == Some(status(self.access.path())?.id) {
+        if current == Some(status(access.path())?.id) {
             return Ok(());
         }
-        self.reopen()
+        self.reopen(access)
     }
 
     /// Opens the path. What was open before is closed after that.
-    fn reopen(&mut self) -> core::result::Result<(), Obstacle> {
-        let (fd, status) = self.access.open()?;
-        match (status.kind, &self.form) {
-            (FileKind::Device(KMSG), _) => {
+    fn reopen(&mut self, access: &Access) -> core::result::Result<(), Obstacle> {
+        let (fd, status) = access.open()?;
+        let is_kmsg = match status.kind {
+            FileKind::Device(KMSG) => {
                 fd.seek_to_end()?;
-                self.form = Form::Records(Records::new());
+                true
             }
-            (FileKind::Fifo | FileKind::Device(_), Form::Text(_)) => {}
-            (FileKind::Fifo | FileKind::Device(_), Form::Records(_)) => {
-                self.form = Form::Text(LineBuffer::new(BUFFER_SIZE));
-            }
+            FileKind::Fifo | FileKind::Device(_) => false,
             _ => return Err(Obstacle::Unreadable),
+        };
+        if self.is_kmsg || is_kmsg {
+            self.lines = LineBuffer::new(0);
         }
+        self.is_kmsg = is_kmsg;
+        self.expected = None;
         self.opened = Some(Opened {
             fd,
             id: Some(status.id),
@@ -155,116 +119,72 @@ impl StreamSource {
     }
 
     /// Reads once, for [`StreamSource::next_line`]. Returns whether there may be more at once.
-    pub fn read(&mut self, now_ms: u64, log: &mut Log) -> bool {
+    pub fn read(&mut self, access: &mut Access, now_ms: u64, log: &mut Log) -> bool {
         let Some(opened) = self.opened.as_ref().filter(|_| !self.has_ended) else {
             return false;
         };
         let is_stdin = opened.id.is_none();
-        let read = self.form.read(&opened.fd, log);
-        if matches!(read, Ok(Read::More | Read::Nothing)) {
-            self.access.succeed();
-        }
-        match read {
-            // Standard input may block: only poll knows whether there is more.
-            Ok(Read::More) => !is_stdin,
-            Ok(Read::Nothing) => false,
-            Ok(Read::End) if is_stdin => {
-                self.has_ended = true;
-                false
+        let room = self.lines.room();
+        let count = match opened.fd.read(room) {
+            Ok(0) if !self.is_kmsg => {
+                self.lines.finish();
+                match is_stdin {
+                    true => self.has_ended = true,
+                    false => self.restart(access, now_ms, log),
+                }
+                return false;
             }
-            Ok(Read::End) => {
-                self.restart(now_ms, log);
-                false
+            Ok(count) => count,
+            Err(Errno::EAGAIN) => {
+                access.succeed();
+                return false;
             }
+            // Records were overwritten before we came to them; the next one tells how many.
+            Err(Errno::EPIPE) if self.is_kmsg => 0,
             Err(errno) if is_stdin => {
                 say!(log, Error: "standard input: {}", errno);
                 self.has_ended = true;
-                false
+                return false;
             }
             Err(errno) => {
                 self.opened = None;
-                self.access
-                    .fail(Obstacle::System(errno), false, now_ms, log);
-                false
+                access.fail(Obstacle::System(errno), false, now_ms, log);
+                return false;
             }
-        }
-    }
-
-    /// The last writer of a FIFO is gone: the next one is waited for with a new descriptor, because the
-    /// old one would go on reporting the end.
-    fn restart(&mut self, now_ms: u64, log: &mut Log) {
-        let reopened = match status(self.access.path()) {
-            Ok(status) if status.kind == FileKind::Fifo => self.reopen(),
-            Ok(_) => Err(Obstacle::Ended),
-            Err(errno) => Err(Obstacle::from(errno)),
         };
-        if let Err(obstacle) = reopened {
-            self.opened = None;
-            self.access.fail(obstacle, false, now_ms, log);
-        }
-    }
-
-    /// The next line of what was read.
-    pub fn next_line(&mut self) -> Option<Line<'_>> {
-        match &mut self.form {
-            Form::Text(lines) => lines.next_line(),
-            Form::Records(records) => records.next_line(),
-        }
-    }
-}
-
-impl Form {
-    fn read(&mut self, fd: &Fd, log: &mut Log) -> Result<Read> {
-        let lines = match self {
-            Form::Text(lines) => lines,
-            Form::Records(records) => return records.read(fd, log),
-        };
-        match fd.read(lines.room()) {
-            Ok(0) => {
-                lines.finish();
-                Ok(Read::End)
-            }
-            Ok(count) => {
-                lines.add(count);
-                Ok(Read::More)
-            }
-            Err(Errno::EAGAIN) => Ok(Read::Nothing),
-            Err(errno) => Err(errno),
-        }
-    }
-}
-
-impl Records {
-    fn new() -> Records {
-        Records {
-            buffer: alloc::vec![0; RECORD_SIZE],
-            message: Vec::new(),
-            is_new: false,
-            expected: None,
-        }
-    }
-
-    fn read(&mut self, fd: &Fd, log: &mut Log) -> Result<Read> {
-        let count = match fd.read(&mut self.buffer) {
-            Ok(count) => count,
-            Err(Errno::EAGAIN) => return Ok(Read::Nothing),
-            // Records were overwritten before we came to them; the next one tells how many.
-            Err(Errno::EPIPE) => return Ok(Read::More),
-            Err(errno) => return Err(errno),
-        };
-        let record = self.buffer.get(..count).unwrap_or_default();
-        if let Some(sequence) = kmsg::parse(record, &mut self.message) {
+        access.succeed();
+        if !self.is_kmsg {
+            self.lines.add(count);
+        } else if let Some((sequence, length)) =
+            kmsg::parse(room.get_mut(..count).unwrap_or_default())
+        {
+            self.lines.add_line(length);
             let lost = sequence.saturating_sub(self.expected.unwrap_or(sequence));
             if lost > 0 {
                 say!(log, Warn: "the kernel's log overran us, {} record{s} lost", lost);
             }
             self.expected = Some(sequence.saturating_add(1));
-            self.is_new = true;
         }
-        Ok(Read::More)
+        // Standard input may block: only poll knows whether there is more.
+        !is_stdin
     }
 
-    fn next_line(&mut self) -> Option<Line<'_>> {
-        core::mem::take(&mut self.is_new).then(|| one_line(&self.message))
+    /// The last writer of a FIFO is gone: the next one is waited for with a new descriptor, because the
+    /// old one would go on reporting the end.
+    fn restart(&mut self, access: &mut Access, now_ms: u64, log: &mut Log) {
+        let reopened = match status(access.path()) {
+            Ok(status) if status.kind == FileKind::Fifo => self.reopen(access),
+            Ok(_) => Err(Obstacle::Ended),
+            Err(errno) => Err(Obstacle::from(errno)),
+        };
+        if let Err(obstacle) = reopened {
+            self.opened = None;
+            access.fail(obstacle, false, now_ms, log);
+        }
+    }
+
+    /// The next line of what was read.
+    pub fn next_line(&mut self) -> Option<Line<'_>> {
+        self.lines.next_line()
     }
 }

@@ -50,16 +50,23 @@ fn as_kernel(sequence: u64, message: &[u8]) -> Vec<u8> {
     record
 }
 
-fn check(input: &[u8]) {
-    let mut message = b"left from before".to_vec();
-    let sequence = input.len() as u64 * 0x0101_0101_0101;
-    assert_eq!(
-        parse(&as_kernel(sequence, input), &mut message),
-        Some(sequence)
-    );
-    assert_eq!(message, input);
+/// The number and the message of a record.
+fn parsed(record: &[u8]) -> (Option<u64>, Vec<u8>) {
+    let mut record = record.to_vec();
+    let Some((sequence, length)) = parse(&mut record) else {
+        return (None, Vec::new());
+    };
+    assert_eq!(record[length], b'\n');
+    record.truncate(length);
+    (Some(sequence), record)
+}
 
-    let parsed = parse(input, &mut message);
+fn check(input: &[u8]) {
+    let sequence = input.len() as u64 * 0x0101_0101_0101;
+    let (number, message) = parsed(&as_kernel(sequence, input));
+    assert_eq!((number, message.as_slice()), (Some(sequence), input));
+
+    let (parsed, message) = parsed(input);
     // A comma and digits before the first semicolon: otherwise it is no record.
     let prefix = input.split(|&byte| byte == b';').next().unwrap_or_default();
     let field = prefix

@@ -550,7 +550,7 @@ impl Near {
 
 /// Plays the daemon's part: keeps leases and writes down what it would do.
 struct Play {
-    leases: Leases,
+    leases: Box<Leases>,
     max_leases: usize,
     /// Rules whose current one-time sequence has just been spent.
     spent: Vec<usize>,
@@ -665,7 +665,7 @@ impl Play {
         } else {
             if let Some(terms) = terms {
                 self.event(place, "open ", rule.name.as_bytes(), &knock.key, &"");
-                let id = self.leases.open(terms, 0);
+                let id = self.leases.open(terms);
                 self.leases.begin(id, Event::Open);
             }
             put_commands(place, &job.actions, &mut self.out);

@@ -20,6 +20,7 @@
 //!    ([`commands::template`]: a value can never add a word or choose what is run), which makes a
 //!    [`commands::job`]. For a rule with a timeout it opens or renews a [`leases::lease`], and the
 //!    [`leases::ledger`] writes that to the [`leases::record`] on disk before anything is run.
+//!    Whose commands are next says the [`leases::queue`].
 //! 4. [`commands::runner`] runs one child at a time, each with a deadline, and logs what they print ([`log`]).
 //! 5. [`daemon`] is the loop that does all of this and sleeps in between; its [`daemon::dispatch`] turns what
 //!    lines mean into leases and jobs. [`dryrun`] is the other user of engine, requests and leases: it replays

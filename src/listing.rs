@@ -7,12 +7,13 @@ use crate::config::Config;
 use crate::config::diagnostic::count_characters;
 use crate::engine::rule::{KeyGroup, Rule, Sequence, is_key_certain, key_group};
 use crate::leases::lease::{Lease, Leases, Terms};
-use crate::leases::record::{Found, Record};
+use crate::leases::record::Record;
 use crate::leases::request::{count_unspent, first_unspent};
 use crate::regex::Regex;
-use crate::sys::{clock, random_seed};
+use crate::sys::{Errno, clock, random_seed};
 use crate::text::{Put, put_escaped};
 use crate::timestamp::Utc;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -207,15 +208,10 @@ pub fn leases(config: &Config) -> Result<Vec<u8>, Vec<u8>> {
     Ok(table(&cells, COLUMNS))
 }
 
-fn recorded(config: &Config) -> Result<Leases, Vec<u8>> {
-    let seed = random_seed();
-    let reason = match Record::new(&config.state, seed).and_then(|record| record.load()) {
-        Ok(Found::Journal(journal, _)) => return Ok(journal.leases),
-        Ok(Found::Nothing) => return Ok(Leases::new(seed)),
-        Ok(Found::Unusable(reason) | Found::Foreign(reason)) => reason,
-        Err(errno) => text!("{}", errno),
-    };
-    Err(text!("record {:?}: {}", config.state, reason))
+fn recorded(config: &Config) -> Result<Box<Leases>, Vec<u8>> {
+    let fail = |errno: Errno| text!("record {:?}: {}", config.state, errno);
+    let record = Record::new(&config.state, random_seed());
+    record.map_err(fail)?.leases()
 }
 
 fn add_row(lease: &Lease, now_ms: u64, now_s: i64, cells: &mut Vec<Vec<u8>>) {
@@ -294,7 +290,7 @@ mod tests {
             deadline_ms: 3_700_000,
             end_s: 0,
         };
-        leases.open(terms, 0);
+        leases.open(terms);
         let show = |now_ms| {
             let mut cells = Vec::new();
             add_row(

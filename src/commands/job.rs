@@ -3,6 +3,7 @@
 //! A job is made when a knock is completed and does not change any more: the queue, the leases and what
 //! the record is written from share it.
 
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 /// Names a lease while the program runs: whoever runs its job only hands it back.
@@ -43,6 +44,17 @@ pub struct Job {
     pub check: Vec<Vec<u8>>,
     /// What closes.
     pub revert: Vec<Vec<u8>>,
+}
+
+/// A job to be done.
+#[cfg_attr(test, derive(Debug))]
+pub struct Order {
+    /// What it is for.
+    pub event: Event,
+    /// The lease it is about.
+    pub lease: Option<LeaseId>,
+    /// What is to be run.
+    pub job: Rc<Job>,
 }
 
 impl Job {

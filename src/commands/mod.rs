@@ -3,11 +3,9 @@
 //! * [`template`]: a command's words and what is filled into them; a value never adds a word (pure).
 //! * `guard`: where in a command no value may stand, because a shell would run it (pure).
 //! * [`job`]: the filled-in commands of one event (pure).
-//! * [`queue`]: the jobs that wait, openings and reverts in turn (pure).
 //! * [`runner`]: the command that runs now, each with its deadline.
 
 mod guard;
 pub mod job;
-pub mod queue;
 pub mod runner;
 pub mod template;

@@ -1,8 +1,7 @@
 //! Runs the commands of knocks: one child at a time, in order, each with a deadline, and never in the
 //! way of anything else.
 //!
-//! * A *job* is all commands of one event. Jobs wait in a [`Queue`]; a knock that finds it full is refused
-//!   whole. Closing jobs are never refused: what was opened must be closed.
+//! * A *job* is all commands of one event; which is next is for others to say.
 //! * A command that fails or cannot be started is reported, and the next one of its job runs all the
 //!   same, as in a shell script.
 //! * A command still running at its deadline gets `SIGTERM`, `GRACE_MS` later `SIGKILL`, and so does
@@ -15,9 +14,7 @@
 //!   queue, and its further output is not read.
 
 use crate::backoff::NEVER;
-use crate::commands::job::{Event, Job, LeaseId};
-use crate::commands::queue::Queue;
-pub use crate::commands::queue::{Order, QUEUE_LIMIT};
+use crate::commands::job::{Event, Job, Order};
 use crate::commands::template::put_shell_words;
 use crate::log::{Level, Log};
 use crate::source::lines::LineBuffer;
@@ -89,9 +86,8 @@ struct Current {
     running: Option<Running>,
 }
 
-/// The queue of jobs and the command that is running.
+/// The job that is being run.
 pub struct Runner {
-    queue: Queue,
     current: Option<Current>,
     /// Commands that nothing has ended; nobody waits for them, but should they end, they are to be buried.
     left_behind: Vec<Child>,
@@ -102,16 +98,10 @@ impl Runner {
     /// A runner without jobs. Fails if there is no `/dev/null`.
     pub fn new() -> Result<Runner, Errno> {
         Ok(Runner {
-            queue: Queue::new(),
             current: None,
             left_behind: Vec::new(),
             null: Fd::open(c"/dev/null")?,
         })
-    }
-
-    /// Whether there is room for another knock's job.
-    pub fn has_room(&self) -> bool {
-        self.queue.has_room()
     }
 
     /// Whether a command could be started now, as far as descriptors go.
@@ -121,35 +111,9 @@ impl Runner {
         Ok(())
     }
 
-    /// Queues a job. For one that opens, ask [`Runner::has_room`] first.
-    pub fn submit(&mut self, order: Order) {
-        self.queue.push(order);
-    }
-
-    /// Makes the reverts that `are_meant`, among those that wait, run before any opening that is submitted from
-    /// now on. For those of its own rule and key that is so anyway.
-    pub fn before_next_opening(&mut self, are_meant: impl Fn(&Order) -> bool) {
-        self.queue.before_next_opening(are_meant);
-    }
-
-    /// Jobs that have not been started.
-    pub fn waiting(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Whether nothing is running or waiting.
-    pub fn is_idle(&self) -> bool {
-        self.current.is_none() && self.queue.is_empty()
-    }
-
     /// The job that is running.
     pub fn current(&self) -> Option<&Job> {
         self.current.as_ref().map(|current| &*current.order.job)
-    }
-
-    /// Takes the jobs out of the queue that would open something; returns the lease of each.
-    pub fn drop_opening(&mut self) -> Vec<Option<LeaseId>> {
-        self.queue.drop_opening()
     }
 
     /// The descriptor to wait for.
@@ -175,15 +139,6 @@ impl Runner {
         }
         let Current { order, answer, .. } = self.current.take()?;
         Some(Finished { order, answer })
-    }
-
-    /// Takes the next job out of the queue if none is being run. It is either to [begin](Runner::begin) or to be
-    /// dropped.
-    pub fn take_next(&mut self) -> Option<Order> {
-        match self.current {
-            Some(_) => None,
-            None => self.queue.pop(),
-        }
     }
 
     /// Makes a job the one that is being run.

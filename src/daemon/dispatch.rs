@@ -8,12 +8,13 @@
 //! * That something is open or closed is said when it is so.
 
 use crate::backoff::NEVER;
-use crate::commands::job::{Event, Job, LeaseId};
-use crate::commands::runner::{Answer, Finished, Order, QUEUE_LIMIT, Runner};
+use crate::commands::job::{Event, Job, LeaseId, Order};
+use crate::commands::runner::{Answer, Finished, Runner};
 use crate::engine::rule::Rule;
 use crate::engine::{Engine, KEY_LIMIT, Knock, Meaning, Outcome};
 use crate::leases::lease::{Again, Begin, Note, Phase};
 use crate::leases::ledger::{End, Ledger, Need};
+use crate::leases::queue::{QUEUE_LIMIT, Queue};
 use crate::leases::record::now;
 use crate::leases::request::{count_unspent, end, ends, first_unspent, job, sequence, terms};
 use crate::log::{Log, Throttle};
@@ -37,6 +38,7 @@ pub struct Dispatch {
     pub log: Log,
     life: Life,
     runner: Runner,
+    queue: Queue,
     ledger: Ledger,
     max_leases: usize,
     /// The leases that somebody by hand waits for.
@@ -53,6 +55,7 @@ impl Dispatch {
             log,
             life: Life::Running,
             runner,
+            queue: Queue::default(),
             ledger,
             max_leases,
             asked: Vec::new(),
@@ -75,7 +78,7 @@ impl Dispatch {
         if need == Need::Required
             && let Err(reason) = self.ledger.attach(now_ms, &mut self.log)
         {
-            say!(self.log, Error: "{}: no lease can be opened", reason);
+            say!(self.log, Error: "{}: no lease can be opened", reason.reason);
         }
         self.check_all();
         Ok(())
@@ -130,13 +133,16 @@ impl Dispatch {
                 self.finished(&finished, now_ms);
             }
             // What nobody waits for comes last.
-            if self.runner.is_idle()
+            if self.is_idle()
                 && self.life == Life::Running
                 && let Some((id, event)) = self.ledger.leases_mut().next_wanted()
             {
                 self.order(id, event);
             }
-            let Some(order) = self.runner.take_next() else {
+            if self.runner.current().is_some() {
+                break;
+            }
+            let Some(order) = self.queue.next(self.ledger.leases_mut()) else {
                 break;
             };
             if self.begin(&order, now_ms) {
@@ -159,8 +165,7 @@ impl Dispatch {
         };
         let mut ids = Vec::new();
         for lease in self.ledger.leases().all() {
-            let Job { rule, key, .. } = &*lease.terms.job;
-            if request.means(rule, key) {
+            if request.means(&lease.terms.job) {
                 ids.push(lease.id());
             }
         }
@@ -206,16 +211,16 @@ impl Dispatch {
 
     /// Whether no command is running or waiting.
     pub fn is_idle(&self) -> bool {
-        self.runner.is_idle()
+        self.runner.current().is_none() && self.queue.len(self.ledger.leases()) == 0
     }
 
     /// Forgets the knocks whose commands have not begun and begins to close every lease that does not outlive us.
     pub fn begin_stop(&mut self, now_ms: u64) {
         self.life = Life::Stopping;
-        let dropped = self.runner.drop_opening();
-        if !dropped.is_empty() {
+        let dropped = self.queue.drop_knocks();
+        if dropped > 0 {
             say!(self.log, Warn: "stopping: dropping {} knock{s} whose commands have not begun",
-                dropped.len());
+                dropped);
         }
         let leases = self.ledger.leases();
         let mut ids = Vec::new();
@@ -272,7 +277,7 @@ impl Dispatch {
             say!(self.log, Info: "state: lease of rule {:?}, {}: {}{}", rule, key, stands, state);
         }
         let running = usize::from(self.runner.current().is_some());
-        let waiting = self.runner.waiting();
+        let waiting = self.queue.len(self.ledger.leases());
         say!(self.log, Info: "state: queue: {} running, {} waiting", running, waiting);
     }
 
@@ -338,15 +343,14 @@ impl Dispatch {
         now_ms: u64,
     ) -> Result<(), Vec<u8>> {
         let name = &rule.name;
-        if !self.runner.has_room() {
-            return Err(text!("{} knocks are waiting already", QUEUE_LIMIT));
-        }
+        self.expect_room()?;
         let mut spent = Vec::new();
         if rule.one_time || rule.lease.is_some() {
             // Before it is written down: a sequence is not to be spent for commands that cannot be run.
             let shortage = |errno: Errno| text!("its commands cannot be run: {}", errno);
             self.runner.can_start().map_err(shortage)?;
-            self.ledger.attach(now_ms, &mut self.log)?;
+            let attached = self.ledger.attach(now_ms, &mut self.log);
+            attached.map_err(|refusal| refusal.reason)?;
         }
         if rule.one_time {
             spent = sequence(rule, knock.sequence);
@@ -366,13 +370,16 @@ impl Dispatch {
         say!(log, Info: "rule {:?}: knock by {}", name, knock.key);
         self.end(&ends, now_ms);
         if !job.actions.is_empty() {
-            self.runner.submit(Order {
-                event: Event::Open,
-                lease,
-                job,
-            });
+            self.queue.open(lease, job, self.ledger.leases_mut());
         }
         Ok(())
+    }
+
+    fn expect_room(&self) -> Result<(), Vec<u8>> {
+        match self.queue.has_room() {
+            true => Ok(()),
+            false => Err(text!("{} knocks are waiting already", QUEUE_LIMIT)),
+        }
     }
 
     /// Has leases closed before anything that is opened from now on.
@@ -380,8 +387,7 @@ impl Dispatch {
         if !ids.is_empty() {
             self.ledger.expire(ids, now_ms, &mut self.log);
             self.close_due(now_ms);
-            let ends = |order: &Order| order.lease.is_some_and(|id| ids.contains(&id));
-            self.runner.before_next_opening(ends);
+            self.queue.bring_forward(ids, self.ledger.leases_mut());
         }
     }
 
@@ -404,9 +410,7 @@ impl Dispatch {
         let Some(event) = leases.knocked(id, now_ms) else {
             return Ok(());
         };
-        if !self.runner.has_room() {
-            return Err(text!("{} knocks are waiting already", QUEUE_LIMIT));
-        }
+        self.expect_room()?;
         self.ledger.leases_mut().set_busy(id, true);
         self.order(id, event);
         Ok(())
@@ -414,13 +418,7 @@ impl Dispatch {
 
     /// Has commands of a lease run.
     fn order(&mut self, id: LeaseId, event: Event) {
-        if let Some(lease) = self.ledger.leases().get(id) {
-            self.runner.submit(Order {
-                event,
-                lease: Some(id),
-                job: lease.terms.job.clone(),
-            });
-        }
+        self.queue.submit(id, event, self.ledger.leases_mut());
     }
 
     /// Queues the reverts of the leases that are due.
@@ -463,7 +461,7 @@ impl Dispatch {
                 say!(self.log, Info: "rule {:?}: ended for {}, another lease holds the same open", rule, key);
             }
         }
-        self.ledger.note(id, Note::Close, now_ms, &mut self.log);
+        self.ledger.note(&[id], Note::Close, now_ms, &mut self.log);
     }
 
     fn finished(&mut self, finished: &Finished, now_ms: u64) {
@@ -511,7 +509,7 @@ impl Dispatch {
         let lease = self.ledger.leases().get(id);
         if lease.is_some_and(|lease| lease.stands != stands) {
             let note = Note::Stands(stands);
-            self.ledger.note(id, note, now_ms, &mut self.log);
+            self.ledger.note(&[id], note, now_ms, &mut self.log);
         }
     }
 
@@ -547,9 +545,10 @@ impl Dispatch {
         if succeeded {
             // Others that the same commands were to close are closed by them, too.
             while let Some(other) = self.ledger.leases().companion(id) {
-                self.ledger.note(other, Note::Close, now_ms, &mut self.log);
+                self.ledger
+                    .note(&[other], Note::Close, now_ms, &mut self.log);
             }
-            self.ledger.note(id, Note::Close, now_ms, &mut self.log);
+            self.ledger.note(&[id], Note::Close, now_ms, &mut self.log);
             return say!(self.log, Info: "rule {:?}: closed for {}", rule, key);
         }
         match self.ledger.leases_mut().failed(id, now_ms) {

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::config::load::{Purpose, load};
 use crate::daemon::dispatch::{Dispatch, Life};
 use crate::engine::{Engine, Setup};
-use crate::leases::ledger::{Ledger, Need, Refusal};
+use crate::leases::ledger::{Kind, Ledger, Need};
 use crate::log::{Level, Log, Target};
 use crate::source::{Sources, Wanted};
 use crate::sys::alarm::Alarm;
@@ -75,20 +75,9 @@ pub fn run(options: Options) -> End {
             return End::BadConfig;
         }
     };
-    let refusal = match Daemon::start(options, config, log) {
-        Ok(daemon) => return daemon.run(),
-        Err(refusal) => refusal,
-    };
-    let mut log = Log::new(options.target, options.level);
-    match refusal {
-        Refusal::Failed(errno) => {
-            say!(log, Error: "cannot start: {}", errno);
-            End::Failed
-        }
-        Refusal::Foreign(sentence) => {
-            say!(log, Error: "{}", sentence);
-            End::BadConfig
-        }
+    match Daemon::start(options, config, log) {
+        Ok(daemon) => daemon.run(),
+        Err(end) => end,
     }
 }
 
@@ -120,9 +109,14 @@ impl Daemon {
         options: Options,
         config: Box<Config>,
         mut log: Log,
-    ) -> Result<&'static mut Daemon, Refusal> {
-        let signals = Signals::catch()?;
-        let runner = Runner::new()?;
+    ) -> Result<&'static mut Daemon, End> {
+        let (signals, runner) = match (Signals::catch(), Runner::new()) {
+            (Ok(signals), Ok(runner)) => (signals, runner),
+            (Err(errno), _) | (_, Err(errno)) => {
+                say!(log, Error: "cannot start: {}", errno);
+                return Err(End::Failed);
+            }
+        };
         log.set_level(options.level.max(configured_level(&config)));
         let setup = Setup {
             max_keys: config.max_keys,
@@ -132,7 +126,16 @@ impl Daemon {
         };
         let now_ms = clock::boot_time_ms();
         let (state, need, seed) = (&config.state, need(&config), setup.seed);
-        let ledger = Ledger::load(state, need, now_ms, seed, &mut log)?;
+        let ledger = match Ledger::load(state, need, now_ms, seed, &mut log) {
+            Ok(ledger) => ledger,
+            Err(refusal) => {
+                say!(log, Error: "{}", refusal.reason);
+                return Err(match refusal.kind {
+                    Kind::Foreign => End::BadConfig,
+                    _ => End::Failed,
+                });
+            }
+        };
         let sources = Sources::open(&wanted(&config), now_ms, &mut log);
         let daemon = Box::leak(Box::new(Daemon {
             dispatch: Dispatch::new(runner, ledger, config.max_keys, log),

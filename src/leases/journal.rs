@@ -26,8 +26,9 @@
 
 use crate::commands::job::{Job, LeaseId};
 use crate::config::json::{self, Items, Value, put_json_string};
-use crate::leases::lease::{Lease, Leases, Note, Terms, Written};
+use crate::leases::lease::{Leases, Note, Terms};
 use crate::text::{Put, checksum, words};
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
@@ -46,13 +47,6 @@ pub struct Now {
     pub wall_s: u64,
 }
 
-/// A record that was read.
-pub struct Journal {
-    pub leases: Leases,
-    /// Whether it is of this boot and this version and ends with a whole line: more lines may follow.
-    pub is_sound: bool,
-}
-
 /// Whether a file that is no record may be one that was damaged: it begins like one for the most part, or with zeros
 /// that were never written, or is too short to tell.
 pub fn may_be_ours(document: &[u8]) -> bool {
@@ -60,34 +54,25 @@ pub fn may_be_ours(document: &[u8]) -> bool {
     document.len() < 2 * BEGIN.len() || alike > BEGIN.len() / 2 || document.first() == Some(&0)
 }
 
-/// Appends the first line.
-fn put_begin(boot: &str, out: &mut Vec<u8>) {
-    put!(out, "{\"version\":2,\"boot\":{}}\n", Json(boot.as_bytes()));
-}
-
 /// The whole record of what is.
-pub fn whole(leases: &mut Leases, boot: &str, now_ms: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_begin(boot, &mut out);
+pub fn whole(leases: &Leases, boot: &str, now_ms: u64) -> Vec<u8> {
+    let mut out = text!("{\"version\":2,\"boot\":{}}\n", Json(boot.as_bytes()));
     if leases.is_spent_unknown() {
         let start = out.len();
         put!(&mut out, "{\"spent_unknown\":true");
         end_line(start, &mut out);
     }
-    leases.write(&mut |written| {
+    for lease in leases.all() {
         let start = out.len();
-        match written {
-            Written::Lease(lease) => {
-                put_lease(lease.id().slot, &lease.terms, now_ms, &mut out);
-                end_line(start, &mut out);
-                if !lease.stands {
-                    put_note(lease.id(), Note::Stands(false), now_ms, &mut out);
-                }
-            }
-            Written::Spent(spent) => put_spent(spent, &mut out),
+        put_lease(lease.id().slot, &lease.terms, now_ms, &mut out);
+        end_line(start, &mut out);
+        if !lease.stands {
+            put_note(lease.id(), Note::Stands(false), now_ms, &mut out);
         }
-        out.len() - start
-    });
+    }
+    for spent in leases.spent() {
+        put_spent(spent, &mut out);
+    }
     out
 }
 
@@ -196,96 +181,67 @@ pub fn spent(rule: &str, steps: &mut dyn Iterator<Item = &str>) -> Vec<u8> {
 
 /// Reads a record back. With another `boot` than the record's, leases that outlive it are to be opened again, and the
 /// others are due at once. The error says what is wrong with it.
-pub fn read(document: &[u8], boot: &str, now: Now, seed: u64) -> Result<Journal, Vec<u8>> {
+pub fn read(document: &[u8], boot: &str, now: Now, seed: u64) -> Result<Box<Leases>, Vec<u8>> {
     let mut reader = Reader {
         leases: Leases::new(seed),
         now,
         same_boot: false,
     };
-    let mut lines = document.split_inclusive(|&byte| byte == b'\n');
-    let first = lines.next().unwrap_or_default();
-    let mut number = 1;
-    let mut read = reader.first(first, boot);
-    let version = read.unwrap_or(0);
-    let mut is_sound = version == 2 && reader.same_boot;
-    for line in lines {
+    let mut number = 0u32;
+    for line in document.split_inclusive(|&byte| byte == b'\n') {
+        let is_first = number == 0;
+        let is_whole = line.last() == Some(&b'\n');
+        if !is_whole && !is_first {
+            break;
+        }
         number += 1;
-        if line.last() != Some(&b'\n') {
-            is_sound = false;
-            break;
-        }
-        read = read
-            .filter(|_| version == 2)
-            .and_then(|_| reader.line(line));
-        if read.is_none() {
-            break;
+        let begins = is_first.then_some(boot);
+        if !is_whole || reader.line(line, begins).is_none() {
+            return Err(text!("line {} is not as it was written", number));
         }
     }
-    if read.is_none() {
-        return Err(text!("line {} is not as it was written", number));
+    if number == 0 {
+        return Err(text!("it is empty"));
     }
-    Ok(Journal {
-        leases: reader.finish(),
-        is_sound,
-    })
+    let Reader { mut leases, .. } = reader;
+    leases.resume(now.ms, reader.same_boot);
+    Ok(leases)
 }
 
 struct Reader {
-    leases: Leases,
+    leases: Box<Leases>,
     now: Now,
     same_boot: bool,
 }
 
 impl Reader {
-    /// Reads the first line, which may be all; returns the version.
-    fn first(&mut self, line: &[u8], boot: &str) -> Option<u64> {
+    /// Reads a line; the first one with the name of this boot.
+    fn line(&mut self, line: &[u8], begins: Option<&str>) -> Option<()> {
         let value = json::parse(line).ok()?;
-        self.same_boot = bytes(value, "boot")? == boot.as_bytes() && !boot.is_empty();
-        let version = number(value, "version")?;
-        match version {
-            1 => self.version_1(value, line)?,
-            2 if line.last() == Some(&b'\n') => {}
-            _ => return None,
+        if let Some(boot) = begins {
+            self.same_boot = bytes(value, "boot")? == boot.as_bytes() && !boot.is_empty();
+            match number(value, "version")? {
+                // It is the whole record.
+                1 => {}
+                2 => return Some(()),
+                _ => return None,
+            }
         }
-        Some(version)
-    }
-
-    fn version_1(&mut self, value: Value, document: &[u8]) -> Option<()> {
-        let (before, end) = document.split_at_checked(value.key("sum")?.at(document))?;
-        if end != end_of(before) {
-            return None;
-        }
-        for (slot, item) in list(value, "leases")?.enumerate() {
-            self.lease(u32::try_from(slot).ok()?, item, 0)?;
-        }
-        if value.member("spent_unknown").is_some() {
-            self.leases.forget_spent();
-        }
-        for item in list(value, "spent")? {
-            self.spent(item)?;
-        }
-        Some(())
-    }
-
-    fn line(&mut self, line: &[u8]) -> Option<u64> {
-        let value = json::parse(line).ok()?;
         let (before, end) = line.split_at_checked(value.key("sum")?.at(line))?;
         if end != end_of(before) {
             return None;
         }
+        for (slot, item) in (0..).zip(list(value, "leases").into_iter().flatten()) {
+            self.lease(slot, item)?;
+        }
         if let Some(slot) = number(value, "open") {
-            if slot >= SLOTS || self.leases.id_at(slot).is_some() {
-                return None;
-            }
-            // OK because it is below the limit.
-            self.lease(slot as u32, value, line.len())?;
+            self.lease(slot, value)?;
             let opened_ms = match self.same_boot {
                 true => number(value, "opened_ms")?,
                 false => 0,
             };
             for ends in list(value, "ends").into_iter().flatten() {
-                let id = self.leases.id_at(ends.scaled(0)?)?;
-                self.leases.apply(id, Note::Until(opened_ms, 0));
+                self.note(ends.scaled(0)?, Note::Until(opened_ms, 0))?;
             }
         }
         if let Some(slot) = number(value, "until") {
@@ -299,12 +255,19 @@ impl Reader {
             self.note(slot, Note::Close)?;
         }
         if let Some(spent) = value.member("spent") {
-            self.spent(spent)?;
+            match as_list(spent) {
+                Some(each) => {
+                    for spent in each {
+                        self.spent(spent)?;
+                    }
+                }
+                None => self.spent(spent)?,
+            }
         }
         if value.member("spent_unknown").is_some() {
             self.leases.forget_spent();
         }
-        Some(0)
+        Some(())
     }
 
     fn note(&mut self, slot: u64, note: Note) -> Option<()> {
@@ -340,18 +303,18 @@ impl Reader {
         Some((self.now.ms.saturating_add(left_ms), end_s))
     }
 
-    fn lease(&mut self, slot: u32, item: Value, line: usize) -> Option<()> {
-        let mut job = Job {
+    fn lease(&mut self, slot: u64, item: Value) -> Option<()> {
+        if slot >= SLOTS || self.leases.id_at(slot).is_some() {
+            return None;
+        }
+        let job = Job {
             rule: bytes(item, "rule")?,
             key: bytes(item, "key")?,
             timeout_ms: number(item, "action_timeout_ms")?,
-            revert: commands(item.member("revert")?)?,
-            ..Job::default()
+            actions: commands(item, "actions")?,
+            check: commands(item, "check")?,
+            revert: commands(item, "revert")?,
         };
-        if line > 0 {
-            job.actions = commands(item.member("actions")?)?;
-            job.check = commands(item.member("check")?)?;
-        }
         let (deadline_ms, end_s) = self.deadline(item)?;
         let opened_ms = number(item, "opened_ms")?;
         let terms = Terms {
@@ -360,23 +323,9 @@ impl Reader {
             deadline_ms,
             end_s,
         };
-        self.leases.place(slot, terms, line);
+        // OK because it is below the limit.
+        self.leases.place(slot as u32, terms);
         Some(())
-    }
-
-    /// Goes on with what was read.
-    fn finish(mut self) -> Leases {
-        self.leases.find_free();
-        let ids: Vec<LeaseId> = self.leases.all().map(Lease::id).collect();
-        for id in ids {
-            self.leases.resume(id, self.now.ms);
-            if !self.same_boot {
-                // What it opened has gone with the boot.
-                self.leases.apply(id, Note::Stands(false));
-                self.leases.want_actions(id);
-            }
-        }
-        self.leases
     }
 }
 
@@ -389,9 +338,10 @@ impl Put for Json<'_> {
     }
 }
 
-fn commands(list: Value) -> Option<Vec<Vec<u8>>> {
+/// Commands; the first version had neither actions nor checks.
+fn commands(value: Value, key: &str) -> Option<Vec<Vec<u8>>> {
     let mut commands = Vec::new();
-    for written in as_list(list)? {
+    for written in list(value, key).into_iter().flatten() {
         let mut command = Vec::new();
         for word in as_list(written)? {
             // OK because the record is as we have written it, and no word of ours has a NUL.

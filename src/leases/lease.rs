@@ -16,7 +16,8 @@ use crate::backoff::{NEVER, delay_ms};
 use crate::commands::job::{Event, Job, LeaseId};
 use crate::engine::tracker::hash;
 use crate::leases::due::Due;
-use crate::leases::sets::Sets;
+use crate::leases::sets::{NONE, Sets};
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
@@ -81,8 +82,6 @@ pub struct Lease {
     checked_ms: Option<u64>,
     /// Its deadline was moved since that was told.
     renewed: bool,
-    /// How long its line in the record is.
-    line: usize,
 }
 
 /// What happens to a lease after it was opened.
@@ -118,12 +117,6 @@ pub enum Again {
     GivenUp,
 }
 
-/// What stands in a record.
-pub enum Written<'l> {
-    Lease(&'l Lease),
-    Spent(&'l [u8]),
-}
-
 /// All leases and all spent sequences.
 pub struct Leases {
     slots: Vec<Option<Lease>>,
@@ -135,10 +128,10 @@ pub struct Leases {
     rules: Sets,
     keys: Sets,
     reverts: Sets,
+    /// Those whose revert waits for its turn, in one set.
+    waiting: Sets,
     due: Due,
     renewed: Vec<LeaseId>,
-    /// The length of what is needed in the record.
-    needed: usize,
     /// What is to be run for leases without anybody waiting for it.
     wanted: Vec<(LeaseId, Event)>,
     /// Each as the record has it: what is spent is remembered by its text.
@@ -149,8 +142,8 @@ pub struct Leases {
 
 impl Leases {
     /// Nothing is open. The seed is a secret for the hash tables.
-    pub fn new(seed: u64) -> Leases {
-        Leases {
+    pub fn new(seed: u64) -> Box<Leases> {
+        Box::new(Leases {
             slots: Vec::new(),
             free: Vec::new(),
             seed,
@@ -158,22 +151,21 @@ impl Leases {
             rules: Sets::default(),
             keys: Sets::default(),
             reverts: Sets::default(),
+            waiting: Sets::default(),
             due: Due::default(),
             renewed: Vec::new(),
-            needed: 0,
             wanted: Vec::new(),
             spent: Vec::new(),
             spent_unknown: false,
-        }
+        })
     }
 
     /// What to go on with when the record is lost: nothing is known to be open, and no one-time sequence
     /// is known not to be spent.
-    pub fn after_loss(seed: u64) -> Leases {
-        Leases {
-            spent_unknown: true,
-            ..Leases::new(seed)
-        }
+    pub fn after_loss(seed: u64) -> Box<Leases> {
+        let mut leases = Leases::new(seed);
+        leases.forget_spent();
+        leases
     }
 
     /// Whether it is unknown which sequences are spent.
@@ -191,21 +183,9 @@ impl Leases {
         self.slots.iter().flatten()
     }
 
-    /// How long the record of what is would be, for the most part.
-    pub(super) fn needed(&self) -> usize {
-        self.needed
-    }
-
-    /// Has every lease and spent sequence written, and notes the length of their lines, which `put` returns.
-    pub(super) fn write(&mut self, put: &mut dyn FnMut(Written) -> usize) {
-        self.needed = 0;
-        for lease in self.slots.iter_mut().flatten() {
-            lease.line = put(Written::Lease(lease));
-            self.needed += lease.line;
-        }
-        for spent in &self.spent {
-            self.needed += put(Written::Spent(spent));
-        }
+    /// What is spent, each as the record has it.
+    pub(super) fn spent(&self) -> &[Vec<u8>] {
+        &self.spent
     }
 
     /// How many there are.
@@ -248,13 +228,15 @@ impl Leases {
 
     /// The open lease of a rule and a key.
     pub fn find(&self, rule: &[u8], key: &[u8]) -> Option<LeaseId> {
-        let hash = hash_of_key(rule, key, self.seed);
-        let set = self
-            .keys
-            .find(hash, &|slot| self.belongs(slot, rule, key))?;
+        let set = self.key_set(rule, key)?;
         // One that is not open would be in front.
         let lease = self.at(self.keys.last(set)?)?;
         (lease.phase == Phase::Open).then_some(lease.id)
+    }
+
+    fn key_set(&self, rule: &[u8], key: &[u8]) -> Option<u32> {
+        let hash = hash_of_key(rule, key, self.seed);
+        self.keys.find(hash, &|slot| self.belongs(slot, rule, key))
     }
 
     fn belongs(&self, slot: u32, rule: &[u8], key: &[u8]) -> bool {
@@ -282,19 +264,18 @@ impl Leases {
         self.free.last().copied().unwrap_or(fresh)
     }
 
-    /// Adds a lease whose actions have not begun, with a line of this length in the record.
-    pub fn open(&mut self, terms: Terms, line: usize) -> LeaseId {
+    /// Adds a lease whose actions have not begun.
+    pub fn open(&mut self, terms: Terms) -> LeaseId {
         let slot = self.next_slot();
         self.free.pop();
-        self.place(slot, terms, line)
+        self.place(slot, terms)
     }
 
-    /// Adds a lease in a slot where none is. [`Leases::find_free`] is to be called afterwards.
-    pub(super) fn place(&mut self, slot: u32, terms: Terms, line: usize) -> LeaseId {
+    /// Adds a lease in a slot where none is. [`Leases::resume`] is to be called afterwards.
+    pub(super) fn place(&mut self, slot: u32, terms: Terms) -> LeaseId {
         if self.slots.len() <= slot as usize {
             self.slots.resize_with(slot as usize + 1, || None);
         }
-        self.needed += line;
         self.last_serial = self.last_serial.wrapping_add(1);
         let id = LeaseId {
             slot,
@@ -311,7 +292,6 @@ impl Leases {
             failures: 0,
             checked_ms: None,
             renewed: false,
-            line,
         };
         let seed = self.seed;
         let slots = &self.slots;
@@ -334,25 +314,28 @@ impl Leases {
         id
     }
 
-    /// Notes which slots are free.
-    pub(super) fn find_free(&mut self) {
-        let slots = (0..).zip(&self.slots);
-        let free = slots.filter(|(_, lease)| lease.is_none());
-        self.free = free.map(|(slot, _)| slot).collect();
-    }
-
-    /// Goes on with a lease of an earlier life: its actions have begun, as far as anybody knows. What was due then may
-    /// have been tried already.
-    pub(super) fn resume(&mut self, id: LeaseId, now_ms: u64) {
-        let Some(lease) = self.get_mut(id) else {
-            return;
-        };
-        lease.begun = true;
-        lease.busy = false;
-        let is_due = lease.terms.deadline_ms <= now_ms;
-        self.reverts.hold(id.slot, true);
-        if is_due {
-            self.leave_open(id, Phase::Failed);
+    /// Goes on with the leases of an earlier life: their actions have begun, as far as anybody knows. What was due then
+    /// may have been tried already; what was opened before another boot has gone with it.
+    pub(super) fn resume(&mut self, now_ms: u64, same_boot: bool) {
+        self.free.clear();
+        // OK because memory is full long before.
+        for slot in 0..self.slots.len() as u32 {
+            let Some(Some(lease)) = self.slots.get_mut(slot as usize) else {
+                self.free.push(slot);
+                continue;
+            };
+            let id = lease.id;
+            lease.begun = true;
+            lease.busy = false;
+            let is_due = lease.terms.deadline_ms <= now_ms;
+            if !same_boot {
+                lease.stands = false;
+                self.wanted.push((id, Event::Open));
+            }
+            self.reverts.hold(slot, true);
+            if is_due {
+                self.leave_open(id, Phase::Failed);
+            }
         }
     }
 
@@ -391,13 +374,13 @@ impl Leases {
             Note::Stands(stands) => lease.stands = stands,
             Note::Close => {
                 self.leave_open(id, Phase::Closing);
+                self.waiting.remove(id.slot);
                 for sets in [&mut self.rules, &mut self.keys, &mut self.reverts] {
                     sets.remove(id.slot);
                 }
                 self.due.remove(id.slot);
                 if let Some(place) = self.slots.get_mut(id.slot as usize) {
-                    let line = place.take().map_or(0, |lease| lease.line);
-                    self.needed = self.needed.saturating_sub(line);
+                    *place = None;
                 }
                 self.free.push(id.slot);
             }
@@ -442,9 +425,55 @@ impl Leases {
         }
         let Lease { id, terms, .. } = self.at(slot)?;
         let (id, job) = (*id, terms.job.clone());
-        self.leave_open(id, Phase::Closing);
-        self.due.set(slot, NEVER);
+        self.begin_closing(id);
         Some((id, job))
+    }
+
+    pub(super) fn begin_closing(&mut self, id: LeaseId) {
+        self.leave_open(id, Phase::Closing);
+        self.due.set(id.slot, NEVER);
+    }
+
+    /// Has the revert of a lease wait for its turn.
+    pub(super) fn wait(&mut self, id: LeaseId) {
+        if self.get(id).is_some() {
+            self.waiting.add(id.slot, 0, &|_| true);
+        }
+    }
+
+    /// How many reverts wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.count(0) as usize
+    }
+
+    /// The lease whose revert waits longest.
+    pub(super) fn first_waiting(&self) -> Option<LeaseId> {
+        Some(self.at(self.waiting.first(0)?)?.id)
+    }
+
+    /// Has the revert of a lease wait no more; false if it did not.
+    pub(super) fn unwait(&mut self, id: LeaseId) -> bool {
+        let waits = self.get(id).is_some() && self.waiting.set_of(id.slot) != NONE;
+        if waits {
+            self.waiting.remove(id.slot);
+        }
+        waits
+    }
+
+    /// Has the revert of a lease of the same rule and key, if one waits, wait no more; returns the lease.
+    pub(super) fn unwait_alike(&mut self, job: &Job) -> Option<LeaseId> {
+        let set = self.key_set(&job.rule, &job.key)?;
+        let mut at = self.keys.first(set);
+        while let Some(lease) = at.and_then(|slot| self.at(slot))
+            && lease.phase != Phase::Open
+        {
+            let id = lease.id;
+            if self.unwait(id) {
+                return Some(id);
+            }
+            at = self.keys.after(id.slot);
+        }
+        None
     }
 
     /// When [`Leases::next_due`] has something to say.
@@ -538,11 +567,6 @@ impl Leases {
         }
     }
 
-    /// Wants the actions of a lease to be run again.
-    pub(super) fn want_actions(&mut self, id: LeaseId) {
-        self.wanted.push((id, Event::Open));
-    }
-
     /// Whether a lease has still to have its revert tried, or is having it tried.
     pub fn is_closing(&self, id: LeaseId) -> bool {
         self.get(id)
@@ -603,7 +627,6 @@ impl Leases {
 
     /// Notes that a one-time sequence has been used.
     pub fn spend(&mut self, sequence: Vec<u8>) {
-        self.needed += sequence.len();
         self.spent.push(sequence);
     }
 }

@@ -5,21 +5,22 @@
 //! * What is closed, and a deadline that was moved, is written after it and synced up to a second later: another process
 //!   finds it at once, and after a power failure nothing is as it was anyway. If it cannot be written, the record is
 //!   written whole as soon as it can.
-//! * The record is rewritten when it is twice as long as it needs to be: what is written is in proportion to what happens.
+//! * The record is rewritten when it is twice as long as when that was done last: what is written is in proportion to
+//!   what happens.
 //! * A record that cannot be used is set aside. Nobody knows then which one-time sequences are spent, so
 //!   all of them count as spent until somebody decides.
 //! * A folder that is not there tells nothing: what is in it is read when it appears, before anything is written.
 
 use crate::backoff::{Backoff, NEVER};
 use crate::commands::job::LeaseId;
-use crate::leases::byhand::Request;
-use crate::leases::journal::{Journal, put_note, put_open, put_spent};
+use crate::leases::journal::{put_note, put_open, put_spent};
 use crate::leases::lease::{Lease, Leases, Note, Phase, Terms};
-use crate::leases::record::{Added, Found, Record};
+use crate::leases::record::{Found, Record, Request};
 use crate::log::Log;
 use crate::sys::fd::poll;
 use crate::sys::{Errno, Result};
 use crate::text::Put;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Whether the configuration has rules that need a record.
@@ -31,17 +32,29 @@ pub enum Need {
     Leftovers,
 }
 
-/// Why there is no ledger.
-pub enum Refusal {
-    /// The record cannot be used now.
-    Failed(Errno),
-    /// What is there is no record; a sentence.
-    Foreign(Vec<u8>),
+/// Why the record is not used.
+pub struct Refusal {
+    pub kind: Kind,
+    /// A sentence.
+    pub reason: Vec<u8>,
 }
 
-impl From<Errno> for Refusal {
-    fn from(errno: Errno) -> Refusal {
-        Refusal::Failed(errno)
+/// What stands in the way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The system, for now.
+    Failed,
+    /// It cannot be locked.
+    Unlocked,
+    /// Another process has locked it.
+    Busy,
+    /// It is no record.
+    Foreign,
+}
+
+impl Refusal {
+    fn new(kind: Kind, reason: Vec<u8>) -> Refusal {
+        Refusal { kind, reason }
     }
 }
 
@@ -59,16 +72,18 @@ enum Hold {
 /// After how long, at the latest, what was written without being synced is, in milliseconds.
 const SYNC_MS: u64 = 1000;
 
-/// What a record may hold beside what it must, in bytes, before it is rewritten.
+/// What is added to a record, in bytes, before it is rewritten, however short it was.
 const SLACK: usize = 4096;
+
+const UNUSABLE: &str = "the record on disk is unusable";
 
 /// Leases and their record.
 pub struct Ledger {
-    leases: Leases,
+    leases: Box<Leases>,
     record: Record,
     hold: Hold,
     seed: u64,
-    /// Do not rewrite the record before it is longer than that.
+    /// The record is rewritten when it is longer than that.
     limit: usize,
     /// When to sync what was written.
     sync_ms: u64,
@@ -93,7 +108,7 @@ impl Ledger {
         })
     }
 
-    /// Goes on with what is recorded at `state`. `EAGAIN` if another process does. The seed is a secret for hash tables.
+    /// Goes on with what is recorded at `state`. The seed is a secret for hash tables.
     pub fn load(
         state: &str,
         need: Need,
@@ -101,27 +116,27 @@ impl Ledger {
         seed: u64,
         log: &mut Log,
     ) -> core::result::Result<Ledger, Refusal> {
-        let mut ledger = Ledger::unread(state, seed)?;
-        // Before anything of ours, a lock say, is put beside it.
-        let found = ledger.record.load()?;
-        match &found {
+        let failed = |errno: Errno| Refusal::new(Kind::Failed, text!("{:?}: {}", state, errno));
+        let mut ledger = Ledger::unread(state, seed).map_err(failed)?;
+        let is_left = || matches!(ledger.record.load(), Ok(Found::Nothing | Found::Foreign(_)));
+        if need == Need::Leftovers && is_left() {
             // An earlier run of ours has left nothing.
-            Found::Nothing | Found::Foreign(_) if need == Need::Leftovers => return Ok(ledger),
-            Found::Foreign(reason) => {
-                return Err(Refusal::Foreign(refusal(&ledger.record, reason)));
-            }
-            _ => {}
+            return Ok(ledger);
         }
-        match lock(&mut ledger.record) {
-            Err(Errno::EAGAIN) if need == Need::Leftovers => return Ok(ledger),
-            Err(Errno::EAGAIN) => {
-                let path = ledger.record.path();
-                say!(log, Error: "record {:?}: another process uses it", path);
-                return Err(Refusal::Failed(Errno::EAGAIN));
+        let mut attached = ledger.attach(now_ms, log);
+        for _ in 1..LOCK_TRIES {
+            match &attached {
+                Err(refusal) if refusal.kind == Kind::Busy => {}
+                _ => break,
             }
+            poll(&mut [], Some(LOCK_PAUSE_MS)).map_err(failed)?;
+            attached = ledger.attach(now_ms, log);
+        }
+        match attached {
             // What cannot be locked cannot be written either, and that is told when it matters.
-            Err(_) => ledger.unsaved.fail(now_ms),
-            Ok(()) => ledger.read(now_ms, log)?,
+            Err(refusal) if refusal.kind == Kind::Unlocked => ledger.unsaved.fail(now_ms),
+            Err(refusal) if refusal.kind == Kind::Busy && need == Need::Leftovers => {}
+            attached => attached?,
         }
         if need == Need::Leftovers && ledger.leases.count() == 0 && ledger.hold != Hold::Unread {
             ledger.record.unlock();
@@ -131,76 +146,87 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Reads the record, which is locked, and goes on with it.
-    fn read(&mut self, now_ms: u64, log: &mut Log) -> core::result::Result<(), Refusal> {
-        self.spent_changed = true;
-        match self.record.load()? {
-            Found::Nothing => {
-                // Whether it can be written is better known before the first knock.
-                self.hold = Hold::Held(None);
-                self.store(now_ms, log);
+    /// Takes the record up if that was not possible before. The error says why it still is not.
+    pub fn attach(&mut self, now_ms: u64, log: &mut Log) -> core::result::Result<(), Refusal> {
+        match self.hold {
+            Hold::Held(_) => return Ok(()),
+            Hold::Untouchable => return Err(Refusal::new(Kind::Failed, text!("{}", UNUSABLE))),
+            Hold::Unread => {}
+        }
+        // Before anything of ours, a lock say, is put beside it.
+        self.found()?;
+        if let Err(errno) = self.record.lock() {
+            let path = self.record.path();
+            return Err(match errno {
+                Errno::EAGAIN => Refusal::new(
+                    Kind::Busy,
+                    text!("record {:?}: another process uses it", path),
+                ),
+                _ => Refusal::new(Kind::Unlocked, text!("cannot write {:?}: {}", path, errno)),
+            });
+        }
+        let read = self.read(now_ms, log);
+        if read.is_err() {
+            self.record.unlock();
+        }
+        read
+    }
+
+    /// What is on disk, if that is nothing but a record.
+    fn found(&self) -> core::result::Result<Found, Refusal> {
+        match self.record.load() {
+            Ok(Found::Foreign(reason)) => {
+                let path = self.record.path();
+                Err(Refusal::new(
+                    Kind::Foreign,
+                    text!(
+                        "\"state\": {:?} is no record of ours ({}) and stays as it is: choose another path",
+                        path,
+                        reason
+                    ),
+                ))
             }
-            Found::Journal(Journal { leases, is_sound }, length) => {
-                self.hold = Hold::Held(is_sound.then_some(length));
+            Ok(found) => Ok(found),
+            Err(errno) => {
+                let reason = text!("record {:?}: {}", self.record.path(), errno);
+                Err(Refusal::new(Kind::Failed, reason))
+            }
+        }
+    }
+
+    /// Reads the record, which is locked, and goes on with it. It is written anew: as short as it can be, in this
+    /// version, and whether it can be written is better known before the first knock.
+    fn read(&mut self, now_ms: u64, log: &mut Log) -> core::result::Result<(), Refusal> {
+        let found = self.found()?;
+        self.spent_changed = true;
+        self.hold = Hold::Held(None);
+        match found {
+            Found::Leases(leases) => {
                 self.leases = leases;
                 let count = self.leases.count();
                 if count > 0 {
                     say!(log, Info: "going on with {} recorded lease{s}", count);
                 }
-                if !is_sound && count > 0 {
-                    self.store(now_ms, log);
+            }
+            Found::Unusable(reason) => {
+                self.leases = Leases::after_loss(self.seed);
+                let path = self.record.path();
+                match self.record.set_aside() {
+                    Ok(name) => {
+                        say!(log, Error: "record {:?} is unusable, now {:?}: {}", path, name, reason);
+                    }
+                    Err(errno) => {
+                        say!(log, Error: "record {:?} is unusable: {}; it cannot be set aside: {}",
+                            path, reason, errno);
+                        self.hold = Hold::Untouchable;
+                    }
                 }
             }
-            Found::Unusable(reason) => self.set_aside(&reason, now_ms, log),
-            Found::Foreign(reason) => {
-                return Err(Refusal::Foreign(refusal(&self.record, &reason)));
-            }
+            // What is foreign has been refused.
+            Found::Nothing | Found::Foreign(_) => {}
         }
+        self.store(now_ms, log);
         Ok(())
-    }
-
-    fn set_aside(&mut self, reason: &[u8], now_ms: u64, log: &mut Log) {
-        self.leases = Leases::after_loss(self.seed);
-        let path = self.record.path();
-        match self.record.set_aside() {
-            Ok(name) => {
-                say!(log, Error: "record {:?} is unusable, now {:?}: {}", path, name, reason);
-                self.hold = Hold::Held(None);
-                self.store(now_ms, log);
-            }
-            Err(errno) => {
-                say!(log, Error: "record {:?} is unusable: {}; it cannot be set aside: {}",
-                    path, reason, errno);
-                self.hold = Hold::Untouchable;
-            }
-        }
-    }
-
-    /// Takes the record up if that was not possible before. The error says why it still is not.
-    pub fn attach(&mut self, now_ms: u64, log: &mut Log) -> core::result::Result<(), Vec<u8>> {
-        match self.hold {
-            Hold::Held(_) => return Ok(()),
-            Hold::Untouchable => return Err(text!("the record on disk is unusable")),
-            Hold::Unread => {}
-        }
-        if let Ok(Found::Foreign(reason)) = self.record.load() {
-            return Err(refusal(&self.record, &reason));
-        }
-        let locked = self.record.lock();
-        let path = self.record.path();
-        match locked {
-            Ok(()) => {}
-            Err(Errno::EAGAIN) => return Err(text!("record {:?}: another process uses it", path)),
-            Err(errno) => return Err(text!("cannot write {:?}: {}", path, errno)),
-        }
-        let read = self.read(now_ms, log);
-        if self.hold == Hold::Unread {
-            self.record.unlock();
-        }
-        read.map_err(|refusal| match refusal {
-            Refusal::Failed(errno) => text!("{}", errno),
-            Refusal::Foreign(sentence) => sentence,
-        })
     }
 
     /// Goes on in another place, where everything is written before the record here is left. The error says why not.
@@ -221,7 +247,8 @@ impl Ledger {
             self.unsaved.fail(now_ms);
             return Ok(());
         }
-        other.attach(now_ms, log)?;
+        let refused = |refusal: Refusal| refusal.reason;
+        other.attach(now_ms, log).map_err(refused)?;
         if other.leases.count() > 0 || other.leases.has_spent() {
             return Err(text!("{:?} holds another record already", state));
         }
@@ -246,13 +273,7 @@ impl Ledger {
 
     /// What somebody asks for by hand.
     pub fn request(&self) -> Option<Request> {
-        match self.hold {
-            Hold::Unread => None,
-            _ => {
-                let (key, rule) = self.record.request().ok()??;
-                Some(Request { key, rule })
-            }
-        }
+        self.record.request()
     }
 
     /// Says that it has been dealt with.
@@ -306,12 +327,13 @@ impl Ledger {
             None if spent.is_empty() => return Ok(None),
             None => put_spent(&spent, &mut line),
         }
-        self.append(&line, true, now_ms, log)?;
+        self.append(&line, true, now_ms)?;
+        self.sync(now_ms, log);
         if !spent.is_empty() {
             self.spent_changed = true;
             self.leases.spend(spent);
         }
-        let id = terms.map(|terms| self.leases.open(terms, line.len()));
+        let id = terms.map(|terms| self.leases.open(terms));
         if id.is_some() {
             for end in ends {
                 self.leases.apply(*end, Note::Until(now_ms, 0));
@@ -320,50 +342,40 @@ impl Ledger {
         Ok(id)
     }
 
-    /// Makes what happens to a lease come true and writes it down.
-    pub fn note(&mut self, id: LeaseId, note: Note, now_ms: u64, log: &mut Log) {
-        if self.leases.get(id).is_some() {
-            self.leases.apply(id, note);
-            let mut line = Vec::new();
-            put_note(id, note, now_ms, &mut line);
-            self.add(&line, now_ms, log);
+    /// Makes what happens to leases come true and writes it down.
+    pub fn note(&mut self, ids: &[LeaseId], note: Note, now_ms: u64, log: &mut Log) {
+        let mut lines = Vec::new();
+        for id in ids {
+            if self.leases.get(*id).is_some() {
+                self.leases.apply(*id, note);
+                put_note(*id, note, now_ms, &mut lines);
+            }
+        }
+        if !lines.is_empty()
+            && let Err(reason) = self.append(&lines, false, now_ms)
+        {
+            self.fail(&reason, now_ms, log);
         }
     }
 
     /// Has leases closed now.
     pub fn expire(&mut self, ids: &[LeaseId], now_ms: u64, log: &mut Log) {
-        let mut lines = Vec::new();
+        self.note(ids, Note::Until(now_ms, 0), now_ms, log);
         for id in ids {
-            let note = Note::Until(now_ms, 0);
-            self.leases.apply(*id, note);
             self.leases.hurry(*id);
-            put_note(*id, note, now_ms, &mut lines);
-        }
-        if !lines.is_empty() {
-            self.add(&lines, now_ms, log);
         }
     }
 
     /// At the end of a turn: writes the deadlines that were moved, and what could not be written before.
     pub fn settle(&mut self, now_ms: u64, log: &mut Log) {
-        let mut lines = Vec::new();
-        let mut messages = Vec::new();
         while let Some(id) = self.leases.next_renewed() {
             // One that has been closed since was moved for nothing.
             if let Some(Lease { terms, phase, .. }) = self.leases.get(id)
                 && *phase == Phase::Open
             {
-                let note = Note::Until(terms.deadline_ms, terms.end_s);
-                put_note(id, note, now_ms, &mut lines);
-                messages.push(terms.job.clone());
-            }
-        }
-        if !lines.is_empty() {
-            self.add(&lines, now_ms, log);
-            for job in messages {
-                let id = self.leases.find(&job.rule, &job.key);
-                let lease = id.and_then(|id| self.leases.get(id));
-                let deadline_ms = lease.map_or(NEVER, |lease| lease.terms.deadline_ms);
+                let (job, deadline_ms) = (terms.job.clone(), terms.deadline_ms);
+                let note = Note::Until(deadline_ms, terms.end_s);
+                self.note(&[id], note, now_ms, log);
                 let end = End(deadline_ms, now_ms);
                 say!(log, Info: "rule {:?}: renewed for {}{}", job.rule, job.key, end);
             }
@@ -376,7 +388,7 @@ impl Ledger {
         }
         if self.is_long() {
             // If that cannot be, it can wait.
-            self.limit = self.limit.max(self.leases.needed()) * 2 + SLACK;
+            self.limit *= 2;
             let _ = self.rewrite(&[]);
         }
         if self.sync_ms <= now_ms {
@@ -385,7 +397,7 @@ impl Ledger {
     }
 
     fn is_long(&self) -> bool {
-        matches!(self.hold, Hold::Held(Some(length)) if length > self.limit.max(self.leases.needed() * 2 + SLACK))
+        matches!(self.hold, Hold::Held(Some(length)) if length > self.limit)
     }
 
     /// Has everything that was written reach the disk.
@@ -401,68 +413,51 @@ impl Ledger {
         }
     }
 
-    /// Writes lines about what has happened already.
-    fn add(&mut self, lines: &[u8], now_ms: u64, log: &mut Log) {
-        if let Err(reason) = self.append(lines, false, now_ms, log) {
-            self.fail(&reason, now_ms, log);
-        }
-    }
-
-    /// Writes lines; in what is written whole instead, what has happened already may stand twice, which means the same.
+    /// Writes lines, which are to be synced now or soon. Where everything is written instead, what `is_new` is put
+    /// behind it; the rest has happened already.
     fn append(
         &mut self,
         lines: &[u8],
-        sync: bool,
+        is_new: bool,
         now_ms: u64,
-        log: &mut Log,
     ) -> core::result::Result<(), Vec<u8>> {
         match self.hold {
             Hold::Held(_) => {}
             Hold::Unread => return Err(text!("the record on disk has not been read")),
-            Hold::Untouchable => return Err(text!("the record on disk is unusable")),
+            Hold::Untouchable => return Err(text!("{}", UNUSABLE)),
         }
         // Until it has gone well there may be a part of a line, or one may be missing.
         if let Hold::Held(Some(length)) = core::mem::replace(&mut self.hold, Hold::Held(None)) {
-            match self.record.append(length, lines, sync) {
-                Ok(Added::Elsewhere) => {}
-                Ok(added) => {
-                    let length = length + lines.len();
-                    self.hold = Hold::Held(Some(length));
-                    if let Added::Unsure(errno) = added {
-                        let path = self.record.path();
-                        self.fail(&text!("{:?}: {}", path, errno), now_ms, log);
-                    } else if sync {
-                        self.sync_ms = NEVER;
-                    } else {
-                        self.sync_ms = self.sync_ms.min(now_ms.saturating_add(SYNC_MS));
-                    }
+            match self.record.append(length, lines) {
+                Ok(true) => {
+                    self.hold = Hold::Held(Some(length + lines.len()));
+                    let soon_ms = now_ms.saturating_add(SYNC_MS);
+                    self.sync_ms = self.sync_ms.min(soon_ms);
                     return Ok(());
                 }
-                Err(errno) => {
-                    return Err(text!("cannot write {:?}: {}", self.record.path(), errno));
-                }
+                Ok(false) => {}
+                Err(errno) => return Err(self.unwritten(errno)),
             }
         }
-        match sync {
-            true => self.rewrite(lines),
-            false => self.rewrite(&[]),
-        }
+        self.rewrite(if is_new { lines } else { &[] })
+    }
+
+    fn unwritten(&self, errno: Errno) -> Vec<u8> {
+        text!("cannot write {:?}: {}", self.record.path(), errno)
     }
 
     /// Writes what is, with what is about to happen behind it.
     fn rewrite(&mut self, lines: &[u8]) -> core::result::Result<(), Vec<u8>> {
-        let mut document = self.record.whole(&mut self.leases);
+        let mut document = self.record.whole(&self.leases);
         document.extend_from_slice(lines);
-        match self.record.replace(&document) {
-            Ok(()) => {
-                self.hold = Hold::Held(Some(document.len()));
-                self.limit = 0;
-                self.sync_ms = NEVER;
-                self.unsaved.succeed();
-                Ok(())
-            }
-            Err(errno) => Err(text!("cannot write {:?}: {}", self.record.path(), errno)),
+        if let Err(errno) = self.record.replace(&document) {
+            return Err(self.unwritten(errno));
         }
+        self.hold = Hold::Held(Some(document.len()));
+        self.limit = document.len() * 2 + SLACK;
+        self.sync_ms = NEVER;
+        self.unsaved.succeed();
+        Ok(())
     }
 
     /// Writes what is; if that fails, says so once and sets the time for another try.
@@ -494,29 +489,7 @@ impl Put for End {
     }
 }
 
-/// Why what is found is left as it is.
-fn refusal(record: &Record, reason: &[u8]) -> Vec<u8> {
-    text!(
-        "\"state\": {:?} is no record of ours ({}) and stays as it is: choose another path",
-        record.path(),
-        reason
-    )
-}
-
 /// Tries to lock the record, and the milliseconds between them: a child that a killed daemon was about to
 /// start holds the lock until it has become another program.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE_MS: u64 = 50;
-
-/// Makes the record ours alone.
-fn lock(record: &mut Record) -> Result<()> {
-    let mut locked = record.lock();
-    for _ in 1..LOCK_TRIES {
-        if locked != Err(Errno::EAGAIN) {
-            break;
-        }
-        poll(&mut [], Some(LOCK_PAUSE_MS))?;
-        locked = record.lock();
-    }
-    locked
-}

@@ -1,6 +1,7 @@
 //! What knocks have opened, written down before it is done, and closed again.
 //!
 //! * [`lease`]: all leases and spent sequences as plain state, in constant time (pure); [`sets`] and [`due`] find them.
+//! * [`queue`]: whose commands are next (pure).
 //! * [`request`]: what a knock asks for, its commands filled in (pure).
 //! * [`journal`]: that state as text (pure).
 //! * [`record`]: that text on disk.
@@ -12,6 +13,7 @@ pub mod due;
 pub mod journal;
 pub mod lease;
 pub mod ledger;
+pub mod queue;
 pub mod record;
 pub mod request;
 pub mod sets;

@@ -12,11 +12,14 @@
 //!   what is open. If only the system has nothing left to read it with, it stays where it is.
 //! * What is no record of ours is left as it is: a folder, a link, somebody else's file, a text that looks nothing like one.
 
+use crate::commands::job::Job;
 use crate::config::{json, trust};
-use crate::leases::journal::{self, Journal, Now};
+use crate::leases::journal::{self, Now};
 use crate::leases::lease::Leases;
 use crate::sys::fd::{Fd, FileKind, Path, c_path, link, rename, unlink};
 use crate::sys::{Errno, Result, clock, process};
+use crate::text::words;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -39,10 +42,9 @@ pub struct Record {
 }
 
 /// What is on disk.
-#[allow(clippy::large_enum_variant)] // It is looked into at once.
 pub enum Found {
     /// A record that can be used.
-    Journal(Journal, usize),
+    Leases(Box<Leases>),
     /// There is none.
     Nothing,
     /// A record that cannot be used, and why.
@@ -51,15 +53,22 @@ pub enum Found {
     Foreign(Vec<u8>),
 }
 
-/// How lines were added.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Added {
-    /// They stand there.
-    Done,
-    /// They stand there, but may not be on the disk itself.
-    Unsure(Errno),
-    /// The file is not the one that was written last.
-    Elsewhere,
+/// What somebody asks for by hand: which leases are to be closed.
+pub struct Request {
+    /// The key, or [`ALL`].
+    pub key: Vec<u8>,
+    /// The rule; empty for all of them.
+    pub rule: Vec<u8>,
+}
+
+/// Stands for every key.
+pub const ALL: &[u8] = b"*";
+
+impl Request {
+    /// Whether a lease of this rule and key is meant.
+    pub fn means(&self, job: &Job) -> bool {
+        (self.key == ALL || self.key == job.key) && (self.rule.is_empty() || self.rule == job.rule)
+    }
 }
 
 impl Record {
@@ -118,9 +127,9 @@ impl Record {
     }
 
     /// Leaves a request for the process that uses the record. `EEXIST` if there is one already.
-    pub fn ask(&self, key: &[u8], rule: &[u8]) -> Result<()> {
+    pub fn ask(&self, request: &Request) -> Result<()> {
         let fd = Fd::create_private(&self.path_with(REQUEST)?)?;
-        fd.write_all(&text!("{}\0{}\0", key, rule))
+        fd.write_all(&text!("{}\0{}\0", request.key, request.rule))
     }
 
     /// Whether a request waits to be dealt with.
@@ -129,16 +138,18 @@ impl Record {
         path.is_ok_and(|path| Fd::open_no_link(&path).is_ok())
     }
 
-    /// The key and the rule of the request that waits.
-    pub fn request(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
-        let fd = Fd::open_no_link(&self.path_with(REQUEST)?)?;
-        let status = fd.status()?;
+    /// The request that waits for us.
+    pub fn request(&self) -> Option<Request> {
+        self.lock.as_ref()?;
+        let fd = Fd::open_no_link(&self.path_with(REQUEST).ok()?).ok()?;
+        let status = fd.status().ok()?;
         if status.kind != FileKind::Regular || !status.is_private_to(process::user_id()) {
-            return Ok(None);
+            return None;
         }
-        let written = fd.read_all(4096)?.unwrap_or_default();
-        let mut parts = written.split(|&byte| byte == 0).map(<[u8]>::to_vec);
-        Ok(parts.next().zip(parts.next()))
+        let written = fd.read_all(4096).ok()??;
+        let mut parts = words(&written);
+        let (key, rule) = (parts.next()?.to_vec(), parts.next()?.to_vec());
+        Some(Request { key, rule })
     }
 
     /// Takes the request away.
@@ -195,9 +206,23 @@ impl Record {
         if !status.is_private_to(process::user_id()) {
             return Ok(Found::Unusable(text!("others than its owner can write it")));
         }
-        let journal = journal::read(&document, &self.boot, now(), self.seed);
-        let found = journal.map(|journal| Found::Journal(journal, document.len()));
-        Ok(found.unwrap_or_else(Found::Unusable))
+        Ok(
+            match journal::read(&document, &self.boot, now(), self.seed) {
+                Ok(leases) => Found::Leases(leases),
+                Err(reason) => Found::Unusable(reason),
+            },
+        )
+    }
+
+    /// The leases it tells of, for somebody who does not use it. The error says why they are not known.
+    pub fn leases(&self) -> core::result::Result<Box<Leases>, Vec<u8>> {
+        let reason = match self.load() {
+            Ok(Found::Leases(leases)) => return Ok(leases),
+            Ok(Found::Nothing) => return Ok(Leases::new(self.seed)),
+            Ok(Found::Unusable(reason) | Found::Foreign(reason)) => reason,
+            Err(errno) => text!("{}", errno),
+        };
+        Err(text!("record {:?}: {}", self.path(), reason))
     }
 
     /// Gives an unusable record a second name, which is returned: the first one is to be taken by a new record.
@@ -216,23 +241,19 @@ impl Record {
         }
     }
 
-    /// Adds lines to the record, which is `length` bytes long, and waits until they are on the disk if they are to be
-    /// synced. An error means that they do not stand there.
-    pub fn append(&self, length: usize, lines: &[u8], sync: bool) -> Result<Added> {
+    /// Adds lines to the record, which is `length` bytes long; false if the file is not the one that was written last.
+    /// An error means that they do not stand there.
+    pub fn append(&self, length: usize, lines: &[u8]) -> Result<bool> {
         let fd = match Fd::open_to_append(&self.path) {
-            Ok(fd) => fd,
-            Err(Errno::ENOENT | Errno::ELOOP | Errno::EISDIR) => return Ok(Added::Elsewhere),
-            Err(errno) => return Err(errno),
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::EISDIR) => return Ok(false),
+            fd => fd?,
         };
         // OK because no record is that long.
         if fd.seek_to_end()? != length as u64 {
-            return Ok(Added::Elsewhere);
+            return Ok(false);
         }
         fd.write_all(lines)?;
-        if sync && let Err(errno) = fd.sync() {
-            return Ok(Added::Unsure(errno));
-        }
-        Ok(Added::Done)
+        Ok(true)
     }
 
     /// Waits until what stands there is on the disk.
@@ -241,7 +262,7 @@ impl Record {
     }
 
     /// The record of what is.
-    pub fn whole(&self, leases: &mut Leases) -> Vec<u8> {
+    pub fn whole(&self, leases: &Leases) -> Vec<u8> {
         journal::whole(leases, &self.boot, clock::boot_time_ms())
     }
 

@@ -101,14 +101,14 @@ pub fn as_nobody() -> Option<(TempDir, &'static [&'static str])> {
 pub fn recorded(record: &str) -> Vec<String> {
     let now = Now { ms: 0, wall_s: 0 };
     let boot = record.split('"').nth(5).expect("a boot id");
-    let Ok(journal) = journal::read(record.as_bytes(), boot, now, 0) else {
+    let Ok(leases) = journal::read(record.as_bytes(), boot, now, 0) else {
         panic!("{record}");
     };
     let name = |lease: &Lease| {
         let job = &lease.terms.job;
         [&job.rule[..], b" ", &job.key].concat()
     };
-    let names = journal.leases.all().map(name);
+    let names = leases.all().map(name);
     names
         .map(|name| String::from_utf8(name).expect("text"))
         .collect()
@@ -124,18 +124,18 @@ pub fn hasten(dir: &TempDir, name: &str, by: Duration) {
         ms: (seconds * 1000.0) as u64,
         wall_s: 0,
     };
-    let Ok(mut journal) = journal::read(record.as_bytes(), boot, now, 0) else {
+    let Ok(mut leases) = journal::read(record.as_bytes(), boot, now, 0) else {
         panic!("{record}");
     };
     let (by_ms, by_s) = (by.as_millis() as u64, by.as_secs());
-    let ends = journal.leases.all().map(|lease| {
+    let ends = leases.all().map(|lease| {
         let (ms, s) = (lease.terms.deadline_ms, lease.terms.end_s);
         (lease.id(), ms.saturating_sub(by_ms), s.saturating_sub(by_s))
     });
     for (id, ms, s) in ends.collect::<Vec<_>>() {
-        journal.leases.apply(id, Note::Until(ms, s));
+        leases.apply(id, Note::Until(ms, s));
     }
-    dir.write(name, journal::whole(&mut journal.leases, boot, now.ms));
+    dir.write(name, journal::whole(&leases, boot, now.ms));
 }
 
 /// The same record, but of another boot.

@@ -28,7 +28,7 @@ fn opened_as(
     revert: &str,
     deadline_ms: u64,
 ) -> LeaseId {
-    let id = leases.open(terms(rule, key, revert, deadline_ms), 0);
+    let id = leases.open(terms(rule, key, revert, deadline_ms));
     assert_eq!(leases.begin(id, Event::Open), Begin::Go);
     leases.set_busy(id, false);
     id
@@ -146,7 +146,7 @@ fn a_lease_whose_actions_have_not_begun_takes_over_nothing() {
     let mut leases = Leases::new(1);
     let old = opened_as(&mut leases, "r", "a", "same", 10);
     assert!(leases.next_due(10).is_some());
-    let new = leases.open(terms("r", "b", "same", 100), 0);
+    let new = leases.open(terms("r", "b", "same", 100));
     assert_eq!(leases.begin(old, Event::Close), Begin::Go);
     leases.failed(old, 10);
     assert_eq!(leases.companion(new), Some(old));
@@ -164,7 +164,7 @@ fn a_lease_whose_actions_have_not_begun_takes_over_nothing() {
 fn one_success_closes_all_that_the_same_commands_close() {
     let mut leases = Leases::new(1);
     let ids = ["a", "b", "c"].map(|key| opened_as(&mut leases, "r", key, "same", 0));
-    let young = leases.open(terms("r", "d", "same", 0), 0);
+    let young = leases.open(terms("r", "d", "same", 0));
     assert_eq!(keys_due(&mut leases, 0).len(), 4);
     leases.failed(ids[1], 0);
     let mut companions = Vec::new();
@@ -180,7 +180,7 @@ fn one_success_closes_all_that_the_same_commands_close() {
 fn a_knock_runs_failed_actions_again_and_checks_once_in_five_seconds() {
     let mut leases = Leases::new(1);
     let mut terms = terms("r", "a", "x", 60_000);
-    let id = leases.open(terms.clone(), 0);
+    let id = leases.open(terms.clone());
     assert_eq!(leases.knocked(id, 0), None, "its actions are on their way");
     leases.begin(id, Event::Open);
     leases.set_busy(id, false);
@@ -193,7 +193,7 @@ fn a_knock_runs_failed_actions_again_and_checks_once_in_five_seconds() {
         ..Job::default()
     };
     terms.job = job.into();
-    let id = leases.open(terms, 0);
+    let id = leases.open(terms);
     leases.set_busy(id, false);
     let asked = [10, 5009, 5010].map(|now_ms| leases.knocked(id, now_ms));
     assert_eq!(asked, [Some(Event::Check), None, Some(Event::Check)]);
@@ -209,7 +209,7 @@ fn what_nobody_waits_for_is_wanted_once_and_only_while_it_is_open() {
         ..Job::default()
     };
     terms.job = job.into();
-    let id = leases.open(terms, 0);
+    let id = leases.open(terms);
     leases.want_checks();
     assert_eq!(leases.next_wanted(), None, "its actions are on their way");
     leases.set_busy(id, false);

@@ -3,6 +3,7 @@
 //! Options follow POSIX (`-nd` is `-n -d`, `-cFILE` is `-c FILE`, `--` ends them) with long names as
 //! GNU has them. What is asked for comes on standard output, what is wrong on standard error.
 
+use crate::address::canonical;
 use crate::config::Config;
 use crate::config::load::{Purpose, load};
 use crate::daemon::{self, End, Options};
@@ -153,8 +154,10 @@ fn only_warnings(listing: &[u8]) -> Vec<u8> {
 /// Has the running daemon close leases and says which were.
 fn close(config: &Config, command: &Command) -> u8 {
     let mut words = command.logs.iter().map(|word| word.to_bytes());
+    let key = words.next().unwrap_or_default();
     let request = Request {
-        key: words.next().unwrap_or_default().to_vec(),
+        // As lines spell it.
+        key: canonical(key).unwrap_or_else(|| key.to_vec()),
         rule: words.next().unwrap_or_default().to_vec(),
     };
     match byhand::close(config, &request) {

@@ -120,6 +120,22 @@ fn leases_are_closed_by_hand() {
 }
 
 #[test]
+fn an_address_is_closed_by_hand_however_it_is_spelt() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));
+    dir.append("log", knock("2001:DB8::0:7"));
+    daemon.wait_for(": opened for 2001:db8::7");
+    let closed = dir.run(&["-c", common::CONFIG, "-x", "2001:0db8:0:0::7"]);
+    let (status, said, errors) = outcome(&closed);
+    assert_eq!(
+        (status, &said[..]),
+        (Some(0), "closed: \"door\" 2001:db8::7\n"),
+        "{errors}"
+    );
+    daemon.wait_for("output: closed 2001:db8::7");
+}
+
+#[test]
 fn a_request_that_others_can_write_is_not_listened_to() {
     let dir = TempDir::new();
     let mut daemon = start(&dir, &format!(r#""timeout": 60, {ACTIONS}"#));

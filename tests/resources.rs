@@ -42,14 +42,6 @@ fn wait_for_all(daemon: &mut Daemon, awaited: &[&str]) {
     }
 }
 
-/// Waits until no command is running: a command's end comes after its output.
-fn wait_until_idle(daemon: &mut Daemon) {
-    daemon.signal("USR1");
-    while daemon.wait_for("state: queue: ").contains("1 running") {
-        daemon.signal("USR1");
-    }
-}
-
 /// The lowest number that no descriptor of the daemon has.
 fn lowest_free(daemon: &Daemon) -> usize {
     let is_used =
@@ -91,7 +83,7 @@ fn without_descriptors_everything_is_reported_and_made_good_later() {
     kill_source(&dir);
     daemon.wait_for("has ended, starting it again");
     // The messages come before descriptors are closed.
-    wait_until_idle(&mut daemon);
+    daemon.wait_until_idle();
     if limit(&daemon, &[], &format!("--nofile={}", lowest_free(&daemon))).is_none() {
         return;
     }

@@ -91,6 +91,8 @@ fn what_was_shut_behind_our_back_is_opened_by_the_next_knock() {
     daemon.wait_for("what was opened for alice is gone, opening it again");
     daemon.wait_for(": opened for alice");
     assert!(dir.path("open-alice").exists());
+    // It is looked at once more.
+    daemon.wait_until_idle();
     // At most once in five seconds, whoever knocks how often.
     dir.remove("open-alice");
     dir.append("log", knock("alice").repeat(50));
@@ -216,6 +218,26 @@ fn a_door_that_could_not_be_closed_is_not_lost_with_a_knock_that_a_stop_drops() 
     drop(dir.writer("wait"));
     daemon.expect_exit(0);
     assert!(!dir.path("open-alice").exists());
+}
+
+#[test]
+fn a_check_that_never_says_yes_does_not_run_the_actions_for_ever() {
+    let dir = TempDir::new();
+    // Whoever restarts a firewall tells the daemon.
+    let actions = r#""actions": ["sh -c 'echo >> opened; kill -HUP $PPID'"], "check": ["false"]"#;
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {actions}, {CLOSE}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("what was opened for alice is gone, opening it again");
+    daemon.wait_for("the check does not find what was opened again for alice");
+    for _ in 0..3 {
+        daemon.signal("HUP");
+        daemon.wait_for("the check does not find what was opened again for alice");
+    }
+    assert_eq!(times_opened(&dir), 2);
+    let listed = outcome(&dir.run(&["-l", "-c", common::CONFIG])).1;
+    assert!(listed.contains("not standing"), "{listed}");
+    dir.append("log", knock("alice"));
+    daemon.wait_for("running sh");
 }
 
 /// A firewall with an empty set.

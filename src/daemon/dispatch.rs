@@ -17,11 +17,14 @@ use crate::leases::ledger::{End, Ledger, Need};
 use crate::leases::queue::{QUEUE_LIMIT, Queue};
 use crate::leases::record::now;
 use crate::leases::request::{count_unspent, end, ends, first_unspent, job, sequence, terms};
-use crate::log::{Log, Throttle};
+use crate::log::{Level, Log, Throttle};
 use crate::sys::Errno;
 use crate::sys::fd::Poll;
+use crate::text::Put;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+
+const KNOCK: &str = "rule {:?}: knock by {}";
 
 /// How far the program is from its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -342,7 +345,6 @@ impl Dispatch {
         job: Rc<Job>,
         now_ms: u64,
     ) -> Result<(), Vec<u8>> {
-        let name = &rule.name;
         self.expect_room()?;
         let mut spent = Vec::new();
         if rule.one_time || rule.lease.is_some() {
@@ -359,7 +361,7 @@ impl Dispatch {
             }
         }
         if let Some(id) = found {
-            say!(self.log, Info: "rule {:?}: knock by {}", name, knock.key);
+            self.tell(Level::Info, KNOCK, &job);
             return self.knock_again(rule, id, job, spent, now_ms);
         }
         let leases = self.ledger.leases();
@@ -367,7 +369,7 @@ impl Dispatch {
         let ends = ends(rule, &knock.key, leases, true);
         let log = &mut self.log;
         let lease = self.ledger.open(terms, &ends, spent, now_ms, log)?;
-        say!(log, Info: "rule {:?}: knock by {}", name, knock.key);
+        self.tell(Level::Info, KNOCK, &job);
         self.end(&ends, now_ms);
         if !job.actions.is_empty() {
             self.queue.open(lease, job, self.ledger.leases_mut());
@@ -401,7 +403,7 @@ impl Dispatch {
         now_ms: u64,
     ) -> Result<(), Vec<u8>> {
         self.ledger.open(None, &[], spent, now_ms, &mut self.log)?;
-        say!(self.log, Debug: "rule {:?}: knock by {}", job.rule, job.key);
+        self.tell(Level::Debug, KNOCK, &job);
         self.end(&ends(rule, &job.key, self.ledger.leases(), false), now_ms);
         let leases = self.ledger.leases_mut();
         if let Some((deadline_ms, end_s)) = end(rule, now()) {
@@ -421,10 +423,17 @@ impl Dispatch {
         self.queue.submit(id, event, self.ledger.leases_mut());
     }
 
+    /// Says something of whom a job is for: the template has a place for the rule and one for the key.
+    #[inline(never)]
+    fn tell(&mut self, level: Level, template: &str, job: &Job) {
+        self.log
+            .say(level, template, &[job.rule.part(), job.key.part()]);
+    }
+
     /// Queues the reverts of the leases that are due.
     fn close_due(&mut self, now_ms: u64) {
         while let Some((id, job)) = self.ledger.leases_mut().next_due(now_ms) {
-            say!(self.log, Info: "rule {:?}: closing for {}", job.rule, job.key);
+            self.tell(Level::Info, "rule {:?}: closing for {}", &job);
             self.order(id, Event::Close);
         }
     }
@@ -453,13 +462,18 @@ impl Dispatch {
     /// Ends a lease without its revert, because another one with the same revert is open.
     fn leave(&mut self, id: LeaseId, now_ms: u64) {
         if let Some(lease) = self.ledger.leases().get(id) {
-            let Job { rule, key, .. } = &*lease.terms.job;
-            if lease.has_failed() {
-                say!(self.log, Warn: "rule {:?}: 1 lease that could not be closed is left to a newer one, for {}",
-                    rule, key);
-            } else {
-                say!(self.log, Info: "rule {:?}: ended for {}, another lease holds the same open", rule, key);
-            }
+            let (level, template) = match lease.has_failed() {
+                true => (
+                    Level::Warn,
+                    "rule {:?}: 1 lease that could not be closed is left to a newer one, for {}",
+                ),
+                false => (
+                    Level::Info,
+                    "rule {:?}: ended for {}, another lease holds the same open",
+                ),
+            };
+            let job = lease.terms.job.clone();
+            self.tell(level, template, &job);
         }
         self.ledger.note(&[id], Note::Close, now_ms, &mut self.log);
     }
@@ -494,13 +508,17 @@ impl Dispatch {
         let Some(lease) = self.ledger.leases().get(id) else {
             return;
         };
-        let (rule, key) = (&lease.terms.job.rule, &lease.terms.job.key);
-        if stands {
-            let end = End(lease.terms.deadline_ms, now_ms);
-            say!(self.log, Info: "rule {:?}: opened for {}{}", rule, key, end);
-        } else {
-            say!(self.log, Warn: "rule {:?}: not opened for {}: an action has failed, \
-                the next knock runs them again", rule, key);
+        let job = lease.terms.job.clone();
+        if !stands {
+            let template = "rule {:?}: not opened for {}: an action has failed, the next knock runs them again";
+            return self.tell(Level::Warn, template, &job);
+        }
+        let end = End(lease.terms.deadline_ms, now_ms);
+        say!(self.log, Info: "rule {:?}: opened for {}{}", job.rule, job.key, end);
+        let leases = self.ledger.leases_mut();
+        if leases.is_reopened(id) {
+            leases.set_busy(id, true);
+            self.order(id, Event::Check);
         }
     }
 
@@ -520,19 +538,26 @@ impl Dispatch {
         let Some(lease) = leases.get(id).filter(|lease| lease.phase == Phase::Open) else {
             return;
         };
-        let (rule, key) = (&lease.terms.job.rule, &lease.terms.job.key);
-        match answer {
-            Answer::Yes => self.stands(id, true, now_ms),
+        let job = lease.terms.job.clone();
+        let template = match answer {
+            Answer::Yes => {
+                leases.reopen(id, false);
+                return self.stands(id, true, now_ms);
+            }
             Answer::No => {
-                say!(self.log, Warn: "rule {:?}: what was opened for {} is gone, opening it again", rule, key);
-                self.ledger.leases_mut().set_busy(id, true);
+                let again = leases.reopen(id, true);
                 self.stands(id, false, now_ms);
-                self.order(id, Event::Open);
+                if again {
+                    self.ledger.leases_mut().set_busy(id, true);
+                    self.order(id, Event::Open);
+                    "rule {:?}: what was opened for {} is gone, opening it again"
+                } else {
+                    "rule {:?}: the check does not find what was opened again for {}, the next knock runs the actions"
+                }
             }
-            Answer::Unclear => {
-                say!(self.log, Warn: "rule {:?}: whether what was opened for {} is there cannot be told", rule, key);
-            }
-        }
+            Answer::Unclear => "rule {:?}: whether what was opened for {} is there cannot be told",
+        };
+        self.tell(Level::Warn, template, &job);
     }
 
     /// Notes how the closing of a lease ended.
@@ -541,7 +566,6 @@ impl Dispatch {
             return;
         };
         let job = lease.terms.job.clone();
-        let (rule, key) = (&job.rule, &job.key);
         if succeeded {
             // Others that the same commands were to close are closed by them, too.
             while let Some(other) = self.ledger.leases().companion(id) {
@@ -549,21 +573,20 @@ impl Dispatch {
                     .note(&[other], Note::Close, now_ms, &mut self.log);
             }
             self.ledger.note(&[id], Note::Close, now_ms, &mut self.log);
-            return say!(self.log, Info: "rule {:?}: closed for {}", rule, key);
+            return self.tell(Level::Info, "rule {:?}: closed for {}", &job);
         }
         match self.ledger.leases_mut().failed(id, now_ms) {
-            Again::After(_) if self.life == Life::Stopping => {
-                say!(self.log, Warn: "rule {:?}: not closed for {}", rule, key);
-            }
-            Again::After(delay_ms) => {
+            Again::After(delay_ms) if self.life == Life::Running => {
                 let seconds = delay_ms / 1000;
                 say!(self.log, Warn: "rule {:?}: not closed for {}, trying again in {} s",
-                    rule, key, seconds);
+                    job.rule, job.key, seconds);
             }
-            Again::GivenUp => {
-                say!(self.log, Error: "rule {:?}: not closed for {}, giving up; \
-                    the record keeps it for the next start", rule, key);
-            }
+            Again::After(_) => self.tell(Level::Warn, "rule {:?}: not closed for {}", &job),
+            Again::GivenUp => self.tell(
+                Level::Error,
+                "rule {:?}: not closed for {}, giving up; the record keeps it for the next start",
+                &job,
+            ),
         }
     }
 }

@@ -80,6 +80,8 @@ pub struct Lease {
     failures: u32,
     /// When it was checked last because of a knock.
     checked_ms: Option<u64>,
+    /// Its check has said no and its actions were run again, and neither a yes nor a knock has come since.
+    reopened: bool,
     /// Its deadline was moved since that was told.
     renewed: bool,
 }
@@ -291,6 +293,7 @@ impl Leases {
             busy: true,
             failures: 0,
             checked_ms: None,
+            reopened: false,
             renewed: false,
         };
         let seed = self.seed;
@@ -536,6 +539,7 @@ impl Leases {
     /// have failed, a check if there is one and the last is some time ago.
     pub fn knocked(&mut self, id: LeaseId, now_ms: u64) -> Option<Event> {
         let lease = self.get_mut(id)?;
+        lease.reopened = false;
         if lease.busy {
             return None;
         }
@@ -555,6 +559,19 @@ impl Leases {
         if let Some(lease) = self.get_mut(id) {
             lease.busy = busy;
         }
+    }
+
+    /// Notes whether a check has said no and the actions are run again because of that; false if they have been and the
+    /// check says no all the same: to run them for ever is of no use.
+    pub fn reopen(&mut self, id: LeaseId, reopened: bool) -> bool {
+        let lease = self.get_mut(id);
+        lease.is_some_and(|lease| !core::mem::replace(&mut lease.reopened, reopened))
+    }
+
+    /// Whether the check has still to say that what it missed is there again.
+    pub fn is_reopened(&self, id: LeaseId) -> bool {
+        self.get(id)
+            .is_some_and(|lease| lease.reopened && lease.phase == Phase::Open)
     }
 
     /// Wants every open lease to be checked that can be.

@@ -343,6 +343,17 @@ impl Daemon {
         self.wait_for(WATCHING);
     }
 
+    /// Waits until no command is running or waiting: a command's end comes after its output.
+    pub fn wait_until_idle(&mut self) {
+        self.signal("USR1");
+        while !self
+            .wait_for("state: queue: ")
+            .contains("0 running, 0 waiting")
+        {
+            self.signal("USR1");
+        }
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -67,21 +67,20 @@ impl Access {
     /// have root read from any, and to open some is to set them going.
     pub fn open(&self) -> Result<(Fd, Status), Obstacle> {
         let held = Fd::hold(&self.path)?;
-        let status = held.status()?;
-        if let FileKind::Device(_) = status.kind
+        if let FileKind::Device(_) = held.status()?.kind
             && !is_device(&self.path)
         {
             return Err(Obstacle::Device);
         }
-        match held.open_held() {
-            // Without /proc there is only the path. What counts is what was opened.
-            Err(Errno::ENOENT) => {
-                let fd = Fd::open(&self.path)?;
-                let status = fd.status()?;
-                Ok((fd, status))
-            }
-            opened => Ok((opened?, status)),
-        }
+        let opened = held.open_held();
+        let fd = match opened {
+            // Without /proc there is only the path.
+            Err(Errno::ENOENT) => Fd::open(&self.path),
+            _ => opened,
+        }?;
+        // What counts is what was opened.
+        let status = fd.status()?;
+        Ok((fd, status))
     }
 
     /// Notes that there is no obstacle.

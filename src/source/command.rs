@@ -102,9 +102,9 @@ impl CommandSource {
         }
     }
 
-    /// Whether it is this command.
-    pub fn is(&self, words: &[u8]) -> bool {
-        self.words == words
+    /// Its words, a NUL byte behind each.
+    pub fn words(&self) -> &[u8] {
+        &self.words
     }
 
     fn name(&self) -> &[u8] {
@@ -243,8 +243,8 @@ impl CommandSource {
     }
 
     /// Ends the command for good.
-    pub fn close(self, now_ms: u64) -> Option<Leaving> {
-        let child = self.running?.child?;
+    pub fn close(&mut self, now_ms: u64) -> Option<Leaving> {
+        let child = self.running.take()?.child?;
         Some(Leaving::new(child, now_ms))
     }
 }

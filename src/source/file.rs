@@ -62,14 +62,13 @@ impl Since {
 
     /// The time by the wall clock as it goes `now`, which may have been set in between.
     fn by_clock_of(self, now: Since) -> i64 {
-        let age_ms = now.boot_ms.saturating_sub(self.boot_ms).cast_signed();
-        let set_ms = now
-            .wall_ms
-            .saturating_sub(age_ms)
-            .saturating_sub(self.wall_ms);
-        match set_ms.saturating_abs() > SET_MS {
-            true => self.wall_ms.saturating_add(set_ms),
-            false => self.wall_ms,
+        // OK because no clock goes on for 2^63 milliseconds.
+        let age_ms = now.boot_ms.wrapping_sub(self.boot_ms).cast_signed();
+        let then_ms = now.wall_ms.wrapping_sub(age_ms);
+        let set_ms = then_ms.wrapping_sub(self.wall_ms);
+        match (-SET_MS..=SET_MS).contains(&set_ms) {
+            true => self.wall_ms,
+            false => then_ms,
         }
     }
 }
@@ -162,7 +161,7 @@ impl FileSource {
     }
 
     /// Ends the inotify watches.
-    pub fn close(mut self, watcher: &mut Watcher) {
+    pub fn close(&mut self, watcher: &mut Watcher) {
         while self.is_open() {
             self.remove(0, watcher);
         }
@@ -356,11 +355,9 @@ impl FileSource {
             && matches!(next.progress, Progress::Opened)
         {
             let memory = file.lines.memory();
-            next.lines.begin_behind(|room| {
-                let mut pairs = room.iter_mut().zip(memory);
-                pairs.by_ref().for_each(|(to, from)| *to = *from);
-                memory.len()
-            });
+            let pairs = next.lines.forget().iter_mut().zip(memory);
+            pairs.for_each(|(to, from)| *to = *from);
+            next.lines.begin_behind(memory.len());
         }
     }
 
@@ -461,24 +458,21 @@ impl Opened {
     fn is_old(&self, status: &Status, since: Since, now_ms: u64) -> bool {
         let now = Since::now(now_ms);
         let vague_ms = if status.by_the_second { 2000 } else { 0 };
-        let is_before = status.modified_ms.saturating_add(vague_ms) < since.by_clock_of(now);
+        let is_before = status.modified_ms < since.by_clock_of(now).wrapping_sub(vague_ms);
         // A router without a clock of its own, which has not been told the time yet.
-        let is_ahead = status.modified_ms > now.wall_ms.saturating_add(CLOCK_SKEW_MS);
+        let is_ahead = status.modified_ms > now.wall_ms.wrapping_add(CLOCK_SKEW_MS);
         is_before || is_ahead && self.lines.memory().is_empty()
     }
 
     /// Goes on at `offset`, and remembers what stands before it.
     fn read_on_at(&mut self, offset: u64) {
-        let fd = &self.fd;
-        self.lines.begin_behind(|room| {
-            let length =
-                usize::try_from(offset).map_or(room.len(), |offset| offset.min(room.len()));
-            let before = room.get_mut(..length).unwrap_or_default();
-            match fd.read_at(before, offset - length as u64) {
-                Ok(count) if count == length => count,
-                _ => 0,
-            }
-        });
+        let room = self.lines.forget();
+        let length = usize::try_from(offset).map_or(room.len(), |offset| offset.min(room.len()));
+        let before = room.get_mut(..length).unwrap_or_default();
+        let count = self.fd.read_at(before, offset - length as u64);
+        if count == Ok(length) {
+            self.lines.begin_behind(length);
+        }
         self.offset = offset;
         self.progress = Progress::AtEnd;
     }

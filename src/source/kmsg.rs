@@ -15,7 +15,7 @@
 
 /// Takes a record apart: its sequence number, and how long its message is, which is written over the record, a newline
 /// behind it. None if it has no such form.
-pub fn parse(record: &mut [u8]) -> Option<(u64, usize)> {
+pub fn parse(record: &mut [u8]) -> Option<(u32, usize)> {
     let semicolon = record.iter().position(|&byte| byte == b';')?;
     let mut fields = record.get(..semicolon)?.split(|&byte| byte == b',');
     let sequence = decimal(fields.nth(1)?)?;
@@ -39,11 +39,12 @@ pub fn parse(record: &mut [u8]) -> Option<(u64, usize)> {
     Some((sequence, length))
 }
 
-fn decimal(digits: &[u8]) -> Option<u64> {
-    let mut number: u64 = 0;
+/// The lowest 32 bits of a number: enough to tell how many have been left out.
+fn decimal(digits: &[u8]) -> Option<u32> {
+    let mut number: u32 = 0;
     for &digit in digits {
         let digit = self::digit(digit).filter(|digit| *digit < 10)?;
-        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+        number = number.wrapping_mul(10).wrapping_add(u32::from(digit));
     }
     (!digits.is_empty()).then_some(number)
 }
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    fn parsed(record: &[u8]) -> Option<(u64, Vec<u8>)> {
+    fn parsed(record: &[u8]) -> Option<(u32, Vec<u8>)> {
         let mut record = record.to_vec();
         let (sequence, length) = parse(&mut record)?;
         assert_eq!(record[length], b'\n');
@@ -73,7 +74,7 @@ mod tests {
         assert_eq!(parsed(b"12,9,1,-,caller=T1;x\n"), Some((9, b"x".to_vec())));
         assert_eq!(
             parsed(b"4,18446744073709551615,0,c;\n"),
-            Some((u64::MAX, Vec::new()))
+            Some((u32::MAX, Vec::new()))
         );
     }
 
@@ -94,7 +95,6 @@ mod tests {
             b"4;text",
             b"4,x,2,-;text",
             b"4,-1,2,-;text",
-            b"4,99999999999999999999,2,-;text",
             b"4,\xff,2,-;text",
         ] {
             assert_eq!(parsed(record), None, "{}", record.escape_ascii());

@@ -125,10 +125,14 @@ impl LineBuffer {
         memory.unwrap_or_default()
     }
 
-    /// Begins anew behind some bytes, up to [`MEMORY`], which `fill` gives and which count as handed out.
-    pub fn begin_behind(&mut self, fill: impl FnOnce(&mut [u8]) -> usize) {
-        self.filled = 0..0;
-        let count = fill(self.room().get_mut(..MEMORY).unwrap_or_default()).min(MEMORY);
+    /// Forgets everything. What counts as handed out may be put into this room, for [`LineBuffer::begin_behind`].
+    pub fn forget(&mut self) -> &mut [u8] {
+        self.begin_behind(0);
+        self.room().get_mut(..MEMORY).unwrap_or_default()
+    }
+
+    /// Begins anew behind the first `count` bytes of the room that [`LineBuffer::forget`] gave.
+    pub fn begin_behind(&mut self, count: usize) {
         self.filled = count..count;
         self.searched = count;
         self.skipping = false;
@@ -348,10 +352,8 @@ mod tests {
         assert_eq!(read(8, b"one\ntwo"), told(false, &[], 8));
         assert_eq!(read(8, b"two\none\nnew\n"), told(false, &[], 8));
         assert_eq!(buffer.memory(), b"one\ntwo\n");
-        buffer.begin_behind(|room| {
-            room[..4].copy_from_slice(b"old\n");
-            4
-        });
+        buffer.forget()[..4].copy_from_slice(b"old\n");
+        buffer.begin_behind(4);
         assert_eq!(buffer.next_line(), None);
         assert_eq!(buffer.memory(), b"old\n");
         let line = [&[b'x'; 99][..], b"\n"].concat();

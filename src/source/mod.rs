@@ -54,7 +54,11 @@ struct Entry {
     access: Access,
     /// Since when it is watched.
     since: Since,
+    /// Where to begin with what is found there next.
+    begin: Begin,
     source: Source,
+    /// How many descriptors were waited for last.
+    polled: usize,
     /// There may be something to read.
     ready: bool,
     /// There may be lines that were read and not yet taken.
@@ -63,20 +67,17 @@ struct Entry {
     cut_told: bool,
 }
 
+/// In boxes: a reload moves them, which takes less code so.
+type Entries = Vec<Box<Entry>>;
+
 /// All sources.
 pub struct Sources {
-    #[expect(
-        clippy::vec_box,
-        reason = "a reload moves them, which takes less code for a box"
-    )]
-    entries: Vec<Box<Entry>>,
+    entries: Entries,
     watcher: Watcher,
     /// When files are to be looked at next, where inotify does not tell.
     look_at_ms: u64,
     /// Commands on their way out.
     leaving: Vec<Leaving>,
-    /// The entry that each of the last polls was for; those before are the watcher's.
-    polled: Vec<usize>,
     /// The entry whose turn it is, how often it was read in its turn, and how many have had theirs.
     current: usize,
     reads: usize,
@@ -91,7 +92,6 @@ impl Sources {
             watcher: Watcher::new(wanted.poll_ms, log),
             look_at_ms: now_ms,
             leaving: Vec::new(),
-            polled: Vec::new(),
             current: 0,
             reads: 0,
             passed: 0,
@@ -113,28 +113,24 @@ impl Sources {
                 }
             }
         }
-        // Before any file is opened, so that none can be replaced unseen.
-        self.watcher.watch_paths(&mut paths(wanted.files), log);
         for name in wanted.files {
-            let name = name.as_bytes();
-            let known = former.iter().position(|entry| entry.is_path(name));
-            if let Some(index) = known {
-                self.entries.push(former.swap_remove(index));
-                continue;
-            }
-            self.add(name, Source::File(FileSource::default()), now_ms, log);
+            self.take_over(&mut former, name.as_bytes(), None, now_ms, log);
         }
         if let Some(words) = wanted.command {
-            let known = former.iter().position(|entry| entry.is_command(words));
-            if let Some(index) = known {
-                self.entries.push(former.swap_remove(index));
-            } else {
-                let source = Source::Command(CommandSource::new(words));
-                self.add(&spaced(words), source, now_ms, log);
+            self.take_over(&mut former, &spaced(words), Some(words), now_ms, log);
+        }
+        // Before any file is opened, so that none can be replaced unseen.
+        self.watch_paths(log);
+        for entry in &mut self.entries {
+            if entry.begin == Begin::AtEnd {
+                entry.look(&mut self.watcher, now_ms, log);
+                // What was written to a file before its watch was set is found by looking. For anything
+                // else there is poll; to read standard input unasked could block.
+                entry.ready = matches!(entry.source, Source::File(_));
             }
         }
-        for entry in former {
-            match entry.source {
+        for mut entry in former {
+            match &mut entry.source {
                 Source::File(file) => file.close(&mut self.watcher),
                 Source::Stream(_) => {}
                 Source::Command(command) => self.leaving.extend(command.close(now_ms)),
@@ -143,40 +139,63 @@ impl Sources {
         self.look_at_ms = now_ms;
     }
 
-    fn add(&mut self, name: &[u8], source: Source, now_ms: u64, log: &mut Log) {
-        let path = match c_path(name) {
-            Ok(path) => path,
-            Err(errno) => return say!(log, Error: "{:?}: {}", name, errno),
+    /// Goes on with a path, or with the command that has these words, or begins with it.
+    fn take_over(
+        &mut self,
+        former: &mut Entries,
+        name: &[u8],
+        words: Option<&[u8]>,
+        now_ms: u64,
+        log: &mut Log,
+    ) {
+        let is_it = |entry: &Entry| match &entry.source {
+            Source::Command(command) => words == Some(command.words()),
+            _ => words.is_none() && entry.access.name() == name,
         };
-        let mut entry = Box::new(Entry {
-            access: Access::new(path),
-            since: Since::now(now_ms),
-            ready: false,
-            undrained: false,
-            source,
-            cut_told: false,
-        });
-        entry.look(Begin::AtEnd, &mut self.watcher, now_ms, log);
-        // What was written to a file before its watch was set is found by looking. For anything
-        // else there is poll; to read standard input unasked could block.
-        entry.ready = matches!(entry.source, Source::File(_));
-        self.entries.push(entry);
+        if let Some(index) = former.iter().position(|entry| is_it(entry)) {
+            self.entries.push(former.swap_remove(index));
+            return;
+        }
+        match c_path(name) {
+            Ok(path) => self.entries.push(Box::new(Entry {
+                access: Access::new(path),
+                since: Since::now(now_ms),
+                begin: Begin::AtEnd,
+                polled: 0,
+                ready: false,
+                undrained: false,
+                source: match words {
+                    Some(words) => Source::Command(CommandSource::new(words)),
+                    None => Source::File(FileSource::default()),
+                },
+                cut_told: false,
+            })),
+            Err(errno) => say!(log, Error: "{:?}: {}", name, errno),
+        }
+    }
+
+    /// Has everything watched on the way to what is named by a path.
+    fn watch_paths(&mut self, log: &mut Log) {
+        let is_path = |entry: &Entry| match entry.source {
+            Source::Command(_) => false,
+            _ => entry.access.name() != STDIN_NAME,
+        };
+        let named = self.entries.iter().filter(|entry| is_path(entry));
+        let mut paths = named.map(|entry| entry.access.name());
+        self.watcher.watch_paths(&mut paths, log);
     }
 
     /// Adds the descriptors to wait for.
     pub fn add_polls(&mut self, polls: &mut Vec<Poll>) {
-        self.polled.clear();
         self.watcher.add_polls(polls);
-        let first = polls.len();
-        for (index, entry) in self.entries.iter().enumerate() {
+        for entry in &mut self.entries {
+            let before = polls.len();
             match &entry.source {
                 Source::File(_) => {}
                 Source::Stream(stream) => polls.extend(stream.poll()),
                 Source::Command(command) => command.add_polls(polls),
             }
-            while self.polled.len() < polls.len() - first {
-                self.polled.push(index);
-            }
+            entry.polled = polls.len() - before;
         }
     }
 
@@ -184,8 +203,9 @@ impl Sources {
     pub fn note_ready(&mut self, polls: &[Poll]) {
         self.watcher.note_ready(polls);
         // They are the last that were added.
-        for (poll, index) in polls.iter().rev().zip(self.polled.iter().rev()) {
-            if let Some(entry) = self.entries.get_mut(*index) {
+        let mut polls = polls.iter().rev();
+        for entry in self.entries.iter_mut().rev() {
+            for poll in polls.by_ref().take(entry.polled) {
                 entry.ready |= poll.is_ready();
             }
         }
@@ -237,20 +257,13 @@ impl Sources {
             };
         }
         if news.paths {
-            let is_path = |entry: &Entry| match entry.source {
-                Source::File(_) => true,
-                Source::Stream(_) => entry.access.name() != STDIN_NAME,
-                Source::Command(_) => false,
-            };
-            let named = self.entries.iter().filter(|entry| is_path(entry));
-            let mut paths = named.map(|entry| entry.access.name());
-            self.watcher.watch_paths(&mut paths, log);
+            self.watch_paths(log);
         }
         for entry in &mut self.entries {
             let is_due = entry.wake_at_ms() <= now_ms;
             let is_command = matches!(entry.source, Source::Command(_));
             if is_due || news.paths && !is_command {
-                entry.look(Begin::AtStart, &mut self.watcher, now_ms, log);
+                entry.look(&mut self.watcher, now_ms, log);
             }
             let is_file = matches!(entry.source, Source::File(_));
             entry.ready |= is_due || is_file && (news.content || news.paths);
@@ -349,14 +362,6 @@ impl Sources {
 }
 
 impl Entry {
-    fn is_path(&self, name: &[u8]) -> bool {
-        !matches!(self.source, Source::Command(_)) && self.access.name() == name
-    }
-
-    fn is_command(&self, words: &[u8]) -> bool {
-        matches!(&self.source, Source::Command(command) if command.is(words))
-    }
-
     /// Reads once, for [`Source::next_line`].
     fn read(
         &mut self,
@@ -388,21 +393,25 @@ impl Entry {
     }
 
     /// Looks whether there is something else than before, or something at last.
-    fn look(&mut self, begin: Begin, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
+    fn look(&mut self, watcher: &mut Watcher, now_ms: u64, log: &mut Log) {
         let path = self.access.path();
-        let other = match (&self.source, is_stream(path)) {
+        let is_stream = is_stream(path);
+        let is_other = match &self.source {
             // A path that was a file does not become a device.
-            (Source::File(file), Some(true)) if !(file.is_open() && is_device(path)) => {
-                Some(Source::Stream(StreamSource::new()))
-            }
-            (Source::Stream(_), Some(false)) => Some(Source::File(FileSource::default())),
-            _ => None,
+            Source::File(file) => is_stream == Some(true) && !(file.is_open() && is_device(path)),
+            Source::Stream(_) => is_stream == Some(false),
+            Source::Command(_) => false,
         };
-        if let Some(other) = other
-            && let Source::File(file) = core::mem::replace(&mut self.source, other)
-        {
-            file.close(watcher);
+        if is_other {
+            self.source = match &mut self.source {
+                Source::File(file) => {
+                    file.close(watcher);
+                    Source::Stream(StreamSource::new())
+                }
+                _ => Source::File(FileSource::default()),
+            };
         }
+        let begin = core::mem::replace(&mut self.begin, Begin::AtStart);
         let access = &mut self.access;
         match &mut self.source {
             Source::File(file) => file.look(access, begin, watcher, now_ms, log),
@@ -427,11 +436,6 @@ fn spaced(words: &[u8]) -> Vec<u8> {
     let words = words.strip_suffix(&[0]).unwrap_or(words);
     let space = |&byte: &u8| if byte == 0 { b' ' } else { byte };
     words.iter().map(space).collect()
-}
-
-fn paths(names: &[String]) -> impl Iterator<Item = &[u8]> {
-    let paths = names.iter().map(|name| name.as_bytes());
-    paths.filter(|name| *name != STDIN_NAME)
 }
 
 /// Whether there is a stream at a path; none if there is nothing. A link to a device is none.

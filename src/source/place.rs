@@ -46,17 +46,20 @@ pub fn find(
     let ends = line_ends(memory);
     let mut best: Option<(usize, u64)> = None;
     let mut chunk = alloc::vec![0; CHUNK];
-    // The chunk's place in the file, and how much of it is filled.
-    let mut start = size.saturating_sub(SEARCH_LIMIT);
+    // How much of the chunk is filled, and where in the file that ends.
     let mut filled = 0;
-    while !ends.is_empty() && start.saturating_add(filled as u64) < size {
+    let mut read = size.saturating_sub(SEARCH_LIMIT);
+    let is_whole = read == 0;
+    while !ends.is_empty() && read < size {
         let room = chunk.get_mut(filled..).unwrap_or_default();
-        let count = match read_at(room, start.saturating_add(filled as u64))? {
+        let count = match read_at(room, read)? {
             0 => break,
             count => count.min(room.len()),
         };
         let mut searched = filled;
         filled += count;
+        // OK because no file is longer.
+        read = read.wrapping_add(count as u64);
         let known = chunk.get(..filled).unwrap_or_default();
         while let Some(length) = known
             .get(searched..)
@@ -65,19 +68,18 @@ pub fn find(
             searched += length + 1;
             let before = known.get(..searched).unwrap_or_default();
             let latest = ends.iter().find(|&&end| {
-                let read = memory.get(..end).unwrap_or_default();
+                let lines = memory.get(..end).unwrap_or_default();
                 // Of a file that is not searched from its beginning, what comes before is not known.
-                (before.len() >= read.len() || start == 0) && agree(before, read)
+                (is_whole || before.len() >= lines.len()) && agree(before, lines)
             });
             if let Some(&end) = latest
                 && best.is_none_or(|(best, _)| end >= best)
             {
-                best = Some((end, start.saturating_add(searched as u64)));
+                best = Some((end, read - (filled - searched) as u64));
             }
         }
         let forgotten = filled.saturating_sub(MEMORY);
         chunk.copy_within(forgotten..filled, 0);
-        start = start.saturating_add(forgotten as u64);
         filled -= forgotten;
     }
     Ok(best.map(|(end, offset)| Place {

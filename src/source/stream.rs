@@ -38,7 +38,7 @@ pub struct StreamSource {
     /// It is the kernel's log, which comes in records, not in lines.
     is_kmsg: bool,
     /// The sequence number of the record that comes next, if nothing is lost.
-    expected: Option<u64>,
+    expected: Option<u32>,
     has_ended: bool,
 }
 
@@ -159,11 +159,11 @@ impl StreamSource {
             kmsg::parse(room.get_mut(..count).unwrap_or_default())
         {
             self.lines.add_line(length);
-            let lost = sequence.saturating_sub(self.expected.unwrap_or(sequence));
+            let lost = sequence.wrapping_sub(self.expected.unwrap_or(sequence));
             if lost > 0 {
                 say!(log, Warn: "the kernel's log overran us, {} record{s} lost", lost);
             }
-            self.expected = Some(sequence.saturating_add(1));
+            self.expected = Some(sequence.wrapping_add(1));
         }
         // Standard input may block: only poll knows whether there is more.
         !is_stdin

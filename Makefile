@@ -130,6 +130,10 @@ bench: build ## the dry run beside Python, rg, grep and busybox, and with rules 
 	@tests/bench/compare.py target/release/logknockd
 	@tests/bench/table.py target/release/logknockd $(FAIL2BAN)
 
+bench-leases: build ## bytes, processor time and latency of openings and closings, with 10 to 65535 leases open
+	@tests/setup measure
+	@tests/bench/leases.py target/release/logknockd
+
 bench-instructions: build mipsel ## instructions per line of a dry run, here and on MIPS; fails when they grow
 	@tests/setup bench
 	@cross/setup test
@@ -141,4 +145,4 @@ clean: ## remove everything that was built
 
 .PHONY: help build install demo test soak leaks faults flood fuzz test-sanitized test-fail2ban ipk apk deb dist size \
     test-cross test-router \
-    measure bench bench-instructions clean cross $(TARGETS)
+    measure bench bench-leases bench-instructions clean cross $(TARGETS)

@@ -148,6 +148,61 @@ fn a_full_disk_refuses_the_knock_and_does_not_end_the_daemon() {
 }
 
 #[test]
+fn a_folder_that_may_not_be_read_holds_a_record_all_the_same() {
+    let Some((dir, launcher)) = common::as_nobody() else {
+        return;
+    };
+    dir.append("log", "");
+    let rules = [rule("door", &format!(r#""timeout": 60, {ACTIONS}"#))];
+    dir.configure(&config(r#""log", "state": "var/state""#, &rules));
+    let arguments = ["-c", common::CONFIG];
+    let script = "mkdir var; chmod 333 var";
+    let mut daemon = Daemon::spawn(&mut dir.command_after(launcher, script, &arguments));
+    daemon.wait_until_watching();
+    dir.append("log", knock("alice"));
+    daemon.wait_without("[ERROR]", ": opened for alice");
+    daemon.signal("TERM");
+    daemon.wait_without("[ERROR]", ": closed for alice");
+    daemon.expect_exit(0);
+    dir.chmod("var", 0o755);
+}
+
+#[test]
+fn a_folder_that_cannot_be_synced_holds_a_record_all_the_same() {
+    // Some file systems sync no folders; only the calls about that path are touched.
+    let dir = TempDir::new();
+    dir.append("log", "");
+    dir.mkdir("var");
+    let fail = "--inject=fsync:error=EINVAL";
+    let folder = dir.text("var");
+    let launcher = ["strace", "-f", "-o", "calls", "-P", &folder, fail];
+    if common::is_emulated() || !common::works("strace", &["-o", "/dev/null", fail, "true"]) {
+        return common::skipped("no strace to let system calls fail");
+    }
+    // A record of before: it is replaced.
+    let rules = [rule("door", &format!(r#""timeout": 60, {ACTIONS}"#))];
+    let config = config(r#""log", "state": "var/state""#, &rules);
+    let mut daemon = Daemon::start(&dir, &config);
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    drop(daemon);
+    let arguments = ["-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&launcher, "", &arguments));
+    daemon.wait_until_watching();
+    dir.append("log", knock("bob"));
+    daemon.wait_without("[ERROR]", ": opened for bob");
+    let process = dir.read("var/state.lock");
+    assert!(common::works("sh", &["-c", "kill $0", process.trim()]));
+    daemon.wait_without("[ERROR]", "stopped");
+    daemon.expect_exit(0);
+    assert!(
+        dir.read("calls").contains("EINVAL"),
+        "{}",
+        dir.read("calls")
+    );
+}
+
+#[test]
 fn when_the_record_cannot_be_written_the_revert_runs_all_the_same() {
     let dir = TempDir::new();
     dir.append("log", "");

@@ -200,15 +200,21 @@ impl Ledger {
         let found = self.found()?;
         self.spent_changed = true;
         self.hold = Hold::Held(None);
-        match found {
-            Found::Leases(leases) => {
+        let read = match found {
+            Found::Record(document) => self.record.read(&document),
+            Found::Unusable(reason) => Err(reason),
+            // What is foreign has been refused.
+            Found::Nothing | Found::Foreign(_) => Ok(Leases::new(self.seed)),
+        };
+        match read {
+            Ok(leases) => {
                 self.leases = leases;
                 let count = self.leases.count();
                 if count > 0 {
                     say!(log, Info: "going on with {} recorded lease{s}", count);
                 }
             }
-            Found::Unusable(reason) => {
+            Err(reason) => {
                 self.leases = Leases::after_loss(self.seed);
                 let path = self.record.path();
                 match self.record.set_aside() {
@@ -222,8 +228,6 @@ impl Ledger {
                     }
                 }
             }
-            // What is foreign has been refused.
-            Found::Nothing | Found::Foreign(_) => {}
         }
         self.store(now_ms, log);
         Ok(())

@@ -43,8 +43,8 @@ pub struct Record {
 
 /// What is on disk.
 pub enum Found {
-    /// A record that can be used.
-    Leases(Box<Leases>),
+    /// What may be a record.
+    Record(Vec<u8>),
     /// There is none.
     Nothing,
     /// A record that cannot be used, and why.
@@ -206,23 +206,23 @@ impl Record {
         if !status.is_private_to(process::user_id()) {
             return Ok(Found::Unusable(text!("others than its owner can write it")));
         }
-        Ok(
-            match journal::read(&document, &self.boot, now(), self.seed) {
-                Ok(leases) => Found::Leases(leases),
-                Err(reason) => Found::Unusable(reason),
-            },
-        )
+        Ok(Found::Record(document))
+    }
+
+    /// What a record says. The error says what is wrong with it.
+    pub fn read(&self, document: &[u8]) -> core::result::Result<Box<Leases>, Vec<u8>> {
+        journal::read(document, &self.boot, now(), self.seed)
     }
 
     /// The leases it tells of, for somebody who does not use it. The error says why they are not known.
     pub fn leases(&self) -> core::result::Result<Box<Leases>, Vec<u8>> {
-        let reason = match self.load() {
-            Ok(Found::Leases(leases)) => return Ok(leases),
-            Ok(Found::Nothing) => return Ok(Leases::new(self.seed)),
-            Ok(Found::Unusable(reason) | Found::Foreign(reason)) => reason,
-            Err(errno) => text!("{}", errno),
+        let read = match self.load() {
+            Ok(Found::Record(document)) => self.read(&document),
+            Ok(Found::Nothing) => Ok(Leases::new(self.seed)),
+            Ok(Found::Unusable(reason) | Found::Foreign(reason)) => Err(reason),
+            Err(errno) => Err(text!("{}", errno)),
         };
-        Err(text!("record {:?}: {}", self.path(), reason))
+        read.map_err(|reason| text!("record {:?}: {}", self.path(), reason))
     }
 
     /// Gives an unusable record a second name, which is returned: the first one is to be taken by a new record.

@@ -52,11 +52,13 @@ class Checker:
         self.current = {}
         self.closings = deque(maxlen=100)
         self.repeatable = set()
+        self.gone = {}
+        self.restarts = [0]
         self.blocked = deque(maxlen=1000)
         self.before = None
         self.history = deque(maxlen=5000)
         self.late = []
-        self.counts = dict.fromkeys(["knocks", "commands", "renewals", "closings", "retries", "undecided"], 0)
+        self.counts = dict.fromkeys(["knocks", "commands", "renewals", "closings", "retries", "reopened", "undecided"], 0)
 
     def outstanding(self):
         return sum(map(len, self.expected.values()))
@@ -88,7 +90,24 @@ class Checker:
         if has_second != (second[3] == 2) or has_second and second != (*first[:3], 2):
             raise Wrong(f"{command} does not follow {before}")
 
+    def firewall_restarted(self):
+        """What is open and has a check is gone: its actions are to run again, each once. Returns its leases."""
+        leases = self.leases.values()
+        is_gone = lambda lease: lease.knock.rule.check and not lease.tries
+        self.gone = {(lease.knock.rule.name, lease.knock.serial): lease for lease in filter(is_gone, leases)}
+        return list(self.gone.values())
+
+    def expect_reopened(self, now):
+        for lease in self.gone.values():
+            if not lease.tries and now < lease.due[0]:
+                raise Wrong(f"not opened again: {lease.knock}")
+        self.gone = {}
+
     def open(self, log, command):
+        # Lines that are waited for have serials of their own.
+        if self.gone.pop((command.rule, command.serial), None):
+            self.counts["reopened"] += 1
+            return
         while self.expected[log]:
             knock = self.expected[log].popleft()
             self.counts["knocks"] += not knock.rule.name.startswith(SYNC)
@@ -202,11 +221,14 @@ class Checker:
             raise Wrong(f"{command} waited for {len(others)} that open for other rules, such as {others[-1]}")
 
     def makes_way(self, command):
-        """Whether another opening of its rule came after it, which it had to come before."""
+        """Whether the next opening is the one that it had to come before, or would have been, had nobody killed."""
         later = itertools.dropwhile(lambda other: other is not command, self.history)
-        is_exclusive = RULES[command.rule].exclusive
-        openings = (other for other in later if other.event == "open" and other.rule == command.rule)
-        return any(is_exclusive or other.key == command.key for other in openings)
+        following = next((other for other in later if other.event == "open"), None)
+        if any(command.begin < at and (following is None or at < following.begin) for at in self.restarts):
+            return True
+        if following is None or following.rule != command.rule:
+            return False
+        return RULES[command.rule].exclusive or following.key == command.key
 
     def lateness(self, due, time):
         """How much later than `due`, without the time in which nothing could run."""
@@ -222,4 +244,5 @@ class Checker:
     def killed(self, at):
         """What was being closed then, or just before, may be closed again."""
         self.before = None
+        self.restarts.append(at)
         self.repeatable = {c.serial for c in self.closings if c.end is None or c.end > at - 1}

@@ -75,6 +75,32 @@ class CheckerTest(unittest.TestCase):
         others[0].begin, others[0].end = 11.5, 13
         judge(knocks[:2], [opened, others[0], command("door", 1, 13.5, "close")])
 
+    def test_only_what_stands_before_the_next_opening_makes_way(self):
+        others = [knock("double", serial, 11.6) for serial in (2, 3)]
+        knocks = [knock("door", 1), *others, knock("door", 4, 11.6)]
+        opened = command("door", 1, 10)
+        before = [command("double", serial, 11.7 + serial / 10) for serial in (2, 3)]
+        close = command("door", 1, 12.1, "close")
+        again = command("door", 4, 12.2)
+        end = command("door", 4, 13.2, "close")
+        judge(knocks, [opened, *before, close, again, end])
+        between = command("double", 5, 12.15)
+        self.wrong([*knocks[:3], knock("double", 5, 11.6), knocks[3]], [opened, *before, close, between, again, end])
+
+    def test_what_a_firewall_has_lost_is_opened_again_once(self):
+        def restarted(commands):
+            checker = Checker(slack=1)
+            checker.expect(knock("wall", 1))
+            checker.judge([command("wall", 1, 10)], 11)
+            checker.firewall_restarted()
+            checker.judge(commands, 12)
+            checker.expect_reopened(12)
+
+        restarted([command("wall", 1, 11.5)])
+        for commands in [[], [command("wall", 1, 11.5), command("wall", 1, 11.6)]]:
+            with self.assertRaises(Wrong):
+                restarted(commands)
+
     def test_a_renewal_moves_the_end_and_runs_nothing(self):
         knocks = [knock("door", 1), knock("door", 2, 11), knock("solo", 3, 11)]
         commands = [command("door", 1, 10), command("solo", 3, 11.1)]

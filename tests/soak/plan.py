@@ -19,6 +19,7 @@ Pause = namedtuple("Pause", "seconds")
 Confirm = namedtuple("Confirm", "log")
 Reload = namedtuple("Reload", "kind setup broken meanwhile")
 Stop = namedtuple("Stop", "seconds meanwhile")
+Firewall = namedtuple("Firewall", "")
 Restart = namedtuple("Restart", "signal lines seconds")
 
 KEYS = 40
@@ -51,6 +52,7 @@ class Plan:
             self.flood: 4,
             self.reload: 5,
             self.stop: 2,
+            self.firewall: 2,
             self.restart: 0.4,
         }
         while True:
@@ -61,7 +63,7 @@ class Plan:
         rotations = [lambda kind=kind: self.rotate([kind]) for kind in (*MOVES, *SETTLED)]
         reloads = [lambda kind=kind: self.reload([kind]) for kind in RELOADS]
         restarts = [lambda name=name: self.restart([name]) for name in RESTARTS]
-        kinds = [*rotations, *reloads, *restarts, self.slow, self.hanging, self.flood, self.stop]
+        kinds = [*rotations, *reloads, *restarts, self.slow, self.hanging, self.flood, self.stop, self.firewall]
         self.rng.shuffle(kinds)
         for kind in kinds:
             yield from self.knocks()
@@ -128,6 +130,8 @@ class Plan:
         if kind < 60:
             options = ["-"] * 60 + ["fail-1", "fail-2", f"shut-{self.rng.randrange(200)}"]
             return self.sequence("yard", key, self.repeated(["p1", "p2"]), self.rng.choice(options))
+        if kind < 70:
+            return self.sequence("wall", key, ["p2", "p1"])
         if kind < 85:
             option = self.rng.choice(["-", "-", "-", "shun"])
             return self.sequence("yard", key, ["p3", "p1", "p4"], option)
@@ -231,6 +235,12 @@ class Plan:
         if self.rng.random() < 0.3:
             meanwhile += [*self.flood()]
         yield Stop(self.rng.choice([0.01, 0.1, 0.5]), meanwhile)
+
+    def firewall(self):
+        """What some keys have opened is gone, and the daemon is told."""
+        for number in range(self.rng.randint(1, 3)):
+            yield Lines("b", self.sequence("wall", f"w{number}", ["p2", "p1"]))
+        yield Firewall()
 
     def restart(self, names=RESTARTS):
         """A kill comes while knocks do."""

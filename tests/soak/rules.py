@@ -19,11 +19,12 @@ class Rule:
     exclusive: bool = False
     one_time: bool = False
     ignore: str = ""  # an option; lines with it are passed over
+    check: str = ""  # what tells whether it is open
     action_timeout: float = 30
 
     @property
     def log(self):
-        return "b" if self.source in ("yard", "once", SYNC + "-b") else "a"
+        return "b" if self.source in ("yard", "wall", "once", SYNC + "-b") else "a"
 
     def matches_as(self, other):
         """Whether progress survives a reload that turns `other` into this."""
@@ -55,6 +56,7 @@ class Setup:
             Rule("stuck", "stuck", (("p1",),), action_timeout=0.2),
             Rule("door", "yard", (("p1", "p2"),), repeats=True, timeout=self.timeout),
             Rule("solo", "yard", (("p3", "p1", "p4"),), timeout=2, exclusive=True, ignore="shun"),
+            Rule("wall", "wall", (("p2", "p1"),), timeout=4, check="test -e wall/{key}"),
             Rule("once", "once", tuple(one_time_sequence(i) for i in self.one_time), one_time=True),
             Rule("sync-a", SYNC + "-a", (("-",),)),
             Rule("sync-b", SYNC + "-b", (("-",),)),
@@ -89,6 +91,8 @@ def as_json(rule):
         out["within"] = rule.within
     if rule.timeout:
         out |= {"timeout": rule.timeout, "revert": [command(rule, 1)], "exclusive": rule.exclusive}
+    if rule.check:
+        out["check"] = [rule.check]
     if rule.ignore:
         out["ignore"] = f" {rule.ignore}$"
     return out

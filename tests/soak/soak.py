@@ -21,7 +21,7 @@ from collections import Counter
 from checker import Checker
 from driven import Driven, Wrong, configure, enter_place, leave_place, now
 from model import Model, Taken
-from plan import SETTLED, Confirm, Flood, Line, Lines, Pause, Plan, Reload, Restart, Rotate, Stop
+from plan import SETTLED, Confirm, Firewall, Flood, Line, Lines, Pause, Plan, Reload, Restart, Rotate, Stop
 from rules import SYNC, Setup
 from world import COMMAND, Journal, Log
 
@@ -39,6 +39,7 @@ class Soak:
         self.checker = Checker(slack)
         with open("command", "w") as file:
             file.write(COMMAND)
+        os.mkdir("wall")
         self.journal = Journal(self.checker.blocked)
         self.logs = {name: Log(name) for name in "ab"}
         self.daemon = Driven(binary, self.hear)
@@ -110,6 +111,7 @@ class Soak:
             Confirm: lambda confirm: self.confirm(self.logs[confirm.log]),
             Reload: self.do_reload,
             Stop: self.do_stop,
+            Firewall: self.do_firewall,
             Restart: self.do_restart,
         }[type(step)](step)
         self.settle_if_many()
@@ -207,6 +209,19 @@ class Soak:
         self.checker.blocked.append((begin, now()))
         self.settle()
 
+    def do_firewall(self, _):
+        """A firewall is started anew: its set is empty, and what was open is to be opened again without a knock."""
+        self.settle()
+        gone = self.checker.firewall_restarted()
+        for entry in os.scandir("wall"):
+            os.remove(entry.path)
+        self.wait(self.daemon.reload(), "the reload")
+        for lease in gone:
+            path = f"wall/{lease.knock.key}"
+            self.wait(lambda: os.path.exists(path) or now() > lease.due[0], f"{lease.knock} to be opened again")
+        self.settle()
+        self.checker.expect_reopened(now())
+
     def do_restart(self, step):
         self.events[f"restart {step.signal}"] += 1
         self.settle()
@@ -280,6 +295,7 @@ def summary(soak):
         f"{late[len(late) * 99 // 100] * 1000:.0f} ms, at most {late[-1] * 1000:.0f} ms"
     )
     print(f"{counts['undecided']} knocks came too close to a time limit or a kill to demand either")
+    print(f"{counts['reopened']} leases opened again after the firewall was restarted")
     events = ", ".join(f"{count} {name}" for name, count in sorted(soak.events.items()))
     print(f"{sum(soak.events.values())} steps: {events}")
 

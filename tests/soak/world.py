@@ -23,6 +23,10 @@ case $LOGKNOCK_EVENT-$2-$5 in
         esac
         ;;
 esac
+case $LOGKNOCK_EVENT-$1 in
+    open-wall) : > "wall/$3" ;;
+    close-wall) rm -f "wall/$3" ;;
+esac
 key=$3
 [ "$LOGKNOCK_RULE $LOGKNOCK_KEY" = "$1 $3" ] || key="$3-but-$LOGKNOCK_KEY-of-$LOGKNOCK_RULE"
 read -r uptime _ < /proc/uptime

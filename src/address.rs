@@ -10,7 +10,7 @@
 //! [`host_end`] finds an address in a line, and only a whole one: what goes on as a name, a number or another
 //! address (`192.0.2.1.example.org`, `1192.0.2.1`) is none.
 
-use crate::text::{Put, holds};
+use crate::text::{Pieces, Put, holds, leading, until, whole};
 use alloc::vec::Vec;
 
 /// The first bytes of an IPv6 address that carries an IPv4 address.
@@ -35,13 +35,9 @@ impl Address {
             address.0 = carried(four(text)?);
             return Some(address);
         }
-        let (digits, zone) = match text.iter().position(|&byte| byte == b'%') {
-            // OK because that is a place in the text.
-            Some(at) => (&text[..at], Some(&text[at + 1..])),
-            None => (text, None),
-        };
+        let digits = until(text, b'%');
         address.0 = six(digits)?;
-        if let Some(zone) = zone {
+        if let Some(zone) = text.get(digits.len() + 1..) {
             let is_link_local = address.0[0] == 0xfe && address.0[1] & 0xc0 == 0x80;
             let is_name = (1..=MAX_ZONE).contains(&zone.len()) && zone.iter().all(is_of_zone);
             (is_link_local && is_name).then_some(())?;
@@ -80,21 +76,15 @@ fn carried(four: [u8; 4]) -> [u8; 16] {
 }
 
 fn four(text: &[u8]) -> Option<[u8; 4]> {
-    let mut parts = text.split(|&byte| byte == b'.');
+    let mut parts = Pieces(text, b'.');
     let mut bytes = [0; 4];
     for byte in &mut bytes {
         let part = parts.next()?;
         let is_plain = part.len() == 1 || part.first() != Some(&b'0');
-        (is_plain && (1..=3).contains(&part.len())).then_some(())?;
-        let mut number = 0u16;
-        for digit in part {
-            let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
-            // OK because three digits fit.
-            number = number * 10 + u16::from(digit);
-        }
-        *byte = u8::try_from(number).ok()?;
+        *byte = number(part).filter(|_| is_plain)?;
     }
-    parts.next().is_none().then_some(bytes)
+    let ends = parts.next().is_none() && text.last() != Some(&b'.');
+    ends.then_some(bytes)
 }
 
 fn six(text: &[u8]) -> Option<[u8; 16]> {
@@ -109,8 +99,8 @@ fn six(text: &[u8]) -> Option<[u8; 16]> {
         (rest, gap) = (more, Some(0));
     }
     while !rest.is_empty() {
-        let length = rest.iter().take_while(|byte| byte.is_ascii_hexdigit());
-        let (digits, more) = rest.split_at(length.count());
+        let digits = leading(rest, u8::is_ascii_hexdigit);
+        let more = rest.get(digits.len()..)?;
         if more.first() == Some(&b'.') {
             bytes
                 .get_mut(known..known + 4)?
@@ -248,38 +238,38 @@ impl Network {
     ///
     /// What is wrong, and at which byte.
     pub fn parse(text: &[u8]) -> Result<Network, (usize, Vec<u8>)> {
-        let slash = text.iter().position(|&byte| byte == b'/');
-        let written = text.get(..slash.unwrap_or(text.len())).unwrap_or_default();
+        let written = until(text, b'/');
         let Some(first) = Address::parse(written).filter(|_| !holds(written, b'%')) else {
             return Err((0, text!("{}", NO_NETWORK)));
         };
-        let Some(slash) = slash else {
+        let Some(digits) = text.get(written.len() + 1..) else {
             return Ok(Network { first, bits: 128 });
         };
-        let (most, before) = match holds(written, b':') {
+        let (most, carrier) = match holds(written, b':') {
             true => (128, 0),
             false => (32, CARRIER_BITS),
         };
-        let digits = text.get(slash + 1..).unwrap_or_default();
         let Some(bits) = number(digits).filter(|bits| *bits <= most) else {
             let message = text!(
                 "expected the length of the network, 0 to {}",
                 u32::from(most)
             );
-            return Err((slash + 1, message));
+            return Err((written.len() + 1, message));
         };
         let network = Network {
             first,
             // OK because both together are 128 at most.
-            bits: before + bits,
+            bits: carrier + bits,
         };
         if !first.ends_after(network.bits) {
-            let meant = first.masked(network.bits);
+            let meant = Network {
+                first: first.masked(network.bits),
+                ..network
+            };
             let message = text!(
-                "has bits behind the first {}: did you mean {}/{}?",
+                "has bits behind the first {}: did you mean {}?",
                 u32::from(bits),
-                meant,
-                u32::from(bits)
+                meant
             );
             return Err((0, message));
         }
@@ -308,9 +298,7 @@ impl Put for Network {
 
 /// A number of one to three digits.
 fn number(digits: &[u8]) -> Option<u8> {
-    let is_number = (1..=3).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-    let value = |number: u16, digit: &u8| number * 10 + u16::from(digit - b'0');
-    let number = is_number.then(|| digits.iter().fold(0, value))?;
+    let number = whole(digits).filter(|_| digits.len() <= 3)?;
     u8::try_from(number).ok()
 }
 
@@ -331,15 +319,10 @@ pub fn host_end(text: &[u8], at: usize, is_cut: bool, reading: Reading) -> Optio
         return None;
     }
     let rest = text.get(at..)?;
-    let of_address = rest
-        .iter()
-        .take(MAX_LENGTH + 1)
-        .take_while(|byte| is_of_address(byte));
-    let run = rest.get(..of_address.count())?;
+    let run = leading(first_of(rest, MAX_LENGTH + 1), is_of_address);
     let mut length = six_length(run, rest, reading);
     if length.is_none() && reading == Reading::Whole {
-        let digits = run.iter().take_while(|byte| **byte != b':').count();
-        let digits = without_dots(run.get(..digits)?);
+        let digits = without_dots(until(run, b':'));
         four(digits)?;
         length = Some(digits.len());
     }
@@ -367,17 +350,18 @@ fn six_length(run: &[u8], rest: &[u8], reading: Reading) -> Option<usize> {
     }
     if rest.get(length) == Some(&b'%') {
         let zone = rest.get(length + 1..)?;
-        let letters = zone
-            .iter()
-            .take(MAX_ZONE + 1)
-            .take_while(|byte| is_of_zone(byte));
-        let zone = without_dots(zone.get(..letters.count())?);
+        let zone = without_dots(leading(first_of(zone, MAX_ZONE + 1), is_of_zone));
         let with_zone = length + 1 + zone.len();
         if Address::parse(rest.get(..with_zone)?).is_some() {
             length = with_zone;
         }
     }
     Some(length)
+}
+
+/// So many bytes of a text, or all there are.
+fn first_of(text: &[u8], count: usize) -> &[u8] {
+    text.get(..count).unwrap_or(text)
 }
 
 fn without_dots(text: &[u8]) -> &[u8] {

@@ -10,7 +10,7 @@ use crate::engine::rule::{Rule, Sequence};
 use crate::regex::{Regex, Scratch};
 use crate::sys::fd::{self, FileKind};
 use crate::sys::{Errno, process};
-use crate::text::{holds, program, words};
+use crate::text::{holds, is_assignment, is_listed, program, words};
 use alloc::vec::Vec;
 
 /// What only a shell does; on some systems programs of these names exist, and do nothing of use.
@@ -133,10 +133,7 @@ fn matches_all(pattern: &Regex, scratch: &mut Scratch) -> bool {
 
 /// Whether a program is there to be run.
 fn on_program(program: &[u8], advice: &mut Vec<Vec<u8>>) {
-    let is_builtin = BUILTINS
-        .as_bytes()
-        .split(|&byte| byte == b' ')
-        .any(|name| name == program);
+    let is_builtin = is_listed(BUILTINS, program);
     let found = process::find(program);
     let advised = match (program, found) {
         _ if is_builtin => text!(
@@ -144,7 +141,7 @@ fn on_program(program: &[u8], advice: &mut Vec<Vec<u8>>) {
             program
         ),
         ([b'~', ..], Err(_)) => text!("{:?}: no shell runs this, so ~ is no folder", program),
-        (_, Err(_)) if sets_variable(program) => {
+        (_, Err(_)) if is_assignment(program) => {
             text!(
                 "{:?} sets no variable, for no shell runs this: write env {}",
                 program,
@@ -168,12 +165,6 @@ fn add(advised: Vec<u8>, advice: &mut Vec<Vec<u8>>) {
     if !advice.contains(&advised) {
         advice.push(advised);
     }
-}
-
-fn sets_variable(word: &[u8]) -> bool {
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let length = word.iter().take_while(|byte| is_name(byte)).count();
-    length > 0 && word.get(length) == Some(&b'=')
 }
 
 /// Whether a pattern is tied to the line's beginning or end by a blank, which no line has there any more.

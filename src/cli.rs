@@ -14,6 +14,7 @@ use crate::listing;
 use crate::log::{Level, Target};
 use crate::sys::fd::{STDERR, STDOUT};
 use crate::sys::tail;
+use crate::text::{entry, until};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -190,20 +191,9 @@ fn complain(message: &[u8]) {
     let _ = STDERR.write_all(message);
 }
 
-/// Every option: its letter and its long name.
-const OPTIONS: [(u8, &str); 11] = [
-    (b'c', "config"),
-    (b't', "test"),
-    (b'n', "dry-run"),
-    (b'l', "list"),
-    (b'q', "quiet"),
-    (b'x', "close"),
-    (b'd', "debug"),
-    (b'T', "trace"),
-    (b's', "syslog"),
-    (b'V', "version"),
-    (b'h', "help"),
-];
+/// The long name of each option, and its letter.
+const OPTIONS: &str =
+    "config:c test:t dry-run:n list:l quiet:q close:x debug:d trace:T syslog:s version:V help:h";
 
 fn parse(mut arguments: impl Iterator<Item = &'static CStr>) -> Result<Command, Vec<u8>> {
     let mut command = Command {
@@ -255,14 +245,14 @@ impl Command {
         rest: &mut impl Iterator<Item = &'static CStr>,
     ) -> Result<(), Vec<u8>> {
         let text = argument.to_bytes().get(2..).unwrap_or_default();
-        let name = text.split(|&byte| byte == b'=').next().unwrap_or_default();
+        let name = until(text, b'=');
         let value = tail(argument, 2 + name.len() + 1);
-        let known = OPTIONS.iter().find(|(_, long)| long.as_bytes() == name);
-        match (known, value) {
+        let letter = entry(OPTIONS, b' ', name).and_then(<[u8]>::first);
+        match (letter, value) {
             (None, _) => Err(text!("unknown option {:?}", argument.to_bytes())),
-            (Some((b'c', _)), value) => self.set_config(value.or_else(|| rest.next())),
+            (Some(b'c'), value) => self.set_config(value.or_else(|| rest.next())),
             (Some(_), Some(_)) => Err(text!("option --{} takes no value", name)),
-            (Some((letter, _)), None) => self.apply(*letter),
+            (Some(letter), None) => self.apply(*letter),
         }
     }
 

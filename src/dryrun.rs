@@ -21,7 +21,7 @@ use crate::regex::{Regex, Scratch, Sieve, Text};
 use crate::source::lines::{Line, LineBuffer, one_line};
 use crate::sys::fd::{self, Fd, FileKind, Poll, STDERR, STDIN, STDOUT, poll};
 use crate::sys::{Errno, clock, random_seed};
-use crate::text::{Put, put_escaped};
+use crate::text::{Pieces, Put, put_escaped};
 use crate::timestamp::LogClock;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -154,7 +154,7 @@ fn first_time_ms(name: &CStr) -> Result<Option<u64>, Vec<u8>> {
         ));
     }
     let mut clock = LogClock::new(clock::unix_time_s());
-    let mut lines = text.split(|&byte| byte == b'\n');
+    let mut lines = Pieces(&text, b'\n');
     let first = lines.find_map(|line| clock.time_ms(one_line(line).bytes));
     Ok(first.or((length == 0).then_some(0)))
 }

@@ -39,8 +39,12 @@ pub trait Put {
 pub enum Part<'a> {
     /// Bytes as they are.
     Text(&'a [u8]),
+    /// Bytes that are kept somewhere: their address is one word less to hand over.
+    Kept(&'a Vec<u8>),
     /// A decimal number.
-    Number(u64),
+    Number(usize),
+    /// One that may be larger.
+    Large(&'a u64),
     /// A code that its function describes.
     Code(i32, fn(i32, &mut Vec<u8>)),
     /// Whatever else can be put.
@@ -48,19 +52,24 @@ pub enum Part<'a> {
 }
 
 impl Part<'_> {
-    fn put(self, out: &mut Vec<u8>) {
+    /// The bytes that it is.
+    fn text(&self) -> Option<&[u8]> {
         match self {
-            Part::Text(text) => out.extend_from_slice(text),
-            Part::Number(number) => put_number(number, out),
-            Part::Code(code, describe) => describe(code, out),
-            Part::Other(part) => part.put(out),
+            Part::Text(text) => Some(text),
+            Part::Kept(text) => Some(text),
+            _ => None,
         }
     }
 
-    fn put_in_quotes(self, out: &mut Vec<u8>) {
+    fn put(self, out: &mut Vec<u8>) {
         match self {
-            Part::Text(text) => put_quoted(text, out),
-            other => other.put(out),
+            Part::Text(_) | Part::Kept(_) => {
+                out.extend_from_slice(self.text().unwrap_or_default());
+            }
+            Part::Number(number) => put_number(number as u64, out),
+            Part::Large(number) => put_number(*number, out),
+            Part::Code(code, describe) => describe(code, out),
+            Part::Other(part) => part.put(out),
         }
     }
 }
@@ -85,15 +94,15 @@ macro_rules! parts {
 parts! {
     () &str, text => Part::Text(text.as_bytes());
     () &[u8], text => Part::Text(text);
-    () Vec<u8>, text => Part::Text(text);
+    () Vec<u8>, text => Part::Kept(text);
     () String, text => Part::Text(text.as_bytes());
     (const N: usize) [u8; N], text => Part::Text(text);
     () &dyn Put, part => Part::Other(*part);
     (T: Put) &T, part => (**part).part();
-    () u64, number => Part::Number(*number);
-    () u32, number => Part::Number(u64::from(*number));
-    // OK because no pointer has more than 64 bits.
-    () usize, number => Part::Number(*number as u64);
+    () u64, number => Part::Large(number);
+    // OK because every machine it runs on has words of 32 bits or more.
+    () u32, number => Part::Number(*number as usize);
+    () usize, number => Part::Number(*number);
 }
 
 fn put_number(number: u64, out: &mut Vec<u8>) {
@@ -144,9 +153,22 @@ pub fn put_hex_escape(byte: u8, out: &mut Vec<u8>) {
 }
 
 /// The words of a command, each of which has a NUL byte behind it.
-pub fn words(command: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let words = command.split_inclusive(|&byte| byte == 0);
-    words.map(|word| word.strip_suffix(&[0]).unwrap_or(word))
+pub fn words(command: &[u8]) -> Pieces<'_> {
+    Pieces(command, 0)
+}
+
+/// The pieces of a text that each have the same byte behind them; behind the last one it may be missing.
+pub struct Pieces<'t>(pub &'t [u8], pub u8);
+
+impl<'t> Iterator for Pieces<'t> {
+    type Item = &'t [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'t [u8]> {
+        let piece = (!self.0.is_empty()).then(|| until(self.0, self.1))?;
+        self.0 = self.0.get(piece.len() + 1..).unwrap_or_default();
+        Some(piece)
+    }
 }
 
 /// The first word of a command; of one without words, nothing.
@@ -268,6 +290,54 @@ pub fn holds(bytes: &[u8], byte: u8) -> bool {
     bytes.iter().any(|&other| other == byte)
 }
 
+/// What a text begins with as long as its bytes are such.
+#[inline(never)]
+pub fn leading(text: &[u8], are_such: fn(&u8) -> bool) -> &[u8] {
+    let mut length = 0;
+    while text.get(length).is_some_and(are_such) {
+        length += 1;
+    }
+    text.get(..length).unwrap_or_default()
+}
+
+/// A text up to the first `byte`, or all of it.
+#[inline(never)]
+pub fn until(text: &[u8], byte: u8) -> &[u8] {
+    let end = text.iter().position(|&other| other == byte);
+    text.get(..end.unwrap_or(text.len())).unwrap_or_default()
+}
+
+/// What stands behind `name` and a colon in one of the entries of a list, each of which has an `end` behind it; nothing
+/// in one that is a name only.
+#[inline(never)]
+pub fn entry(list: &'static str, end: u8, name: &[u8]) -> Option<&'static [u8]> {
+    let mut entries = Pieces(list.as_bytes(), end);
+    let entry = entries.find(|entry| until(entry, b':') == name)?;
+    Some(entry.get(name.len() + 1..).unwrap_or_default())
+}
+
+/// Whether `name` is one of the words of a list, which has blanks between them.
+pub fn is_listed(list: &'static str, name: &[u8]) -> bool {
+    entry(list, b' ', name).is_some()
+}
+
+/// Whether a word sets a variable: `NAME=VALUE`.
+pub fn is_assignment(word: &[u8]) -> bool {
+    let name = leading(word, |byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    !name.is_empty() && word.get(name.len()) == Some(&b'=')
+}
+
+/// What digits say, if there are any and nothing else, and it fits.
+#[inline(never)]
+pub fn whole(digits: &[u8]) -> Option<u32> {
+    let mut number = (!digits.is_empty()).then_some(0u32)?;
+    for digit in digits {
+        let value = digit.is_ascii_digit().then(|| u32::from(digit - b'0'))?;
+        number = number.checked_mul(10)?.checked_add(value)?;
+    }
+    Some(number)
+}
+
 /// `text` before and behind the first `byte`, which is ASCII. Here and wherever else bytes will do, because
 /// `str`'s own searches, for characters and strings of every kind, bring kilobytes along.
 pub fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
@@ -289,27 +359,28 @@ pub fn put_parts(out: &mut Vec<u8>, template: &str, parts: &[Part]) {
     let mut parts = parts.iter();
     let mut rest = template.as_bytes();
     let mut is_one = false;
-    while let [byte, tail @ ..] = rest {
-        rest = tail;
-        if let Some(after) = rest.strip_prefix(b"}").filter(|_| *byte == b'{') {
-            rest = after;
-            if let Some(part) = parts.next() {
-                is_one = matches!(part, Part::Number(1));
-                part.put(out);
-            }
-        } else if let Some(after) = rest.strip_prefix(b"s}").filter(|_| *byte == b'{') {
-            rest = after;
-            if !is_one {
-                out.push(b's');
-            }
-        } else if let Some(after) = rest.strip_prefix(b":?}").filter(|_| *byte == b'{') {
-            rest = after;
-            parts
-                .next()
-                .into_iter()
-                .for_each(|part| part.put_in_quotes(out));
+    while let Some((&byte, tail)) = rest.split_first() {
+        let mark = if byte == b'{' {
+            until(tail, b'}')
         } else {
-            out.push(*byte);
+            tail
+        };
+        let is_mark = matches!(mark, b"" | b":?" | b"s") && mark.len() < tail.len();
+        if !is_mark {
+            rest = tail;
+            out.push(byte);
+            continue;
+        }
+        // OK because the brace that closes is behind the mark.
+        rest = &tail[mark.len() + 1..];
+        if mark == b"s" {
+            out.extend_from_slice(if is_one { b"" } else { b"s" });
+        } else if let Some(part) = parts.next() {
+            is_one = matches!(part, Part::Number(1) | Part::Large(1));
+            match part.text() {
+                Some(text) if mark == b":?" => put_quoted(text, out),
+                _ => part.put(out),
+            }
         }
     }
     parts.for_each(|part| part.put(out));

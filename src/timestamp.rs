@@ -20,14 +20,12 @@
 //! Most lines differ from the one before by their second at most: what has been read is remembered, and a beginning
 //! that is the same but for its second is not read again.
 
-use crate::text::Put;
+use crate::text::{Put, leading};
 use alloc::vec::Vec;
 
 const DAY_S: i64 = 86_400;
 
-const MONTHS: [&[u8; 3]; 12] = [
-    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
-];
+const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
 
 /// Reads the times of a log's lines, one after the other.
 pub struct LogClock {
@@ -217,8 +215,7 @@ fn skip_priority(line: &[u8]) -> &[u8] {
     let Some(rest) = line.strip_prefix(b"<") else {
         return line;
     };
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    match rest.get(digits..) {
+    match rest.get(leading(rest, u8::is_ascii_digit).len()..) {
         Some([b'>', rest @ ..]) => rest,
         _ => line,
     }
@@ -237,9 +234,10 @@ fn inside(line: &[u8]) -> Option<&[u8]> {
 
 /// A month's English name; RouterOS writes it small.
 fn month(text: &[u8]) -> Option<i32> {
-    let [first, rest @ ..] = *text.first_chunk::<3>()?;
-    let same = |name: &&[u8; 3]| name[0] == first & !0x20 && name[1..] == rest;
-    let index = MONTHS.iter().position(same)?;
+    let [first, second, third] = *text.first_chunk()?;
+    let name = [first & !0x20, second, third];
+    let (names, _) = MONTHS.as_chunks();
+    let index = names.iter().position(|month| *month == name)?;
     // OK because there are twelve.
     Some(index as i32 + 1)
 }

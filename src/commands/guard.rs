@@ -7,7 +7,7 @@
 //!
 //! Refused is where a value *could* do harm, whatever it is. Interpreters other than shells are not known here.
 
-use crate::text::{holds, words};
+use crate::text::{entry, holds, is_assignment, is_listed, leading, until, words};
 use alloc::vec::Vec;
 
 pub(super) const PROGRAM: &str = "what a log line says cannot choose the program to run";
@@ -26,38 +26,13 @@ const LONG_RUNS: &str = "command session-command init-command exec startas shell
 /// Those of them whose word is a shell's text.
 const LONG_TEXTS: &str = "command session-command init-command";
 
-/// More words than these never come before a program: it is named by an option.
-const NEVER: usize = usize::MAX;
-
-/// Programs that run the one that stands behind their options: the name, how many other words come before it, the letters
-/// of options that take a word, and of those whose word is run.
-const RUNNERS: [(&str, usize, &str, &str); 25] = [
-    ("busybox", 0, "", ""),
-    ("chroot", 1, "", ""),
-    ("chrt", 1, "TPD", ""),
-    ("doas", 0, "uC", ""),
-    ("env", 0, "uC", "S"),
-    ("flock", 1, "wE", "c"),
-    ("ionice", 0, "cnpPu", ""),
-    ("ip", 1, "n", ""),
-    ("nice", 0, "n", ""),
-    ("nohup", 0, "", ""),
-    ("nsenter", 0, "tSG", ""),
-    ("runuser", NEVER, "ugG", "cs"),
-    ("script", NEVER, "EOIBoTm", "c"),
-    ("setpriv", 0, "", ""),
-    ("setsid", 0, "", ""),
-    ("start-stop-daemon", NEVER, "pnugkrdcNIPOR", "xa"),
-    ("stdbuf", 0, "ioe", ""),
-    ("su", NEVER, "gGwT", "cs"),
-    ("sudo", 0, "ugphCTUrtRD", ""),
-    ("taskset", 1, "", ""),
-    ("time", 0, "fo", ""),
-    ("timeout", 1, "ks", ""),
-    ("unshare", 0, "SGRw", ""),
-    ("watch", 0, "n", ""),
-    ("xargs", 0, "adEILnPs", ""),
-];
+/// Programs that run the one that stands behind their options: the name, a colon, how many other words come before that
+/// (`-` if it is never more than an option's word), the letters of options that take a word, a colon, and those of
+/// options whose word is run.
+const RUNNERS: &str = "busybox:0: chroot:1: chrt:1TPD: doas:0uC: env:0uC:S flock:1wE:c ionice:0cnpPu: ip:1n: nice:0n: \
+    nohup:0: nsenter:0tSG: runuser:-ugG:cs script:-EOIBoTm:c setpriv:0: setsid:0: \
+    start-stop-daemon:-pnugkrdcNIPOR:xa stdbuf:0ioe: su:-gGwT:cs sudo:0ugphCTUrtRD: taskset:1: time:0fo: \
+    timeout:1ks: unshare:0SGRw: watch:0n: xargs:0adEILnPs:";
 
 /// Why no value may stand in this word of a command, whose words have a NUL byte behind each.
 pub(super) fn refusal(command: &[u8], word: usize) -> Option<&'static str> {
@@ -92,6 +67,7 @@ fn shell_refusal(
         let takes_next = match letters {
             b"" => false,
             [b'-', long @ ..] => {
+                let long = until(long, b'=');
                 takes_text |= long.is_empty() || is_listed(LONG_RUNS, long);
                 is_listed(LONG_TAKES, long)
             }
@@ -129,7 +105,7 @@ fn evaluates(script: &[u8]) -> bool {
 /// value to stand in `word`.
 fn program(words: &[&[u8]], mut at: usize, word: usize) -> (usize, Option<&'static str>) {
     let mut refusal = None;
-    while let Some((_, mut before, takes, runs)) = words.get(at).and_then(|name| runner(name)) {
+    while let Some((mut before, takes, runs)) = words.get(at).and_then(|name| runner(name)) {
         let from = at;
         at += 1;
         match words.get(from).map(|name| base(name)) {
@@ -153,19 +129,21 @@ fn program(words: &[&[u8]], mut at: usize, word: usize) -> (usize, Option<&'stat
             match next {
                 b"-" | b"--" => continue,
                 [b'-', b'-', long @ ..] => {
-                    decides = is_listed(LONG_RUNS, long) || long.first() == Some(&b'{');
-                    if is_listed(LONG_TEXTS, long) {
+                    let name = until(long, b'=');
+                    decides = is_listed(LONG_RUNS, name) || long.first() == Some(&b'{');
+                    if is_listed(LONG_TEXTS, name) {
                         message = SHELL;
                     }
-                    at += usize::from(is_listed(LONG_TAKES, long) || decides && !holds(long, b'='));
+                    let is_alone = name.len() == long.len();
+                    at += usize::from(is_listed(LONG_TAKES, name) || decides && is_alone);
                 }
                 [b'-', letters @ ..] => {
                     for (index, &letter) in letters.iter().enumerate() {
-                        decides |= letter == b'{' || holds(runs.as_bytes(), letter);
+                        decides |= letter == b'{' || holds(runs, letter);
                         if letter == b'c' {
                             message = SHELL;
                         }
-                        if decides || holds(takes.as_bytes(), letter) {
+                        if decides || holds(takes, letter) {
                             at += usize::from(index + 1 == letters.len());
                             break;
                         }
@@ -187,12 +165,21 @@ fn program(words: &[&[u8]], mut at: usize, word: usize) -> (usize, Option<&'stat
     (at, refusal)
 }
 
-fn runner(word: &[u8]) -> Option<(&'static str, usize, &'static str, &'static str)> {
-    let name = base(word);
-    RUNNERS
-        .iter()
-        .find(|(known, ..)| known.as_bytes() == name)
-        .copied()
+/// How many words come before the program that this one runs, the options that take a word, and those whose word is run.
+fn runner(word: &[u8]) -> Option<(usize, &'static [u8], &'static [u8])> {
+    let (before, options) = entry(RUNNERS, b' ', base(word))?.split_first()?;
+    let takes = until(options, b':');
+    let runs = options.get(takes.len() + 1..)?;
+    let is_number = before.is_ascii_digit();
+    Some((
+        if is_number {
+            usize::from(before - b'0')
+        } else {
+            usize::MAX
+        },
+        takes,
+        runs,
+    ))
 }
 
 /// What of a path, or of what is set to one, is the name.
@@ -203,27 +190,12 @@ fn base(word: &[u8]) -> &[u8] {
 
 fn is_shell(word: &[u8]) -> bool {
     let name = base(word);
-    let letters = name.iter().take_while(|byte| byte.is_ascii_alphabetic());
-    let (name, rest) = name.split_at(letters.count());
+    let letters = leading(name, u8::is_ascii_alphabetic);
+    let rest = name.get(letters.len()..).unwrap_or_default();
     let is_same = matches!(
         rest,
         [] | [b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..] | b"-static"
     );
-    let restricted = name.strip_prefix(b"r").unwrap_or(name);
-    is_same && (is_listed(SHELLS, name) || is_listed(SHELLS, restricted))
-}
-
-/// Whether an option's name, or any other up to a `=`, is one of a list.
-fn is_listed(list: &str, name: &[u8]) -> bool {
-    let name = name.split(|&byte| byte == b'=').next().unwrap_or_default();
-    list.as_bytes()
-        .split(|&byte| byte == b' ')
-        .any(|listed| listed == name)
-}
-
-/// Whether a word sets a variable.
-fn is_assignment(word: &[u8]) -> bool {
-    let name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let length = word.iter().take_while(|byte| name(byte)).count();
-    length > 0 && word.get(length) == Some(&b'=')
+    let restricted = letters.strip_prefix(b"r").unwrap_or(letters);
+    is_same && (is_listed(SHELLS, letters) || is_listed(SHELLS, restricted))
 }

@@ -13,7 +13,7 @@
 
 use crate::commands::guard;
 use crate::regex::Regex;
-use crate::text::{Characters, holds, program, put_hex_escape, words};
+use crate::text::{Characters, holds, leading, program, put_hex_escape, whole, words};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -288,9 +288,8 @@ impl Command {
 
     /// What is written in the placeholder at `start` in a word, or what is wrong there and where.
     fn placeholder(&self, start: usize, word: usize) -> Result<&[u8], (usize, &'static str)> {
-        let end = |byte: &u8| matches!(byte, b'}' | 0);
         let rest = self.text.get(start + 1..).unwrap_or_default();
-        let written = rest.split(end).next().unwrap_or_default();
+        let written = leading(rest, |byte| !matches!(byte, b'}' | 0));
         let odd = written.iter().position(|byte| holds(b"!.[:{", *byte));
         let (at, message) = if self.text.get(start) == Some(&b'}') {
             (start, STRAY_BRACE)
@@ -317,14 +316,9 @@ fn value<'v>(
     values: &Values<'v>,
 ) -> Result<&'v [u8], &'static str> {
     let is_name = !written.iter().all(u8::is_ascii_digit);
-    let mut number = 0usize;
+    // A number too large to read is no group's number either.
+    let mut number = whole(written).map_or(usize::MAX, |number| number as usize);
     if !is_name {
-        for digit in written {
-            // A number too large to read is no group's number either.
-            number = number
-                .saturating_mul(10)
-                .saturating_add(usize::from(digit - b'0'));
-        }
         *automatic = match (written, *automatic) {
             (b"", Some(next)) => {
                 number = next;

@@ -11,7 +11,7 @@
 //! the end. The source line may hold anything, so nothing of it that a terminal would obey is printed:
 //! unprintable characters and bytes that are not UTF-8 become `?`.
 
-use crate::text::{Characters, put_escaped};
+use crate::text::{self, Characters, put_escaped};
 use alloc::vec::Vec;
 
 /// Lines of more characters than this are shown as a window of this size around the caret.
@@ -50,8 +50,8 @@ impl Diagnostic {
                 number += 1;
             }
         }
-        let rest = after.iter().take_while(|&&byte| byte != b'\n').count();
-        let line = document.get(start..before.len() + rest).unwrap_or_default();
+        let end = before.len() + text::until(after, b'\n').len();
+        let line = document.get(start..end).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let ahead = line.get(..before.len() - start).unwrap_or(line);
         let column = count_characters(&harmless(ahead));

@@ -13,7 +13,7 @@
 //! linear in the document.
 
 use crate::config::diagnostic::Diagnostic;
-use crate::text::{first_character, holds};
+use crate::text::{first_character, holds, leading};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -67,8 +67,9 @@ impl<'d> Value<'d> {
 
     /// A number, `true`, `false` or `null` as it is written.
     pub fn word(self) -> &'d [u8] {
-        let end = |byte: &u8| !(byte.is_ascii_alphanumeric() || holds(b"+-.", *byte));
-        self.rest.split(end).next().unwrap_or_default()
+        leading(self.rest, |byte| {
+            byte.is_ascii_alphanumeric() || holds(b"+-.", *byte)
+        })
     }
 
     /// The items of an array, the keys of an object (see [`Value::behind_key`]); none of other values.
@@ -144,12 +145,6 @@ impl<'d> Value<'d> {
     }
 }
 
-/// What a text of digits says, if it fits.
-pub fn whole(digits: &[u8]) -> Option<u32> {
-    (!digits.is_empty() && digits.iter().all(u8::is_ascii_digit)).then_some(())?;
-    u32::try_from(Value { rest: digits }.scaled(0)?).ok()
-}
-
 /// What `e+5` says, or nothing; an exponent that is too large is as large as can be.
 fn exponent_of(text: &[u8]) -> i32 {
     let mut value = 0i32;
@@ -214,9 +209,8 @@ fn after(rest: &[u8]) -> &[u8] {
 }
 
 fn without_space(rest: &[u8]) -> &[u8] {
-    let space = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-    rest.get(rest.iter().take_while(space).count()..)
-        .unwrap_or_default()
+    let space = leading(rest, |byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    rest.get(space.len()..).unwrap_or_default()
 }
 
 /// Checks a whole document and gives its value.

@@ -12,7 +12,7 @@ use crate::commands::template::{self, Command, printable};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::json::{self, Value};
 use crate::regex::Regex;
-use crate::text::holds;
+use crate::text::{entry, holds, whole};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -146,7 +146,11 @@ impl Items {
     pub(super) fn of<'v>(&self, value: Option<Value<'v>>) -> Vec<Value<'v>> {
         let mut values = Vec::new();
         match value {
-            Some(value) if value.first() == b'[' => values.extend(value.items()),
+            Some(value) if value.first() == b'[' => {
+                for item in value.items() {
+                    values.push(item);
+                }
+            }
             Some(value) if self.or_one => values.push(value),
             _ => {}
         }
@@ -163,36 +167,27 @@ const STRING: &str = "a string";
 const TIMES: &str =
     " seconds: a number, or a string such as \"90s\", \"10m\", \"2h\", \"7d\" or \"1w\"";
 
-/// What knockd and fail2ban call things, and what they are called here.
-const ABROAD: [(&str, &str); 20] = [
-    ("actionban", "\"actions\""),
-    ("actionunban", "\"revert\""),
-    ("bantime", "\"timeout\""),
-    ("cmd_timeout", "\"timeout\""),
-    // At the top it is known.
-    (
-        "command",
-        "\"actions\"; what is watched stands beside \"ruleset\"",
-    ),
-    ("failregex", "\"filter\""),
-    ("findtime", "\"within\""),
-    ("ignoreip", "\"ignore_hosts\""),
-    ("ignoreregex", "\"ignore\""),
-    ("interface", "a part of \"filter\": IN=eth0"),
-    ("logfile", "-s, or where standard error goes"),
-    ("logpath", "\"file\", beside \"ruleset\""),
-    ("maxretry", "\"count\""),
-    ("one_time_sequences", "\"one_time\""),
-    ("seq_timeout", "\"within\""),
-    ("start_command", "\"actions\""),
-    ("start_command_6", "\"actions\", with {family}"),
-    ("stop_command", "\"revert\""),
-    ("stop_command_6", "\"revert\", with {family}"),
-    (
-        "tcpflags",
-        "for the firewall's rule to choose, or a part of a step",
-    ),
-];
+/// What knockd and fail2ban call things, and what they are called here. At the top `command` is known.
+const ABROAD: &str = "actionban:\"actions\"\n\
+    actionunban:\"revert\"\n\
+    bantime:\"timeout\"\n\
+    cmd_timeout:\"timeout\"\n\
+    command:\"actions\"; what is watched stands beside \"ruleset\"\n\
+    failregex:\"filter\"\n\
+    findtime:\"within\"\n\
+    ignoreip:\"ignore_hosts\"\n\
+    ignoreregex:\"ignore\"\n\
+    interface:a part of \"filter\": IN=eth0\n\
+    logfile:-s, or where standard error goes\n\
+    logpath:\"file\", beside \"ruleset\"\n\
+    maxretry:\"count\"\n\
+    one_time_sequences:\"one_time\"\n\
+    seq_timeout:\"within\"\n\
+    start_command:\"actions\"\n\
+    start_command_6:\"actions\", with {family}\n\
+    stop_command:\"revert\"\n\
+    stop_command_6:\"revert\", with {family}\n\
+    tcpflags:for the firewall's rule to choose, or a part of a step";
 
 /// Reads values and collects what is wrong with them.
 pub(super) struct Loader<'d> {
@@ -249,7 +244,7 @@ impl<'d> Loader<'d> {
             return;
         }
         let mut message = text!("unknown key {:?}", name);
-        if let Some((_, here)) = ABROAD.iter().find(|(abroad, _)| *abroad == name) {
+        if let Some(here) = entry(ABROAD, b'\n', name.as_bytes()) {
             put!(&mut message, ": here it is {}", here);
         } else if others.0.iter().any(|other| other.name == name) {
             put!(&mut message, ": it stands {}", others.1);
@@ -457,7 +452,7 @@ impl<'d> Loader<'d> {
 fn milliseconds(text: &str) -> Option<u64> {
     let (unit, digits) = text.as_bytes().split_last()?;
     let (_, unit_s) = UNITS.iter().find(|(letter, _)| letter == unit)?;
-    let number = json::whole(digits)?;
+    let number = whole(digits)?;
     // OK because 2^32 weeks are less.
     Some(u64::from(number) * u64::from(*unit_s) * 1000)
 }

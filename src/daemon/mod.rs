@@ -25,6 +25,7 @@ use crate::sys::alarm::Alarm;
 use crate::sys::fd::{self, Poll};
 use crate::sys::signal::{self, Signal, Signals};
 use crate::sys::{Errno, clock, process, random_seed};
+use crate::text::Pieces;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -83,7 +84,7 @@ pub fn run(options: Options) -> End {
 
 /// A configuration's diagnostics span lines; a log message does not.
 fn log_lines(log: &mut Log, message: &[u8]) {
-    for line in message.split(|&byte| byte == b'\n') {
+    for line in Pieces(message, b'\n') {
         if !line.is_empty() {
             log.write(Level::Error, line);
         }

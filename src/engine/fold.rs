@@ -8,7 +8,7 @@
 //! a date and the name of a host. A user name comes later. And since rsyslog cuts the message at [`MAX_MESSAGE`] bytes,
 //! so that a stranger could choose what the line seems to end with, a message that long is left as it is.
 
-use crate::text::holds;
+use crate::text::{Pieces, holds};
 use alloc::vec::Vec;
 
 /// The message of a folded line is cut behind this many bytes.
@@ -45,7 +45,7 @@ pub fn unfold(line: &[u8]) -> Option<(Vec<u8>, u32)> {
 /// Where the tag of a line ends, with its colon.
 fn tag_end(line: &[u8]) -> Option<usize> {
     let (mut end, mut words) = (0, 0);
-    for word in line.split(|&byte| byte == b' ') {
+    for word in Pieces(line, b' ') {
         end += word.len();
         if let Some(tag) = word.strip_suffix(b":") {
             let is_of_tag = |byte: &u8| byte.is_ascii_alphanumeric() || holds(b"_-./@[]", *byte);

@@ -21,6 +21,7 @@ use crate::engine::rule::{Rule, Whose};
 use crate::engine::tracker::{Change, Key, Steps, Terms, Tracker, hash};
 use crate::regex::seek::Places;
 use crate::regex::{Scratch, Sieve, Text};
+use crate::text::Pieces;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::swap;
@@ -389,7 +390,7 @@ impl Entry {
 
 /// Whether the first word of a line that ends in a colon is this one.
 fn is_tagged(line: &[u8], tag: Option<&[u8]>) -> bool {
-    let mut words = line.split(|&byte| byte == b' ');
+    let mut words = Pieces(line, b' ');
     tag.is_some() && words.find(|word| word.ends_with(b":")) == tag
 }
 

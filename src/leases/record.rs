@@ -13,12 +13,12 @@
 //! * What is no record of ours is left as it is: a folder, a link, somebody else's file, a text that looks nothing like one.
 
 use crate::commands::job::Job;
-use crate::config::{json, trust};
+use crate::config::trust;
 use crate::leases::journal::{self, Now};
 use crate::leases::lease::Leases;
 use crate::sys::fd::{Fd, FileKind, Path, c_path, link, rename, unlink};
 use crate::sys::{Errno, Result, clock, process};
-use crate::text::words;
+use crate::text::{until, whole, words};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -120,10 +120,7 @@ impl Record {
             return Err(Errno::EACCES);
         }
         let written = fd.read_all(4096)?.unwrap_or_default();
-        let digits = written.split(|&byte| byte == b'\n').next();
-        let id = json::parse(digits.unwrap_or_default()).ok();
-        let id = id.and_then(|id| u32::try_from(id.scaled(0)?).ok());
-        Ok(id.filter(|id| *id > 1))
+        Ok(whole(until(&written, b'\n')).filter(|id| *id > 1))
     }
 
     /// Leaves a request for the process that uses the record. `EEXIST` if there is one already.

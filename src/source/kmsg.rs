@@ -13,13 +13,15 @@
 //! backslashes, come as `\x1b`. A newline that was written so is a byte of the line like any other: no
 //! message can forge a second line.
 
+use crate::text::{Pieces, until};
+
 /// Takes a record apart: its sequence number, and how long its message is, which is written over the record, a newline
 /// behind it. None if it has no such form.
 pub fn parse(record: &mut [u8]) -> Option<(u32, usize)> {
-    let semicolon = record.iter().position(|&byte| byte == b';')?;
-    let mut fields = record.get(..semicolon)?.split(|&byte| byte == b',');
-    let sequence = decimal(fields.nth(1)?)?;
-    let mut at = semicolon + 1;
+    let fields = until(record, b';');
+    let sequence = decimal(Pieces(fields, b',').nth(1)?)?;
+    record.get(fields.len())?;
+    let mut at = fields.len() + 1;
     let mut length = 0;
     while let Some(&byte) = record.get(at).filter(|&&byte| byte != b'\n') {
         at += 1;

@@ -18,6 +18,7 @@ use crate::log::Log;
 use crate::sys::fd::{Fd, Poll, c_path, read_link};
 use crate::sys::inotify::{Event, Inotify, Watch, events};
 use crate::sys::{Errno, Result};
+use crate::text::Pieces;
 use alloc::vec::Vec;
 
 /// How often to look at files when inotify cannot be had.
@@ -203,7 +204,7 @@ fn expect(
         [b'/', ..] => b"/".to_vec(),
         _ => b".".to_vec(),
     };
-    for name in path.split(|&byte| byte == b'/') {
+    for name in Pieces(path, b'/') {
         if name.is_empty() {
             continue;
         }

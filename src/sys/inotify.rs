@@ -3,6 +3,7 @@
 use super::errno::{Result, check};
 use super::fd::{Fd, own};
 use super::ffi;
+use crate::text::until;
 use core::ffi::{CStr, c_int, c_long};
 
 /// The name of an inotify watch. The kernel gives the same one for the same file or directory.
@@ -85,7 +86,7 @@ pub fn events(mut bytes: &[u8]) -> impl Iterator<Item = Event<'_>> {
         let end = head.checked_add(usize::try_from(length).ok()?)?;
         let name = bytes.get(head..end)?;
         bytes = bytes.get(end..)?;
-        let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+        let name = until(name, 0);
         let watch = Watch(watch.cast_signed());
         Some(if mask & ffi::IN_Q_OVERFLOW != 0 {
             Event::Overflow

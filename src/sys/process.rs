@@ -9,7 +9,7 @@
 use super::errno::{Errno, Result, check, repeat};
 use super::fd::{self, Fd, FileKind, Poll, poll};
 use super::{ffi, signal};
-use crate::text::{Put, holds};
+use crate::text::{Pieces, Put, holds};
 use crate::text::{program, words};
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
@@ -210,7 +210,7 @@ fn candidates(program: &[u8]) -> Vec<u8> {
     }
     let mut paths = Vec::new();
     let folders = path_of(search_path()).unwrap_or_default();
-    for folder in folders.split(|&byte| byte == b':') {
+    for folder in Pieces(folders, b':') {
         // An empty one would be the folder we happen to be in.
         if !folder.is_empty() {
             put!(&mut paths, "{}/{}\0", folder, program);

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 /// One flood at a time: they are about time.
 static ONE: Mutex<()> = Mutex::new(());
 
-/// How late anything may be.
+/// How late anything may be; in an emulator, that translates what it meets for the first time, ten times as much.
 const LATE: Duration = Duration::from_millis(100);
 
-/// How much more memory than at the beginning a flood may take, in KiB.
+/// How much more memory than at the beginning a flood may take, in KiB. What an emulator takes is its own.
 const MORE: u64 = 1024;
 
 /// What the leases and the command of the probes last.
@@ -140,9 +140,11 @@ fn endure(name: &str, daemon: &mut Daemon, dir: &TempDir, flood: impl FnOnce() +
         }
     }
     let judged = if is_full_size() { worst } else { usual };
-    assert!(judged <= LATE, "{name}: {judged:.1?}");
+    let is_emulated = common::is_emulated();
+    let late = LATE * if is_emulated { 10 } else { 1 };
+    assert!(judged <= late, "{name}: {judged:.1?}");
     assert!(
-        now <= before + MORE,
+        now <= before + MORE || is_emulated,
         "{name}: {before} KiB before, {now} KiB"
     );
 }

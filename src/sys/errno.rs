@@ -3,7 +3,7 @@
 use super::ffi;
 use crate::text::{Part, Put};
 use alloc::vec::Vec;
-use core::ffi::{CStr, c_int, c_long};
+use core::ffi::{c_int, c_long};
 
 /// What a system call answered when it failed: its `errno`. Shown as `No such file or directory
 /// (errno 2)`.
@@ -65,11 +65,34 @@ impl Put for Errno {
     }
 }
 
-/// Appends the C library's words for an `errno` and its number.
+/// What everybody calls the errors from 1 on, whose numbers are the same on every machine. The C library's own table
+/// is three times as long, and of a locale.
+const WORDS: &[u8] = b"\
+    Operation not permitted\nNo such file or directory\nNo such process\nInterrupted system call\n\
+    Input/output error\nNo such device or address\nArgument list too long\nExec format error\n\
+    Bad file descriptor\nNo child processes\nResource temporarily unavailable\nCannot allocate memory\n\
+    Permission denied\nBad address\nBlock device required\nDevice or resource busy\nFile exists\n\
+    Invalid cross-device link\nNo such device\nNot a directory\nIs a directory\nInvalid argument\n\
+    Too many open files in system\nToo many open files\nInappropriate ioctl for device\nText file busy\n\
+    File too large\nNo space left on device\nIllegal seek\nRead-only file system\nToo many links\n\
+    Broken pipe";
+
+/// Appends an `errno` in words and its number.
 fn describe(errno: c_int, out: &mut Vec<u8>) {
-    // SAFETY: strerror returns a NUL-terminated string that stays as it is until its next call.
-    let text = unsafe { CStr::from_ptr(ffi::strerror(errno)) };
-    put!(out, "{} (errno {})", text.to_bytes(), errno);
+    let words: &[u8] = match errno {
+        ffi::arch::ENAMETOOLONG => b"File name too long",
+        ffi::arch::ENOSYS => b"Function not implemented",
+        ffi::arch::ELOOP => b"Too many levels of symbolic links",
+        ffi::arch::ECONNREFUSED => b"Connection refused",
+        ffi::arch::EDQUOT => b"Disk quota exceeded",
+        ffi::arch::ESTALE => b"Stale file handle",
+        number => {
+            let place = usize::try_from(number.wrapping_sub(1)).unwrap_or(usize::MAX);
+            let mut words = WORDS.split(|byte| *byte == b'\n');
+            words.nth(place).unwrap_or(b"Unknown error")
+        }
+    };
+    put!(out, "{} (errno {})", words, errno);
 }
 
 /// Turns the C convention (negative: look at errno) into a `Result`.
@@ -87,5 +110,27 @@ pub(super) fn repeat(mut call: impl FnMut() -> c_long) -> Result<usize> {
             Err(Errno(ffi::EINTR)) => {}
             answer => return answer,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_env = "gnu")]
+    fn errors_have_the_names_that_the_c_library_gives_them() {
+        let named = (1..=200).filter(|number| {
+            let shown = text!("{}", Errno(*number));
+            let theirs = std::io::Error::from_raw_os_error(*number).to_string();
+            let theirs = theirs.replace("(os error", "(errno");
+            assert!(
+                shown == theirs.as_bytes() || shown.starts_with(b"Unknown error"),
+                "{theirs}"
+            );
+            !shown.starts_with(b"Unknown error")
+        });
+        assert_eq!(named.count(), 38);
+        assert_eq!(text!("{}", Errno(-1)), b"Unknown error (errno -1)");
     }
 }

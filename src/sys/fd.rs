@@ -330,10 +330,12 @@ pub fn unlink(path: &CStr) -> Result<()> {
 pub fn read_link(path: &CStr) -> Result<Vec<u8>> {
     // PATH_MAX: the kernel makes no longer link.
     let mut target = alloc::vec![0; 4096];
+    let (directory, name) = (ffi::AT_FDCWD as usize, path.as_ptr());
     let (start, room) = (target.as_mut_ptr(), target.len());
-    // SAFETY: readlink writes at most `room` bytes into a buffer of that length.
-    let length = unsafe { ffi::readlink(path.as_ptr(), start.cast(), room) };
-    target.truncate(check(length as c_long)?);
+    let number = ffi::arch::SYS_READLINKAT;
+    // SAFETY: the path is NUL-terminated, and readlinkat writes at most `room` bytes into a buffer of that length.
+    let length = check(unsafe { ffi::syscall(number, directory, name, start, room) })?;
+    target.truncate(length);
     Ok(target)
 }
 

@@ -25,6 +25,10 @@ pub mod arch {
     pub const SIGCHLD: c_int = 18;
     pub const SIGXFSZ: c_int = 31;
     pub const ELOOP: c_int = 90;
+    pub const ENOSYS: c_int = 89;
+    pub const ECONNREFUSED: c_int = 146;
+    pub const ESTALE: c_int = 151;
+    pub const EDQUOT: c_int = 1133;
     pub const ENAMETOOLONG: c_int = 78;
     pub const SIG_SETMASK: usize = 3;
     pub const MAP_ANONYMOUS: usize = 0x800;
@@ -41,6 +45,7 @@ pub mod arch {
     pub const SYS_RT_SIGPROCMASK: c_long = 4195;
     pub const SYS_SIGNALFD4: c_long = 4324;
     pub const SYS_SOCKET: c_long = 4183;
+    pub const SYS_READLINKAT: c_long = 4298;
     pub const SYS_STATX: c_long = 4366;
     pub const SYS_TIMERFD_CREATE: c_long = 4321;
     pub const SYS_TIMERFD_SETTIME: c_long = 4411;
@@ -67,6 +72,10 @@ pub mod arch {
     pub const SIGCHLD: c_int = 17;
     pub const SIGXFSZ: c_int = 25;
     pub const ELOOP: c_int = 40;
+    pub const ENOSYS: c_int = 38;
+    pub const ECONNREFUSED: c_int = 111;
+    pub const ESTALE: c_int = 116;
+    pub const EDQUOT: c_int = 122;
     pub const ENAMETOOLONG: c_int = 36;
     pub const SIG_SETMASK: usize = 2;
     pub const MAP_ANONYMOUS: usize = 0x20;
@@ -97,6 +106,7 @@ mod x86_64 {
     pub const SYS_RT_SIGPROCMASK: c_long = 14;
     pub const SYS_SIGNALFD4: c_long = 289;
     pub const SYS_SOCKET: c_long = 41;
+    pub const SYS_READLINKAT: c_long = 267;
     pub const SYS_STATX: c_long = 332;
     pub const SYS_TIMERFD_CREATE: c_long = 283;
     pub const SYS_TIMERFD_SETTIME: c_long = 286;
@@ -116,6 +126,7 @@ mod aarch64 {
     pub const SYS_RT_SIGPROCMASK: c_long = 135;
     pub const SYS_SIGNALFD4: c_long = 74;
     pub const SYS_SOCKET: c_long = 198;
+    pub const SYS_READLINKAT: c_long = 78;
     pub const SYS_STATX: c_long = 291;
     pub const SYS_TIMERFD_CREATE: c_long = 85;
     pub const SYS_TIMERFD_SETTIME: c_long = 86;
@@ -136,6 +147,7 @@ mod arm {
     pub const SYS_RT_SIGPROCMASK: c_long = 175;
     pub const SYS_SIGNALFD4: c_long = 355;
     pub const SYS_SOCKET: c_long = 281;
+    pub const SYS_READLINKAT: c_long = 332;
     pub const SYS_STATX: c_long = 397;
     pub const SYS_TIMERFD_CREATE: c_long = 350;
     pub const SYS_TIMERFD_SETTIME: c_long = 411;
@@ -316,7 +328,6 @@ unsafe extern "C" {
     pub static environ: *const *const c_char;
 
     pub fn __errno_location() -> *mut c_int;
-    pub fn strerror(errno: c_int) -> *const c_char;
     /// The arguments are as wide as a register: `usize` or pointers.
     pub fn syscall(number: c_long, ...) -> c_long;
     pub fn memchr(text: *const c_void, byte: c_int, length: usize) -> *const c_void;
@@ -330,7 +341,6 @@ unsafe extern "C" {
     pub fn write(fd: c_int, buffer: *const c_void, length: usize) -> isize;
     // off_t has 64 bits in musl everywhere; glibc is only supported on 64-bit targets.
     pub fn lseek(fd: c_int, offset: i64, whence: c_int) -> i64;
-    pub fn readlink(path: *const c_char, buffer: *mut c_char, length: usize) -> isize;
     pub fn flock(fd: c_int, operation: c_int) -> c_int;
     pub fn fsync(fd: c_int) -> c_int;
     pub fn rename(from: *const c_char, to: *const c_char) -> c_int;

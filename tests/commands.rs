@@ -549,7 +549,7 @@ fn a_command_that_leaves_its_group_is_ended_at_its_limit_and_holds_nothing_up() 
         return common::skipped("no python3 to leave a process group");
     };
     let dir = TempDir::new();
-    let more = format!(r#""actions": [{action}, "echo next"], "action_timeout": 1"#);
+    let more = format!(r#""actions": [{action}, "echo next"], "action_timeout": 5"#);
     let mut daemon = start(&dir, &more);
     dir.append("log", knock("alice"));
     daemon.wait_for("output: left");

@@ -17,7 +17,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 /// How long anything may take. A test that works never waits that long.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is in the message that comes when every file has been opened, at the start and after a reload.
 pub const WATCHING: &str = concat!("logknockd ", env!("CARGO_PKG_VERSION"), ": ");

@@ -13,7 +13,7 @@
 use crate::backoff::NEVER;
 use crate::commands::template::{self, Command};
 use crate::config::diagnostic::Diagnostic;
-use crate::engine::rule::{LeaseTerms, Rule, Sequence};
+use crate::engine::rule::{Holding, Rule, Sequence};
 use crate::regex::Regex;
 use crate::text::{checksum, holds};
 use alloc::boxed::Box;
@@ -21,7 +21,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use json::Value;
-use read::{Items, Key, Kind, Limits, Loader, MAX_KEYS, name_of, place};
+use read::{ArrayOf, Kind, Limits, Loader, MAX_SETTINGS, Setting, name_of, place};
 
 pub mod diagnostic;
 pub mod json;
@@ -30,35 +30,35 @@ mod read;
 pub mod trust;
 
 /// The keys beside `ruleset`.
-const TOP: &[Key] = &[
-    Key::of("command"),
-    Key::flag("debug"),
-    Key::of("file"),
-    Key::number("max_keys", &KEYS),
-    Key::number("poll", &POLL),
-    Key::of("ruleset"),
-    Key::of("state"),
-    Key::flag("trace"),
+const TOP: &[Setting] = &[
+    Setting::of("command"),
+    Setting::flag("debug"),
+    Setting::of("file"),
+    Setting::number("max_keys", &KEYS),
+    Setting::number("poll", &POLL),
+    Setting::of("ruleset"),
+    Setting::of("state"),
+    Setting::flag("trace"),
 ];
 /// The keys of a rule.
-const RULE: &[Key] = &[
-    Key::number("action_timeout", &ACTION_TIMEOUT),
-    Key::of("actions"),
-    Key::of("check").needs("revert"),
-    Key::of("closes"),
-    Key::number("count", &COUNT),
-    Key::flag("exclusive").needs("timeout"),
-    Key::of("filter"),
-    Key::of("ignore"),
-    Key::of("ignore_hosts"),
-    Key::flag("keep").needs("timeout"),
-    Key::of("name"),
-    Key::of("one_time"),
-    Key::flag("repeats"),
-    Key::of("revert"),
-    Key::of("sequence"),
-    Key::number("timeout", &DURATION).needs("revert"),
-    Key::number("within", &DURATION),
+const RULE: &[Setting] = &[
+    Setting::number("action_timeout", &ACTION_TIMEOUT),
+    Setting::of("actions"),
+    Setting::of("check").needs("revert"),
+    Setting::of("closes"),
+    Setting::number("count", &COUNT),
+    Setting::flag("exclusive").needs("timeout"),
+    Setting::of("filter"),
+    Setting::of("ignore"),
+    Setting::of("ignore_hosts"),
+    Setting::flag("keep").needs("timeout"),
+    Setting::of("name"),
+    Setting::of("one_time"),
+    Setting::flag("repeats"),
+    Setting::of("revert"),
+    Setting::of("sequence"),
+    Setting::number("timeout", &DURATION).needs("revert"),
+    Setting::number("within", &DURATION),
 ];
 
 const KEYS: Limits = Limits {
@@ -97,14 +97,14 @@ const ACTION_TIMEOUT: Limits = Limits {
 
 const DEFAULT_STATE: &str = "/var/run/logknockd.state";
 
-const FILES: Items = Items::or_one(64, "paths");
-const RULES: Items = Items::up_to(1000, "rules");
-const CLOSES: Items = Items::or_one(1000, "rules");
-const STEPS: Items = Items::up_to(32, "regexes");
-const HOSTS: Items = Items::up_to(256, "addresses and networks");
-const FILTERS: Items = Items::or_one(16, "regexes");
-const SEQUENCES: Items = Items::up_to(256, "sequences");
-const COMMANDS: Items = Items::up_to(64, "commands");
+const FILES: ArrayOf = ArrayOf::or_one(64, "paths");
+const RULES: ArrayOf = ArrayOf::up_to(1000, "rules");
+const CLOSES: ArrayOf = ArrayOf::or_one(1000, "rules");
+const STEPS: ArrayOf = ArrayOf::up_to(32, "regexes");
+const HOSTS: ArrayOf = ArrayOf::up_to(256, "addresses and networks");
+const FILTERS: ArrayOf = ArrayOf::or_one(16, "regexes");
+const SEQUENCES: ArrayOf = ArrayOf::up_to(256, "sequences");
+const COMMANDS: ArrayOf = ArrayOf::up_to(64, "commands");
 
 const NAME: &str = "printable text of 1 to 255 bytes";
 const BOTH_SEQUENCES: &str = "cannot stand beside \"sequence\"";
@@ -179,7 +179,7 @@ fn other_format(document: &[u8]) -> Option<usize> {
 
 impl Loader<'_> {
     fn config(&mut self, top: Value) -> Option<Box<Config>> {
-        let mut numbers = [0; MAX_KEYS];
+        let mut numbers = [0; MAX_SETTINGS];
         let others = (RULE, "in a rule, inside \"ruleset\"");
         self.object(top, TOP, others, &mut numbers)?;
         let (file, command) = (top.member("file"), top.member("command"));
@@ -220,7 +220,7 @@ impl Loader<'_> {
         let (mut rules, mut written) = (Vec::new(), Vec::new());
         let ruleset = self.required(top, "ruleset");
         for rule in self.items(ruleset, &RULES) {
-            let mut numbers = [0; MAX_KEYS];
+            let mut numbers = [0; MAX_SETTINGS];
             let others = (TOP, "beside \"ruleset\"");
             if self.object(rule, RULE, others, &mut numbers).is_some() {
                 rules.push(self.rule(rule, &numbers));
@@ -262,7 +262,7 @@ impl Loader<'_> {
     }
 
     /// Reads a rule.
-    fn rule(&mut self, written: Value, numbers: &[u64; MAX_KEYS]) -> Box<Rule> {
+    fn rule(&mut self, written: Value, numbers: &[u64; MAX_SETTINGS]) -> Box<Rule> {
         let mut rule = Box::new(Rule::default());
         if let Some(name) = self.required(written, "name") {
             match name_of(written) {
@@ -296,7 +296,7 @@ impl Loader<'_> {
         }
         let timeout_ms = numbers[const { place(RULE, "timeout") }];
         if revert.is_some() || timeout_ms != NEVER {
-            rule.lease = Some(LeaseTerms {
+            rule.lease = Some(Holding {
                 timeout_ms,
                 keep: numbers[const { place(RULE, "keep") }] != 0,
                 exclusive: numbers[const { place(RULE, "exclusive") }] != 0,

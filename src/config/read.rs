@@ -22,8 +22,8 @@ const MAX_PATH: usize = 4095;
 /// The longest name of a rule, in bytes.
 const MAX_NAME: usize = 255;
 
-/// A key of the configuration.
-pub(super) struct Key {
+/// A key of the configuration; what is meant by key elsewhere is whose a line is.
+pub(super) struct Setting {
     pub(super) name: &'static str,
     /// The key without which it means nothing, if there is one.
     needs: &'static str,
@@ -31,35 +31,35 @@ pub(super) struct Key {
     limits: Option<&'static Limits>,
 }
 
-impl Key {
+impl Setting {
     /// A key whose value the schema reads.
-    pub(super) const fn of(name: &'static str) -> Key {
-        Key {
+    pub(super) const fn of(name: &'static str) -> Setting {
+        Setting {
             name,
             needs: "",
             limits: None,
         }
     }
 
-    pub(super) const fn number(name: &'static str, limits: &'static Limits) -> Key {
-        Key {
+    pub(super) const fn number(name: &'static str, limits: &'static Limits) -> Setting {
+        Setting {
             limits: Some(limits),
-            ..Key::of(name)
+            ..Setting::of(name)
         }
     }
 
     /// 1 if it is true.
-    pub(super) const fn flag(name: &'static str) -> Key {
-        Key::number(name, &FLAG)
+    pub(super) const fn flag(name: &'static str) -> Setting {
+        Setting::number(name, &FLAG)
     }
 
-    pub(super) const fn needs(self, needs: &'static str) -> Key {
-        Key { needs, ..self }
+    pub(super) const fn needs(self, needs: &'static str) -> Setting {
+        Setting { needs, ..self }
     }
 }
 
 /// The place of a key among others.
-pub(super) const fn place(keys: &[Key], name: &str) -> usize {
+pub(super) const fn place(keys: &[Setting], name: &str) -> usize {
     let mut index = 0;
     while !is_same(keys[index].name.as_bytes(), name.as_bytes()) {
         index += 1;
@@ -103,7 +103,7 @@ const FLAG: Limits = Limits {
 };
 
 /// No object has more keys.
-pub(super) const MAX_KEYS: usize = 17;
+pub(super) const MAX_SETTINGS: usize = 17;
 
 /// Decimals of seconds that are read as milliseconds.
 const MS: i32 = 3;
@@ -117,17 +117,17 @@ const UNITS: [(u8, u32); 5] = [
 ];
 
 /// What arrays may hold, and how many.
-pub(super) struct Items {
+pub(super) struct ArrayOf {
     most: usize,
     what: &'static str,
     /// Whether one may stand without an array.
     or_one: bool,
 }
 
-impl Items {
+impl ArrayOf {
     /// At least one is always needed.
-    pub(super) const fn up_to(most: usize, what: &'static str) -> Items {
-        Items {
+    pub(super) const fn up_to(most: usize, what: &'static str) -> ArrayOf {
+        ArrayOf {
             most,
             what,
             or_one: false,
@@ -135,10 +135,10 @@ impl Items {
     }
 
     /// The same, or one of them by itself.
-    pub(super) const fn or_one(most: usize, what: &'static str) -> Items {
-        Items {
+    pub(super) const fn or_one(most: usize, what: &'static str) -> ArrayOf {
+        ArrayOf {
             or_one: true,
-            ..Items::up_to(most, what)
+            ..ArrayOf::up_to(most, what)
         }
     }
 
@@ -158,7 +158,7 @@ impl Items {
     }
 }
 
-const WORDS: Items = Items::up_to(256, "words");
+const WORDS: ArrayOf = ArrayOf::up_to(256, "words");
 
 const COMMAND: &str = "a command: a string or an array of words";
 const OBJECT: &str = "an object";
@@ -211,9 +211,9 @@ impl<'d> Loader<'d> {
     pub(super) fn object(
         &mut self,
         value: Value,
-        keys: &[Key],
-        others: (&[Key], &str),
-        numbers: &mut [u64; MAX_KEYS],
+        keys: &[Setting],
+        others: (&[Setting], &str),
+        numbers: &mut [u64; MAX_SETTINGS],
     ) -> Option<()> {
         if value.first() != b'{' {
             self.expected(value, OBJECT);
@@ -239,7 +239,13 @@ impl<'d> Loader<'d> {
         Some(())
     }
 
-    fn report_unknown(&mut self, written: Value, name: &str, keys: &[Key], others: (&[Key], &str)) {
+    fn report_unknown(
+        &mut self,
+        written: Value,
+        name: &str,
+        keys: &[Setting],
+        others: (&[Setting], &str),
+    ) {
         if name.starts_with('_') {
             return;
         }
@@ -282,7 +288,11 @@ impl<'d> Loader<'d> {
     }
 
     /// The items of what should be such; none if there are too few or too many.
-    pub(super) fn items<'v>(&mut self, value: Option<Value<'v>>, items: &Items) -> Vec<Value<'v>> {
+    pub(super) fn items<'v>(
+        &mut self,
+        value: Option<Value<'v>>,
+        items: &ArrayOf,
+    ) -> Vec<Value<'v>> {
         let mut values = items.of(value);
         if let Some(value) = value
             && !(1..=items.most).contains(&values.len())
@@ -470,7 +480,7 @@ fn put_found(value: Value, out: &mut Vec<u8>) {
 }
 
 /// The one of `keys` that `key` was probably meant to be.
-pub(super) fn nearest(key: &str, keys: &[Key]) -> Option<&'static str> {
+pub(super) fn nearest(key: &str, keys: &[Setting]) -> Option<&'static str> {
     let near = |edits| {
         let mut names = keys.iter().map(|key| key.name);
         names.find(|name| within_edits(key.as_bytes(), name.as_bytes(), edits))

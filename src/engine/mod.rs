@@ -18,7 +18,7 @@ pub mod tracker;
 
 use crate::address::canonical;
 use crate::engine::rule::{Rule, Whose};
-use crate::engine::tracker::{Change, Key, Steps, Terms, Tracker, hash};
+use crate::engine::tracker::{Change, Key, Measure, Steps, Tracker, hash};
 use crate::regex::seek::Places;
 use crate::regex::{Scratch, Sieve, Text};
 use crate::text::Pieces;
@@ -90,11 +90,11 @@ struct Entry {
     rule: Box<Rule>,
     /// Which of the different lists of filters it has, counted in the order of the rules.
     filter: usize,
-    standing: Standing,
+    course: Course,
 }
 
 /// What has come of a rule since it was loaded.
-struct Standing {
+struct Course {
     tracker: Tracker,
     /// The sequence that counts; none when every one-time sequence is spent.
     current: Option<usize>,
@@ -154,8 +154,8 @@ impl Engine {
             entries.push(Entry {
                 // OK because a filter that is not known has just been counted.
                 filter: known.unwrap_or(filter_count - 1),
-                standing: Standing {
-                    tracker: Tracker::new(terms(&rule, 0), setup.max_keys),
+                course: Course {
+                    tracker: Tracker::new(measure(&rule, 0), setup.max_keys),
                     current: Some(0),
                     counters: Counters::default(),
                 },
@@ -185,9 +185,9 @@ impl Engine {
                 .iter_mut()
                 .find(|entry| entry.rule.matches_as(&former.rule));
             if let Some(heir) = heir {
-                let max_keys = heir.standing.tracker.max_keys();
-                swap(&mut heir.standing, &mut former.standing);
-                heir.standing.tracker.limit(max_keys);
+                let max_keys = heir.course.tracker.max_keys();
+                swap(&mut heir.course, &mut former.course);
+                heir.course.tracker.limit(max_keys);
             }
         }
     }
@@ -204,7 +204,7 @@ impl Engine {
 
     /// The sequence that counts for a rule; none if it is shut.
     pub fn current(&self, rule: usize) -> Option<usize> {
-        self.entries.get(rule)?.standing.current
+        self.entries.get(rule)?.course.current
     }
 
     /// Makes `sequence` the one that counts for a rule, with no progress yet; none shuts the rule.
@@ -212,10 +212,10 @@ impl Engine {
         let Some(entry) = self.entries.get_mut(rule) else {
             return;
         };
-        if entry.standing.current != sequence {
-            entry.standing.current = sequence;
-            let terms = terms(&entry.rule, sequence.unwrap_or(0));
-            entry.standing.tracker.restart(terms);
+        if entry.course.current != sequence {
+            entry.course.current = sequence;
+            let measure = measure(&entry.rule, sequence.unwrap_or(0));
+            entry.course.tracker.restart(measure);
         }
     }
 
@@ -224,8 +224,8 @@ impl Engine {
         self.entries.iter().map(|entry| {
             (
                 &*entry.rule,
-                entry.standing.counters,
-                entry.standing.tracker.len(),
+                entry.course.counters,
+                entry.course.tracker.len(),
             )
         })
     }
@@ -287,8 +287,8 @@ impl Engine {
             } else if entry.rule.ignores_host(key) {
                 Meaning::IgnoredHost
             } else if let Whose::Nobodys = whose {
-                entry.standing.counters.filtered += u64::from(times);
-                entry.standing.counters.nobodys += u64::from(times);
+                entry.course.counters.filtered += u64::from(times);
+                entry.course.counters.nobodys += u64::from(times);
                 Meaning::Nobodys
             } else {
                 let passed = Passed {
@@ -353,17 +353,17 @@ impl Entry {
         places: &mut Places,
         scratch: &mut Scratch,
     ) -> Option<Meaning> {
-        self.standing.counters.filtered += u64::from(passed.times);
+        self.course.counters.filtered += u64::from(passed.times);
         if passed.key.bytes.len() > KEY_LIMIT {
             return Some(Meaning::KeyTooLong);
         }
-        let current = self.standing.current?;
+        let current = self.course.current?;
         let sequence = self.rule.sequences.get(current)?;
-        let tracker = &mut self.standing.tracker;
+        let tracker = &mut self.course.tracker;
         let mut change = tracker.advance(passed.key, passed.now_ms, |awaited| {
             sequence.matched(passed.line, awaited, places, scratch)
         });
-        self.standing.counters.evicted += u64::from(change.evicted);
+        self.course.counters.evicted += u64::from(change.evicted);
         if passed.times > 1 {
             // What it matches is the same every time. However often it completes the sequence, that is one knock: all
             // of it has happened already.
@@ -378,7 +378,7 @@ impl Entry {
         if !change.complete {
             return Some(Meaning::Progress(change));
         }
-        self.standing.counters.knocks += 1;
+        self.course.counters.knocks += 1;
         Some(Meaning::Knock(Box::new(Knock {
             rule: index,
             sequence: current,
@@ -394,8 +394,8 @@ fn is_tagged(line: &[u8], tag: Option<&[u8]>) -> bool {
     tag.is_some() && words.find(|word| word.ends_with(b":")) == tag
 }
 
-fn terms(rule: &Rule, sequence: usize) -> Terms {
-    Terms {
+fn measure(rule: &Rule, sequence: usize) -> Measure {
+    Measure {
         length: rule.length(sequence),
         count: rule.count,
         within_ms: rule.within_ms,

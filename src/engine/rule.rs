@@ -34,7 +34,7 @@ pub struct Rule {
     pub count: u16,
     /// Whether a line that repeats the step just matched keeps the progress.
     pub repeats: bool,
-    pub lease: Option<LeaseTerms>,
+    pub lease: Option<Holding>,
     /// Filled from the groups of a sequence's last step, as `check` and `revert` are. At least one if `closes` is empty.
     pub actions: Vec<Command>,
     /// What tells whether that which was opened is there; perhaps nothing.
@@ -52,7 +52,8 @@ pub struct Sequence {
     pub steps: Vec<Regex>,
 }
 
-pub struct LeaseTerms {
+/// How what a knock opens is held open.
+pub struct Holding {
     /// More than 0; [`NEVER`] if only another rule's knock, or somebody by hand, ends the lease.
     pub timeout_ms: u64,
     /// Whether the lease outlives a stop and a reboot.

@@ -18,10 +18,10 @@ use alloc::vec::Vec;
 /// A set of steps: bit 0 is the first. A sequence has at most 32.
 pub type Steps = u32;
 
-/// What a rule says about progress.
+/// What a rule measures progress by.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
-pub struct Terms {
+pub struct Measure {
     /// Steps in the sequence, 1 to 32.
     pub length: u8,
     /// How often a key must complete it; at least 1.
@@ -103,7 +103,7 @@ struct Slot {
 
 /// The progress of every key of one rule.
 pub struct Tracker {
-    terms: Terms,
+    measure: Measure,
     max_keys: usize,
     slots: Vec<Slot>,
     /// Those of each slot; none if completing the sequence once is enough.
@@ -118,9 +118,9 @@ pub struct Tracker {
 
 impl Tracker {
     /// A tracker without keys. `max_keys` is at least 1 and at most 65535.
-    pub fn new(terms: Terms, max_keys: usize) -> Tracker {
+    pub fn new(measure: Measure, max_keys: usize) -> Tracker {
         Tracker {
-            terms,
+            measure,
             max_keys: max_keys.clamp(1, usize::from(NONE)),
             slots: Vec::new(),
             hits: Vec::new(),
@@ -157,8 +157,8 @@ impl Tracker {
 
     /// The steps that a line of a key with this progress could match to any effect.
     fn candidates(&self, progress: Steps) -> Steps {
-        let all = Steps::MAX >> (32 - self.terms.length.clamp(1, 32));
-        let kept = if self.terms.repeats { progress } else { 0 };
+        let all = Steps::MAX >> (32 - self.measure.length.clamp(1, 32));
+        let kept = if self.measure.repeats { progress } else { 0 };
         ((progress << 1) | 1 | kept) & all
     }
 
@@ -184,7 +184,7 @@ impl Tracker {
     fn begin(&mut self, key: Key, after: Steps, now_ms: u64) -> Change {
         let is_hit = self.is_complete(after);
         let kept = self.kept(after);
-        let is_kept = kept != 0 || is_hit && self.terms.count > 1;
+        let is_kept = kept != 0 || is_hit && self.measure.count > 1;
         let evicted = is_kept && self.insert(key, kept, now_ms);
         let hits = match is_hit {
             true if is_kept => self.hit(self.newest, now_ms, now_ms),
@@ -195,23 +195,23 @@ impl Tracker {
             after,
             late: 0,
             evicted,
-            complete: is_hit && hits >= self.terms.count,
+            complete: is_hit && hits >= self.measure.count,
             hits,
-            count: self.terms.count,
-            length: self.terms.length,
+            count: self.measure.count,
+            length: self.measure.length,
         }
     }
 
     fn advance_slot(&mut self, index: u16, matched: Steps, now_ms: u64) -> Change {
         let slot = &mut self.slots[usize::from(index)];
         let before = slot.progress;
-        let stayed = if self.terms.repeats {
+        let stayed = if self.measure.repeats {
             before & matched
         } else {
             0
         };
         let (mut after, mut late) = (matched, 0);
-        if let Some(within_ms) = self.terms.within_ms {
+        if let Some(within_ms) = self.measure.within_ms {
             shift_starts(&mut slot.started_ms, before, stayed, now_ms);
             for (step, started_ms) in slot.started_ms.iter().enumerate() {
                 if now_ms.saturating_sub(*started_ms) > within_ms {
@@ -226,9 +226,9 @@ impl Tracker {
             true => self.hit(index, start_ms, now_ms),
             false => self.hits.get(usize::from(index)).map_or(0, Hits::count),
         };
-        let complete = is_hit && hits >= self.terms.count;
-        let (mut kept, mut is_kept) = (self.kept(after), self.terms.count > 1 && hits > 0);
-        if complete && self.terms.count > 1 {
+        let complete = is_hit && hits >= self.measure.count;
+        let (mut kept, mut is_kept) = (self.kept(after), self.measure.count > 1 && hits > 0);
+        if complete && self.measure.count > 1 {
             // The key starts over.
             (kept, is_kept) = (0, false);
         }
@@ -246,33 +246,33 @@ impl Tracker {
             evicted: false,
             complete,
             hits,
-            count: self.terms.count,
-            length: self.terms.length,
+            count: self.measure.count,
+            length: self.measure.length,
         }
     }
 
     /// Notes that the key of a slot has completed the sequence; tells how often it has.
     fn hit(&mut self, index: u16, start_ms: u64, now_ms: u64) -> u16 {
         let hits = self.hits.get_mut(usize::from(index));
-        hits.map_or(1, |hits| hits.add(start_ms, now_ms, self.terms.within_ms))
+        hits.map_or(1, |hits| hits.add(start_ms, now_ms, self.measure.within_ms))
     }
 
     fn is_complete(&self, progress: Steps) -> bool {
-        progress >> (self.terms.length - 1) & 1 != 0
+        progress >> (self.measure.length - 1) & 1 != 0
     }
 
     /// What remains of a line's progress: the last step has nothing to lead to, and with `repeats` its
     /// repetition must not complete the sequence again.
     fn kept(&self, progress: Steps) -> Steps {
-        match (self.is_complete(progress), self.terms.repeats) {
+        match (self.is_complete(progress), self.measure.repeats) {
             (true, true) => 0,
-            _ => progress & !(1 << (self.terms.length - 1)),
+            _ => progress & !(1 << (self.measure.length - 1)),
         }
     }
 
-    /// Forgets every key and goes on under other terms.
-    pub fn restart(&mut self, terms: Terms) {
-        *self = Tracker::new(terms, self.max_keys);
+    /// Forgets every key and goes on by another measure.
+    pub fn restart(&mut self, measure: Measure) {
+        *self = Tracker::new(measure, self.max_keys);
     }
 
     fn find(&self, key: Key) -> Option<u16> {
@@ -302,8 +302,8 @@ impl Tracker {
         if self.count >= self.buckets.len() {
             self.grow();
         }
-        let steps = match self.terms.within_ms {
-            Some(_) => usize::from(self.terms.length),
+        let steps = match self.measure.within_ms {
+            Some(_) => usize::from(self.measure.length),
             None => 0,
         };
         let slot = Slot {
@@ -327,7 +327,7 @@ impl Tracker {
             // OK because fewer than 65535 slots are in use: insert made room.
             let index = self.slots.len() as u16;
             self.slots.push(slot);
-            if self.terms.count > 1 {
+            if self.measure.count > 1 {
                 self.hits.push(Hits::default());
             }
             return index;

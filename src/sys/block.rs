@@ -13,13 +13,13 @@ pub const COUNTED_TOGETHER: usize = u8::MAX as usize;
 
 /// The places of a block where something was found.
 #[derive(Clone, Copy)]
-pub struct Hits(u32);
+pub struct Marks(u32);
 
-impl Hits {
+impl Marks {
     /// Without the first so many places.
     #[inline(always)]
-    pub fn from(self, place: usize) -> Hits {
-        Hits(self.0 & u32::MAX << place)
+    pub fn from(self, place: usize) -> Marks {
+        Marks(self.0 & u32::MAX << place)
     }
 
     /// How many they are.
@@ -42,11 +42,11 @@ impl Hits {
 
 /// The places where the one block has the one byte and the other the other.
 #[inline(always)]
-pub fn both(one: (&[u8; SIZE], u8), other: (&[u8; SIZE], u8)) -> Hits {
+pub fn both(one: (&[u8; SIZE], u8), other: (&[u8; SIZE], u8)) -> Marks {
     let (ones, others) = (equal(one.0, one.1), equal(other.0, other.1));
     // SAFETY: x86-64 has SSE2.
     let mask = unsafe { _mm_movemask_epi8(_mm_and_si128(ones, others)) };
-    Hits(mask.cast_unsigned())
+    Marks(mask.cast_unsigned())
 }
 
 /// How often a byte stands in at most [`COUNTED_TOGETHER`] blocks.

@@ -167,7 +167,7 @@ fn with_digit(value: u64, digit: u8) -> Option<u64> {
 }
 
 /// The items of an array, or the keys of an object.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Items<'d> {
     /// The document from the bracket or comma in front of the next one on.
     rest: &'d [u8],

@@ -227,7 +227,9 @@ impl Daemon {
     fn wait(&mut self, polls: &mut Vec<Poll>) -> Result<(), Errno> {
         polls.clear();
         polls.push(Poll::reading(self.signals.fd()));
-        polls.extend(self.dispatch.poll());
+        if let Some(poll) = self.dispatch.poll() {
+            polls.push(poll);
+        }
         let leaving_ms = self.sources.leaving_deadline_ms();
         let mut deadline_ms = self.dispatch.deadline_ms().min(leaving_ms);
         let first = polls.len();
@@ -241,15 +243,17 @@ impl Daemon {
         let mut timeout_ms = deadline_ms.saturating_sub(clock::boot_time_ms());
         if deadline_ms != NEVER && timeout_ms > NAP_MS {
             // Made when it is needed for the first time.
-            self.alarm = self.alarm.take().or_else(|| Alarm::new().ok());
-            if let Some(alarm) = &mut self.alarm
-                && alarm.set(deadline_ms).is_err()
-            {
-                self.alarm = None;
+            if self.alarm.is_none() {
+                self.alarm = Alarm::new().ok();
+            }
+            if let Some(alarm) = &mut self.alarm {
+                match alarm.set(deadline_ms) {
+                    Ok(()) => polls.push(Poll::reading(alarm.fd())),
+                    Err(_) => self.alarm = None,
+                }
             }
             // Some twenty looks at the clock in an hour, should it move on in a way that no alarm tells of.
             timeout_ms = NAP_MS.max(timeout_ms / 4);
-            polls.extend(self.alarm.as_ref().map(|alarm| Poll::reading(alarm.fd())));
         }
         match fd::poll(polls, (deadline_ms != NEVER).then_some(timeout_ms)) {
             // For a few descriptors the kernel needs no memory. The others get their turn when it has some again.

@@ -16,9 +16,6 @@ use alloc::vec::Vec;
 /// Between two looks whether the daemon has dealt with it, in milliseconds.
 const LOOK_MS: u64 = 50;
 
-/// A rule and a key.
-type Name = (Vec<u8>, Vec<u8>);
-
 /// Has the running daemon close what is meant; what was closed, and what was not. The error says why nothing was.
 pub fn close(config: &Config, request: &Request) -> Result<(Vec<u8>, Vec<u8>), Vec<u8>> {
     let fail = |errno: Errno| text!("record {:?}: {}", config.state, errno);
@@ -51,23 +48,22 @@ pub fn close(config: &Config, request: &Request) -> Result<(Vec<u8>, Vec<u8>), V
     }
     let after = meant(&record, request)?;
     let (mut closed, mut left) = (Vec::new(), Vec::new());
-    for name in before {
-        let (rule, key) = &name;
-        match after.contains(&name) {
-            false => put!(&mut closed, "closed: {:?} {}\n", rule, key),
-            true => put!(&mut left, "not closed, see the log: {:?} {}\n", rule, key),
+    for name in &before {
+        match after.contains(name) {
+            false => put!(&mut closed, "closed: {}\n", name),
+            true => put!(&mut left, "not closed, see the log: {}\n", name),
         }
     }
     Ok((closed, left))
 }
 
-/// The leases that stand in the record and are meant.
-fn meant(record: &Record, request: &Request) -> Result<Vec<Name>, Vec<u8>> {
+/// The leases that stand in the record and are meant, by rule and key.
+fn meant(record: &Record, request: &Request) -> Result<Vec<Vec<u8>>, Vec<u8>> {
     let mut names = Vec::new();
     for lease in record.leases()?.all() {
         let job = &lease.terms.job;
         if request.means(job) {
-            names.push((job.rule.clone(), job.key.clone()));
+            names.push(text!("{:?} {}", job.rule, job.key));
         }
     }
     Ok(names)

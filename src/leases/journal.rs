@@ -231,7 +231,7 @@ impl Reader {
         if end != end_of(before) {
             return None;
         }
-        for (slot, item) in (0..).zip(list(value, "leases").into_iter().flatten()) {
+        for (slot, item) in (0..).zip(list(value, "leases")) {
             self.lease(slot, item)?;
         }
         if let Some(slot) = number(value, "open") {
@@ -240,7 +240,7 @@ impl Reader {
                 true => number(value, "opened_ms")?,
                 false => 0,
             };
-            for ends in list(value, "ends").into_iter().flatten() {
+            for ends in list(value, "ends") {
                 self.note(ends.scaled(0)?, Note::Until(opened_ms, 0))?;
             }
         }
@@ -277,7 +277,7 @@ impl Reader {
     }
 
     fn spent(&mut self, value: Value) -> Option<()> {
-        let (rule, steps) = (value.member("rule")?.string()?, list(value, "steps")?);
+        let (rule, steps) = (value.member("rule")?.string()?, list(value, "steps"));
         let mut texts = Vec::new();
         for step in steps {
             texts.push(step.string()?);
@@ -297,9 +297,9 @@ impl Reader {
         if end_s == 0 {
             return Some((0, 0));
         }
-        let left_ms = end_s.saturating_sub(self.now.wall_s).saturating_mul(1000);
+        let left_s = u32::try_from(end_s.saturating_sub(self.now.wall_s));
         // Never longer than it was: the clock may not have been set yet.
-        let left_ms = left_ms.min(number(value, "left_ms")?);
+        let left_ms = (u64::from(left_s.unwrap_or(u32::MAX)) * 1000).min(number(value, "left_ms")?);
         Some((self.now.ms.saturating_add(left_ms), end_s))
     }
 
@@ -307,14 +307,27 @@ impl Reader {
         if slot >= SLOTS || self.leases.id_at(slot).is_some() {
             return None;
         }
-        let job = Job {
+        let mut job = Job {
             rule: bytes(item, "rule")?,
-            key: bytes(item, "key")?,
-            timeout_ms: number(item, "action_timeout_ms")?,
-            actions: commands(item, "actions")?,
-            check: commands(item, "check")?,
-            revert: commands(item, "revert")?,
+            ..Job::default()
         };
+        job.key = bytes(item, "key")?;
+        job.timeout_ms = number(item, "action_timeout_ms")?;
+        // The first version had neither actions nor checks.
+        for (name, commands) in [
+            ("actions", &mut job.actions),
+            ("check", &mut job.check),
+            ("revert", &mut job.revert),
+        ] {
+            for written in list(item, name) {
+                let mut command = Vec::new();
+                for word in as_list(written)? {
+                    // OK because the record is as we have written it, and no word of ours has a NUL.
+                    put!(&mut command, "{}\0", word.string()?);
+                }
+                commands.push(command);
+            }
+        }
         let (deadline_ms, end_s) = self.deadline(item)?;
         let opened_ms = number(item, "opened_ms")?;
         let terms = Terms {
@@ -338,20 +351,6 @@ impl Put for Json<'_> {
     }
 }
 
-/// Commands; the first version had neither actions nor checks.
-fn commands(value: Value, key: &str) -> Option<Vec<Vec<u8>>> {
-    let mut commands = Vec::new();
-    for written in list(value, key).into_iter().flatten() {
-        let mut command = Vec::new();
-        for word in as_list(written)? {
-            // OK because the record is as we have written it, and no word of ours has a NUL.
-            put!(&mut command, "{}\0", word.string()?);
-        }
-        commands.push(command);
-    }
-    Some(commands)
-}
-
 fn bytes(value: Value, key: &str) -> Option<Vec<u8>> {
     Some(value.member(key)?.string()?.into_bytes())
 }
@@ -360,8 +359,10 @@ fn number(value: Value, key: &str) -> Option<u64> {
     value.member(key)?.scaled(0)
 }
 
-fn list<'v>(value: Value<'v>, key: &str) -> Option<Items<'v>> {
-    as_list(value.member(key)?)
+/// The items of a list; none of what is no list.
+fn list<'v>(value: Value<'v>, key: &str) -> Items<'v> {
+    let list = value.member(key).and_then(as_list);
+    list.unwrap_or_default()
 }
 
 fn as_list(value: Value) -> Option<Items> {

@@ -125,11 +125,9 @@ pub struct Leases {
     free: Vec<u32>,
     seed: u64,
     last_serial: u32,
-    /// By rule; by rule and key; by revert. In front are those that are not open any more, and those are held by which
+    /// By [`RULE`], [`KEY`] and [`REVERT`]. In front are those that are not open any more, and those are held by which
     /// the same thing is open.
-    rules: Sets,
-    keys: Sets,
-    reverts: Sets,
+    sets: [Sets; 3],
     /// Those whose revert waits for its turn, in one set.
     waiting: Sets,
     due: Due,
@@ -150,9 +148,7 @@ impl Leases {
             free: Vec::new(),
             seed,
             last_serial: 0,
-            rules: Sets::default(),
-            keys: Sets::default(),
-            reverts: Sets::default(),
+            sets: Default::default(),
             waiting: Sets::default(),
             due: Due::default(),
             renewed: Vec::new(),
@@ -217,44 +213,38 @@ impl Leases {
 
     /// How many leases of a rule there are.
     pub fn count_of(&self, rule: &[u8]) -> usize {
-        let set = self.rule_set(rule);
-        set.map_or(0, |set| self.rules.count(set) as usize)
+        let set = self.set_of(RULE, rule);
+        set.map_or(0, |set| self.sets[RULE].count(set) as usize)
     }
 
-    fn rule_set(&self, rule: &[u8]) -> Option<u32> {
-        self.rules.find(hash(rule, self.seed), &|slot| {
+    /// Those that have something in common, called so by [`common`].
+    #[inline(never)]
+    fn set_of(&self, what: usize, name: &[u8]) -> Option<u32> {
+        self.sets[what].find(hash(name, self.seed), &|slot| {
             self.at(slot)
-                .is_some_and(|lease| lease.terms.job.rule == rule)
+                .is_some_and(|lease| common(what, &lease.terms.job) == name)
         })
     }
 
     /// The open lease of a rule and a key.
     pub fn find(&self, rule: &[u8], key: &[u8]) -> Option<LeaseId> {
-        let set = self.key_set(rule, key)?;
+        let set = self.set_of(KEY, &rule_and_key(rule, key))?;
         // One that is not open would be in front.
-        let lease = self.at(self.keys.last(set)?)?;
+        let lease = self.at(self.sets[KEY].last(set)?)?;
         (lease.phase == Phase::Open).then_some(lease.id)
-    }
-
-    fn key_set(&self, rule: &[u8], key: &[u8]) -> Option<u32> {
-        let hash = hash_of_key(rule, key, self.seed);
-        self.keys.find(hash, &|slot| self.belongs(slot, rule, key))
-    }
-
-    fn belongs(&self, slot: u32, rule: &[u8], key: &[u8]) -> bool {
-        self.at(slot)
-            .is_some_and(|Lease { terms, .. }| terms.job.rule == rule && terms.job.key == key)
     }
 
     /// The open leases of a rule.
     pub fn open_of(&self, rule: &[u8]) -> Vec<LeaseId> {
         let mut open = Vec::new();
-        let mut at = self.rule_set(rule).and_then(|set| self.rules.last(set));
+        let mut at = self
+            .set_of(RULE, rule)
+            .and_then(|set| self.sets[RULE].last(set));
         while let Some(lease) = at.and_then(|slot| self.at(slot))
             && lease.phase == Phase::Open
         {
             open.push(lease.id);
-            at = self.rules.before(lease.id.slot);
+            at = self.sets[RULE].before(lease.id.slot);
         }
         open
     }
@@ -296,20 +286,14 @@ impl Leases {
             reopened: false,
             renewed: false,
         };
-        let seed = self.seed;
         let slots = &self.slots;
-        let job_at = |slot: u32| Some(&*slots.get(slot as usize)?.as_ref()?.terms.job);
-        self.rules.add(slot, hash(&job.rule, seed), &|other| {
-            job_at(other).is_some_and(|other| other.rule == job.rule)
-        });
-        let key_hash = hash_of_key(&job.rule, &job.key, seed);
-        self.keys.add(slot, key_hash, &|other| {
-            job_at(other).is_some_and(|other| other.rule == job.rule && other.key == job.key)
-        });
-        let revert_hash = hash(&job.revert.concat(), seed);
-        self.reverts.add(slot, revert_hash, &|other| {
-            job_at(other).is_some_and(|other| other.revert == job.revert)
-        });
+        for (what, sets) in self.sets.iter_mut().enumerate() {
+            let name = common(what, &job);
+            sets.add(slot, hash(&name, self.seed), &|other| {
+                let other = slots.get(other as usize).and_then(Option::as_ref);
+                other.is_some_and(|other| common(what, &other.terms.job) == name)
+            });
+        }
         self.due.set(slot, deadline_ms);
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Some(lease);
@@ -335,7 +319,7 @@ impl Leases {
                 lease.stands = false;
                 self.wanted.push((id, Event::Open));
             }
-            self.reverts.hold(slot, true);
+            self.sets[REVERT].hold(slot, true);
             if is_due {
                 self.leave_open(id, Phase::Failed);
             }
@@ -352,9 +336,9 @@ impl Leases {
         }
         let begun = lease.begun;
         if begun {
-            self.reverts.hold(id.slot, false);
+            self.sets[REVERT].hold(id.slot, false);
         }
-        for sets in [&mut self.rules, &mut self.keys, &mut self.reverts] {
+        for sets in &mut self.sets {
             sets.to_front(id.slot);
         }
     }
@@ -378,7 +362,7 @@ impl Leases {
             Note::Close => {
                 self.leave_open(id, Phase::Closing);
                 self.waiting.remove(id.slot);
-                for sets in [&mut self.rules, &mut self.keys, &mut self.reverts] {
+                for sets in &mut self.sets {
                     sets.remove(id.slot);
                 }
                 self.due.remove(id.slot);
@@ -465,8 +449,8 @@ impl Leases {
 
     /// Has the revert of a lease of the same rule and key, if one waits, wait no more; returns the lease.
     pub(super) fn unwait_alike(&mut self, job: &Job) -> Option<LeaseId> {
-        let set = self.key_set(&job.rule, &job.key)?;
-        let mut at = self.keys.first(set);
+        let set = self.set_of(KEY, &common(KEY, job))?;
+        let mut at = self.sets[KEY].first(set);
         while let Some(lease) = at.and_then(|slot| self.at(slot))
             && lease.phase != Phase::Open
         {
@@ -474,7 +458,7 @@ impl Leases {
             if self.unwait(id) {
                 return Some(id);
             }
-            at = self.keys.after(id.slot);
+            at = self.sets[KEY].after(id.slot);
         }
         None
     }
@@ -494,12 +478,12 @@ impl Leases {
                 let first = !core::mem::replace(&mut lease.begun, true);
                 let is_open = lease.phase == Phase::Open;
                 if first && is_open {
-                    self.reverts.hold(id.slot, true);
+                    self.sets[REVERT].hold(id.slot, true);
                 }
                 first || is_open
             }
             Event::Check => matches!(lease.phase, Phase::Open | Phase::Asking),
-            Event::Close if self.reverts.held(self.reverts.set_of(id.slot)) > 0 => {
+            Event::Close if self.sets[REVERT].held(self.sets[REVERT].set_of(id.slot)) > 0 => {
                 return Begin::Left;
             }
             Event::Close => true,
@@ -509,14 +493,15 @@ impl Leases {
 
     /// A lease that is not open any more, of which the revert of another is the same; the actions of both have begun.
     pub fn companion(&self, id: LeaseId) -> Option<LeaseId> {
-        let mut at = self.reverts.first(self.reverts.set_of(id.slot));
+        let reverts = &self.sets[REVERT];
+        let mut at = reverts.first(reverts.set_of(id.slot));
         while let Some(lease) = at.and_then(|slot| self.at(slot))
             && lease.phase != Phase::Open
         {
             if lease.begun && lease.id != id {
                 return Some(lease.id);
             }
-            at = self.reverts.after(lease.id.slot);
+            at = reverts.after(lease.id.slot);
         }
         None
     }
@@ -660,9 +645,31 @@ impl Lease {
     }
 }
 
+/// What leases have in common: their rule, their rule and key, their revert.
+const RULE: usize = 0;
+const KEY: usize = 1;
+const REVERT: usize = 2;
+
+/// What a job has in common with others, as a name that only those have.
 #[inline(never)]
-fn hash_of_key(rule: &[u8], key: &[u8], seed: u64) -> u32 {
-    hash(&text!("{}\0{}", rule, key), seed)
+fn common(what: usize, job: &Job) -> Vec<u8> {
+    match what {
+        RULE => job.rule.clone(),
+        KEY => rule_and_key(&job.rule, &job.key),
+        _ => {
+            let mut name = Vec::new();
+            for command in &job.revert {
+                put!(&mut name, "{}:{}", command.len(), command);
+            }
+            name
+        }
+    }
+}
+
+#[inline(never)]
+fn rule_and_key(rule: &[u8], key: &[u8]) -> Vec<u8> {
+    // No key has a NUL byte.
+    text!("{}\0{}", rule, key)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use crate::address::family;
 use crate::backoff::NEVER;
 use crate::commands::job::{Job, LeaseId};
-use crate::commands::template::{Command, MAX_VALUE, Values};
+use crate::commands::template::{MAX_VALUE, Values};
 use crate::engine::Knock;
 use crate::engine::rule::Rule;
 use crate::leases::journal::{Now, spent};
@@ -34,21 +34,22 @@ pub fn job(rule: &Rule, knock: &Knock) -> Result<Rc<Job>, Vec<u8>> {
     };
     // The commands find it in their environment, whether they name it or not.
     values.check_key()?;
-    let fill = |commands: &[Command]| -> Result<Vec<Vec<u8>>, Vec<u8>> {
-        let mut filled = Vec::new();
-        for command in commands {
-            filled.push(command.fill(step, &values)?);
-        }
-        Ok(filled)
-    };
-    Ok(Rc::new(Job {
+    let mut job = Job {
         rule: rule.name.as_bytes().to_vec(),
         key: knock.key.clone(),
         timeout_ms: rule.action_timeout_ms,
-        actions: fill(&rule.actions)?,
-        check: fill(&rule.check)?,
-        revert: fill(&rule.revert)?,
-    }))
+        ..Job::default()
+    };
+    for (commands, filled) in [
+        (&rule.actions, &mut job.actions),
+        (&rule.check, &mut job.check),
+        (&rule.revert, &mut job.revert),
+    ] {
+        for command in commands {
+            filled.push(command.fill(step, &values)?);
+        }
+    }
+    Ok(Rc::new(job))
 }
 
 /// A value as commands may see it: printable, and no longer than [`MAX_VALUE`].
@@ -103,7 +104,9 @@ pub fn terms(
 pub fn ends(rule: &Rule, key: &[u8], leases: &Leases, opens: bool) -> Vec<LeaseId> {
     let mut ends = Vec::new();
     for other in &rule.closes {
-        ends.extend(leases.find(other.as_bytes(), key));
+        if let Some(id) = leases.find(other.as_bytes(), key) {
+            ends.push(id);
+        }
     }
     if opens && rule.lease.as_ref().is_some_and(|lease| lease.exclusive) {
         ends.extend(leases.open_of(rule.name.as_bytes()));

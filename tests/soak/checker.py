@@ -192,13 +192,19 @@ class Checker:
         late = self.longest_pause(latest, before, command.begin)
         if late > self.slack:
             raise Wrong(f"{command} waited {late:.3f} s for nothing, due from {earliest:.3f} to {latest:.3f}")
-        self.check_precedence(before, command)
+        self.check_precedence(self.begun(latest, before), command)
         return late
 
     def between(self, due, command):
         """The commands that began after `due` and before `command`."""
         earlier = itertools.takewhile(lambda other: other is not command, self.history)
         return [other for other in earlier if other.begin > due]
+
+    def begun(self, due, before):
+        """Those of the commands after `due` that the daemon has begun after it: of the first, the note that it has begun
+        may only have come so late, if the one before had ended."""
+        runs = [other for other in self.history if other.begin <= due][-1:]
+        return before[1:] if not runs or (runs[0].end or runs[0].begin) <= due else before
 
     def longest_pause(self, due, commands, end):
         """The longest time after `due` in which nothing ran although it could. Commands run one at a time."""

@@ -76,16 +76,16 @@ class CheckerTest(unittest.TestCase):
         judge(knocks[:2], [opened, others[0], command("door", 1, 13.5, "close")])
 
     def test_only_what_stands_before_the_next_opening_makes_way(self):
-        others = [knock("double", serial, 11.6) for serial in (2, 3)]
+        others = [knock("double", serial, 11.6) for serial in (2, 3, 6)]
         knocks = [knock("door", 1), *others, knock("door", 4, 11.6)]
         opened = command("door", 1, 10)
-        before = [command("double", serial, 11.7 + serial / 10) for serial in (2, 3)]
+        before = [command("double", serial, 11.6 + serial / 20) for serial in (2, 3, 6)]
         close = command("door", 1, 12.1, "close")
         again = command("door", 4, 12.2)
         end = command("door", 4, 13.2, "close")
         judge(knocks, [opened, *before, close, again, end])
         between = command("double", 5, 12.15)
-        self.wrong([*knocks[:3], knock("double", 5, 11.6), knocks[3]], [opened, *before, close, between, again, end])
+        self.wrong([*knocks[:4], knock("double", 5, 11.6), knocks[4]], [opened, *before, close, between, again, end])
 
     def test_what_a_firewall_has_lost_is_opened_again_once(self):
         def restarted(commands):

@@ -49,7 +49,8 @@ fn what_a_hostile_line_takes_is_bounded_and_given_back() {
         MOST.store(HELD.load(Relaxed), Relaxed);
         regex.captures(&text, &mut scratch);
         let most = MOST.load(Relaxed).saturating_sub(before);
-        assert!(most <= 1 << 20, "{pattern:.40}: {most} bytes are taken");
+        // A bit for each state at each place, and the choices.
+        assert!(most <= 4 << 20, "{pattern:.40}: {most} bytes are taken");
         drop(text);
         let held = HELD.load(Relaxed).saturating_sub(before);
         assert!(held <= 80 << 10, "{pattern:.40}: {held} bytes are kept");

@@ -23,7 +23,7 @@ const ERR_TOO_LARGE: &str = "pattern is too large (repetitions count as often as
 /// States a program may have; each byte of a literal counts as one.
 ///
 /// The largest of fail2ban's failregexes has 2 500. Measured by `cargo test --release --test regex_limits -- --nocapture`:
-/// 75 ms at the most on the longest line, and less than 10 for a tenth of the states.
+/// 100 ms at the most on the longest line, and 10 for a tenth of the states.
 const MAX_STATES: u16 = 3000;
 /// Nodes that are looked at, each as often as it is repeated.
 const MAX_VISITS: u16 = 60_000;
@@ -45,8 +45,14 @@ pub(super) enum Op {
     Literal(u16),
     /// Index into the sets of the program.
     Set(u16),
-    /// Index into the runs of the program.
-    Run(u16),
+    /// Any number of bytes of a set.
+    Run {
+        /// Index into the sets of the program.
+        set: u16,
+        greedy: bool,
+        /// The literal that follows, if nothing but the ends of groups comes before it.
+        ahead: Option<u16>,
+    },
     Look(Look),
     /// Consumes an address.
     Host(Reading),
@@ -61,36 +67,14 @@ pub(super) enum Op {
     Match,
 }
 
-/// Any number of bytes of a set.
-pub(super) struct Run {
-    /// Index into the sets of the program.
-    pub set: u16,
-    pub greedy: bool,
-    pub ahead: Ahead,
-    /// The literal ahead does not begin in the set, so that the run ends where the set's bytes end.
-    pub definite: bool,
-}
-
-/// What comes next.
-#[derive(Clone, Copy)]
-pub(super) struct Ahead {
-    /// Index into the literals of the program, if nothing but the ends of groups comes before the literal.
-    pub literal: Option<u16>,
-    /// Where to go on when it has been found, or at once.
-    pub next: Pc,
-    /// How far behind its beginning that is.
-    pub skip: usize,
-}
-
 pub(super) struct Program {
     pub insts: Vec<Inst>,
     pub literals: Vec<Literal>,
-    pub runs: Vec<Run>,
     /// The first is [`Set::LINE`].
     pub sets: Vec<Set>,
     pub start: Pc,
-    /// What every match begins with.
-    pub ahead: Ahead,
+    /// The literal that every match begins with, if there is one.
+    pub ahead: Option<u16>,
     pub states: u16,
 }
 
@@ -108,33 +92,21 @@ impl Program {
         self.literals.get(usize::from(index))
     }
 
-    pub fn run(&self, index: u16) -> Option<&Run> {
-        self.runs.get(usize::from(index))
+    /// The state of an instruction with so many fresh loops around it.
+    pub fn state(&self, (pc, fresh): (Pc, u16)) -> u16 {
+        self.inst(pc).map_or(0, |inst| inst.state + fresh)
     }
 
-    /// What comes next where the program goes on at `pc`.
-    fn ahead(&self, pc: Pc) -> Ahead {
-        let mut ahead = Ahead {
-            literal: None,
-            next: pc,
-            skip: 0,
-        };
-        let mut at = pc;
-        while let Some(inst) = self.inst(at) {
-            match inst.op {
-                Op::Save(_) => at = inst.next,
-                Op::Literal(index) => {
-                    ahead.literal = Some(index);
-                    if at == pc {
-                        ahead.next = inst.next;
-                        ahead.skip = self.literal(index).map_or(0, |literal| literal.bytes.len());
-                    }
-                    break;
-                }
-                _ => break,
-            }
+    /// The literal where the program goes on at `pc`.
+    fn ahead(&self, pc: Pc) -> Option<u16> {
+        let mut inst = self.inst(pc)?;
+        while let Op::Save(_) = inst.op {
+            inst = self.inst(inst.next)?;
         }
-        ahead
+        match inst.op {
+            Op::Literal(index) => Some(index),
+            _ => None,
+        }
     }
 }
 
@@ -144,14 +116,9 @@ pub(super) fn compile(node: &Node) -> Result<Program, Error> {
         program: Program {
             insts: Vec::new(),
             literals: Vec::new(),
-            runs: Vec::new(),
             sets: Vec::from([Set::LINE]),
             start: 0,
-            ahead: Ahead {
-                literal: None,
-                next: 0,
-                skip: 0,
-            },
+            ahead: None,
             states: 0,
         },
         depth: 0,
@@ -290,7 +257,12 @@ impl Compiler {
             }
             None => {
                 if let Some(set) = repeat.node.as_set() {
-                    entry = self.run(&set, repeat.greedy, next)?;
+                    let run = Op::Run {
+                        set: self.set(&set),
+                        greedy: repeat.greedy,
+                        ahead: self.program.ahead(next),
+                    };
+                    entry = self.push(run, next)?;
                 } else {
                     // The body leads back to the choice in front of it, so one of them has to be patched.
                     let head = self.choice(repeat, next, next)?;
@@ -312,23 +284,6 @@ impl Compiler {
             entry = self.node(&repeat.node, entry)?;
         }
         Some(entry)
-    }
-
-    /// Any number of bytes of a set.
-    fn run(&mut self, set: &Set, greedy: bool, next: Pc) -> Option<Pc> {
-        let ahead = self.program.ahead(next);
-        let literal = ahead.literal.and_then(|index| self.program.literal(index));
-        let first = literal.and_then(|literal| literal.bytes.first());
-        let run = Run {
-            definite: first.is_some_and(|byte| !set.contains(*byte)),
-            set: self.set(set),
-            greedy,
-            ahead,
-        };
-        let index = self.program.runs.len();
-        self.program.runs.push(run);
-        // OK because there are no more runs than states.
-        self.push(Op::Run(index as u16), next)
     }
 
     /// One iteration that leads to `again`, or out of the loop if it was empty.

@@ -3,16 +3,17 @@
 //!
 //! A run of bytes is taken in one step, and then only the ends are tried where the literal stands that follows the run.
 //! Nothing is remembered but choices, so going back could take for ever: there is an allowance of steps in proportion
-//! to the text, and one of choices. Lines of a log need a small part of it. When it is spent, [`super::sure`] begins again.
+//! to the text, and one of choices. Lines of a log need a small part of it. When it is spent, [`super::sure`]
+//! finds out where choices lead, and the walk begins again and never goes back.
 
 use alloc::vec::Vec;
 use core::mem::replace;
 
 use super::Text;
-use super::compile::{Op, Pc, Program, Run};
+use super::compile::{Op, Pc, Program};
 use super::seek::find_byte;
 use super::steps::count;
-use super::sure;
+use super::sure::Table;
 use super::tree::Look;
 use crate::address::host_end;
 
@@ -81,15 +82,42 @@ impl Scratch {
             self.choices = Vec::new();
         }
         quickly.unwrap_or_else(|| {
-            self.begin(slot_count);
-            sure::search(program, text, &mut self.slots)
+            let table = Table::new(program, text, slot_count == 0);
+            let Some(start) = table.first else {
+                return false;
+            };
+            let mut walk = self.walk(program, text, slot_count, usize::MAX);
+            walk.sure = Some(&table);
+            walk.consume(start);
+            slot_count == 0 || walk.is_match(start)
         })
     }
 
-    fn begin(&mut self, slot_count: usize) {
+    fn walk<'t>(
+        &'t mut self,
+        program: &'t Program,
+        text: Text<'t>,
+        slot_count: usize,
+        steps: usize,
+    ) -> Walk<'t> {
         self.slots.clear();
         self.slots.resize(slot_count, UNSET);
         self.choices.clear();
+        Walk {
+            program,
+            text: text.bytes,
+            whole: text,
+            slots: &mut self.slots,
+            choices: &mut self.choices,
+            steps,
+            sure: None,
+            line: (1, 0),
+            here: Point {
+                pc: program.start,
+                fresh: 0,
+                at: 0,
+            },
+        }
     }
 
     /// One search with an allowance of steps; no answer if that was not enough.
@@ -100,27 +128,10 @@ impl Scratch {
         slot_count: usize,
         steps: usize,
     ) -> Option<bool> {
-        self.begin(slot_count);
-        let mut walk = Walk {
-            program,
-            text: text.bytes,
-            whole: text,
-            slots: &mut self.slots,
-            choices: &mut self.choices,
-            steps,
-            line: (1, 0),
-            here: Point {
-                pc: program.start,
-                fresh: 0,
-                at: 0,
-            },
-        };
+        let mut walk = self.walk(program, text, slot_count, steps);
         let mut from = 0;
         while let Some(start) = walk.next_start(from) {
-            if let Some(end) = walk.end() {
-                if let [first, second, ..] = walk.slots {
-                    (*first, *second) = (start, end);
-                }
+            if walk.is_match(start) {
                 return Some(true);
             }
             if walk.steps == 0 {
@@ -140,6 +151,8 @@ struct Walk<'t> {
     choices: &'t mut Vec<Choice>,
     /// How many are left.
     steps: usize,
+    /// Which choices lead to a match; then nothing is left behind to be tried.
+    sure: Option<&'t Table<'t>>,
     /// From where the end of a line was sought last, and where it is.
     line: (usize, usize),
     here: Point,
@@ -149,21 +162,30 @@ impl Walk<'_> {
     /// Goes to the first place not before `from` where a match could start.
     fn next_start(&mut self, from: usize) -> Option<usize> {
         self.here.pc = self.program.start;
-        self.consume(from);
-        let ahead = self.program.ahead;
-        if let Some(literal) = ahead.literal {
-            let literal = self.program.literal(literal)?;
-            let start = literal.first(self.text, from)?;
+        if let Some(literal) = self.program.ahead {
+            let start = self.program.literal(literal)?.first(self.text, from)?;
             self.spend(start - from);
-            self.here.pc = ahead.next;
-            self.consume(start + ahead.skip);
+            self.consume(start);
+            self.skip();
             return Some(start);
         }
         let op = self.program.inst(self.program.start)?.op;
         if from > 0 && matches!(op, Op::Look(Look::TextStart)) {
             return None;
         }
+        self.consume(from);
         (from <= self.text.len()).then_some(from)
+    }
+
+    /// Whether there is a match that begins at `start`, where the walk is, or has begun there.
+    fn is_match(&mut self, start: usize) -> bool {
+        let Some(end) = self.end() else {
+            return false;
+        };
+        if let [first, second, ..] = self.slots {
+            (*first, *second) = (start, end);
+        }
+        true
     }
 
     fn spend(&mut self, steps: usize) {
@@ -208,16 +230,26 @@ impl Walk<'_> {
                 self.consume(at + 1);
                 self.is_member(set, at)
             }
-            Op::Run(index) => {
-                let Some(run) = self.program.run(index) else {
-                    return false;
+            Op::Run { set, greedy, ahead } => {
+                let Some(sure) = self.sure else {
+                    let high = self.extent(set, at);
+                    let first = ahead.and_then(|index| self.program.literal(index)?.bytes.first());
+                    // Where the literal behind it does not begin in the set, it ends where the set's bytes do.
+                    if high > at && first.is_none_or(|byte| self.program.set(set).contains(*byte)) {
+                        return self.end_run(from, high);
+                    }
+                    if high > at {
+                        self.consume(high);
+                    }
+                    return true;
                 };
-                let high = self.extent(run.set, at);
-                if high > at && !run.definite {
-                    return self.end_run(run, from, high);
-                }
-                if high > at {
-                    self.consume(high);
+                let goes_on = match greedy {
+                    true => self.is_member(set, at) && sure.leads((from.pc, 0), at + 1),
+                    false => !sure.leads((self.here.pc, from.fresh), at),
+                };
+                if goes_on {
+                    self.here.pc = from.pc;
+                    self.consume(at + 1);
                 }
                 true
             }
@@ -234,12 +266,18 @@ impl Walk<'_> {
             Op::Save(slot) => {
                 if let Some(place) = self.slots.get_mut(usize::from(slot)) {
                     let value = replace(place, at);
-                    self.choices.push(Choice::Restore { slot, value });
+                    if self.sure.is_none() {
+                        self.choices.push(Choice::Restore { slot, value });
+                    }
                 }
                 true
             }
             Op::Split(pc) => {
-                self.choices.push(Choice::Try(Point { pc, ..from }));
+                match self.sure {
+                    None => self.choices.push(Choice::Try(Point { pc, ..from })),
+                    Some(sure) if sure.leads((self.here.pc, from.fresh), at) => {}
+                    Some(_) => self.here.pc = pc,
+                }
                 true
             }
             Op::Enter => {
@@ -295,9 +333,7 @@ impl Walk<'_> {
                     return Some(());
                 }
                 Choice::Run(point, high) => {
-                    if let Op::Run(run) = self.program.inst(point.pc)?.op
-                        && self.end_run(self.program.run(run)?, point, high)
-                    {
+                    if self.end_run(point, high) {
                         return Some(());
                     }
                 }
@@ -311,13 +347,18 @@ impl Walk<'_> {
     }
 
     /// Ends a run that begins at `from` at the best of the places up to `high`, and leaves the others behind.
-    fn end_run(&mut self, run: &Run, from: Point, high: usize) -> bool {
+    fn end_run(&mut self, from: Point, high: usize) -> bool {
         let at = from.at;
-        let literal = run.ahead.literal;
-        let end = match literal.and_then(|index| self.program.literal(index)) {
-            None if run.greedy => Some(high),
+        let Some(inst) = self.program.inst(from.pc) else {
+            return false;
+        };
+        let Op::Run { greedy, ahead, .. } = inst.op else {
+            return false;
+        };
+        let end = match ahead.and_then(|index| self.program.literal(index)) {
+            None if greedy => Some(high),
             None => Some(at),
-            Some(literal) if run.greedy => literal.last(self.text, at, high),
+            Some(literal) if greedy => literal.last(self.text, at, high),
             Some(literal) => {
                 let text = self.text.get(..high + literal.bytes.len());
                 literal.first(text.unwrap_or(self.text), at)
@@ -325,15 +366,15 @@ impl Walk<'_> {
         };
         self.spend(match end {
             None => high - at,
-            Some(end) if run.greedy => high - end,
+            Some(end) if greedy => high - end,
             Some(end) => end - at,
         });
         let Some(end) = end else {
             return false;
         };
-        if run.greedy && end > at {
+        if greedy && end > at {
             self.choices.push(Choice::Run(from, end - 1));
-        } else if !run.greedy && end < high {
+        } else if !greedy && end < high {
             // Behind the first place something has been consumed.
             let shortest = Point {
                 pc: from.pc,
@@ -343,13 +384,24 @@ impl Walk<'_> {
             self.choices.push(Choice::Run(shortest, high));
         }
         self.here = Point {
-            pc: run.ahead.next,
-            fresh: match literal {
-                None if end == at => from.fresh,
-                _ => 0,
-            },
-            at: end + run.ahead.skip,
+            pc: inst.next,
+            fresh: if end == at { from.fresh } else { 0 },
+            at: end,
         };
+        if ahead.is_some() {
+            self.skip();
+        }
         true
+    }
+
+    /// Goes behind the literal that has been found here, unless a group begins or ends before it.
+    fn skip(&mut self) {
+        if let Some(inst) = self.program.inst(self.here.pc)
+            && let Op::Literal(index) = inst.op
+            && let Some(literal) = self.program.literal(index)
+        {
+            self.here.pc = inst.next;
+            self.consume(self.here.at + literal.bytes.len());
+        }
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Guarantees: where a pattern compiles, it finds in ASCII text exactly what Python 3.11 finds, all groups
 //! included; on any text its cost is at most (states of the program) × (length of text), and the size has a limit that
-//! keeps the worst pattern on a line of 8 KiB below 100 ms, one of 300 states below 10. Memory for a line is bounded,
-//! too: 256 KiB for choices, 2 √text × states bytes where those do not suffice (half a megabyte at the most), and what
-//! a [`Sieve`] keeps.
+//! keeps the worst pattern on a line of 8 KiB below 500 ms, one of 300 states below 50 (measured: a fifth of that). Memory
+//! for a line is bounded, too: 256 KiB for choices, where those do not suffice states × text bits (300 KiB for 300 states
+//! on such a line, 3 MiB at the most), and what a [`Sieve`] keeps.
 //!
 //! One stage per file: `cursor`, `escape` and `parse` (pattern to `tree`), `compile` (tree to program), `exec` (program and
 //! text to match); `set` is the classes. The rest saves work, or bounds it:
@@ -13,7 +13,8 @@
 //!    if all have the same literal, where in a buffer the next line is that has it, by the literal's rarest bytes
 //!    ([`crate::regex::seek`]).
 //! 2. `exec` walks quickly: a run of bytes is one step, and ends only where the literal behind it stands.
-//! 3. When that takes too many steps or choices, `sure` begins again, and looks at every state at every place once.
+//! 3. When that takes too many steps or choices, `sure` looks at every state at every place once, and then `exec` walks again
+//!    and never has to go back.
 //!
 //! Why an automaton of parts, and not of whole patterns: whole ones remember which of them have begun, so their states
 //! are as many as there are combinations, and a cache for them is filled again by every line; the part that tells most

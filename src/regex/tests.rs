@@ -277,7 +277,7 @@ fn an_address_is_taken_the_sure_way_too() {
         (".*?<HOST>$", "1.2.3 1.2.3.4.5 1.2.3.4"),
         ("<HOST>", "none 1.2.3"),
     ] {
-        // Long enough for several columns that are kept.
+        // Longer than the walk back to the beginning.
         let padded = [text, &" ".repeat(3), &"x".repeat(80), " ", text].concat();
         let (quick, sure) = (compiled(pattern), compiled(pattern).without_shortcuts());
         for text in [text, &padded] {

@@ -35,8 +35,8 @@ const FAMILIES: [fn(usize) -> String; 20] = [
     |n| format!("{}Z", "(a+).*?".repeat(n)),
     |n| format!("{}[^ab]", "aaaaaaaaa.*".repeat(n)),
     |n| format!(".*{0}b.*{0}b", "a".repeat(n)),
-    // A literal that is almost there everywhere, its rarest byte included, and not longer than an eighth of the line.
-    |n| format!(".*{} a", "a".repeat(n.min(900))),
+    // A literal that is almost there everywhere, its rarest byte included, and far shorter than an eighth of the line.
+    |n| format!(".*{} a", "a".repeat(n.min(100))),
 ];
 
 /// The largest pattern of a family that compiles, and one a tenth as large.

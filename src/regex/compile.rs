@@ -110,8 +110,8 @@ impl Program {
     }
 }
 
-/// Compiles a tree.
-pub(super) fn compile(node: &Node) -> Result<Program, Error> {
+/// Compiles trees that follow each other. What repeats more often than `repetitions` says may repeat more often here.
+pub(super) fn compile(nodes: &[&Node], repetitions: u32) -> Result<Program, Error> {
     let mut compiler = Compiler {
         program: Program {
             insts: Vec::new(),
@@ -121,11 +121,12 @@ pub(super) fn compile(node: &Node) -> Result<Program, Error> {
             ahead: None,
             states: 0,
         },
+        repetitions,
         depth: 0,
         visits: MAX_VISITS,
         fault: 0,
     };
-    match compiler.whole(node) {
+    match compiler.whole(nodes) {
         Some(start) => {
             compiler.program.start = start;
             compiler.program.ahead = compiler.program.ahead(start);
@@ -140,6 +141,7 @@ pub(super) fn compile(node: &Node) -> Result<Program, Error> {
 
 struct Compiler {
     program: Program,
+    repetitions: u32,
     /// Loops around the current node whose iterations could be empty.
     depth: u16,
     visits: u16,
@@ -149,9 +151,10 @@ struct Compiler {
 
 /// None is returned for what is too large.
 impl Compiler {
-    fn whole(&mut self, node: &Node) -> Option<Pc> {
+    fn whole(&mut self, nodes: &[&Node]) -> Option<Pc> {
         let end = self.push(Op::Match, 0)?;
-        self.node(node, end)
+        let mut nodes = nodes.iter().rev();
+        nodes.try_fold(end, |next, node| self.node(node, next))
     }
 
     fn push(&mut self, op: Op, next: Pc) -> Option<Pc> {
@@ -246,11 +249,12 @@ impl Compiler {
     }
 
     fn repeat(&mut self, repeat: &Repeat, next: Pc) -> Option<Pc> {
-        let mut mandatory = repeat.min;
+        let mut mandatory = repeat.min.min(self.repetitions);
+        let more = repeat.max.map(|max| max - mandatory);
         let mut entry = next;
-        match repeat.max {
-            Some(max) => {
-                for _ in repeat.min..max {
+        match more.filter(|more| *more <= self.repetitions) {
+            Some(more) => {
+                for _ in 0..more {
                     let body = self.iteration(repeat, entry, next)?;
                     entry = self.choice(repeat, body, next)?;
                 }

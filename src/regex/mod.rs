@@ -18,15 +18,13 @@
 //!
 //! Why an automaton of parts, and not of whole patterns: whole ones remember which of them have begun, so their states
 //! are as many as there are combinations, and a cache for them is filled again by every line; the part that tells most
-//! of each pattern ends where it stands. fail2ban's 176 failregexes, which have 400 states in the middle, come
-//! to 700 states on all of its sample lines, and the cache is never full. Why not literals alone: letters of either case,
-//! alternatives and classes are what such patterns are made of, and a pattern without a literal made every line cost a
-//! search from each byte.
+//! of each pattern ends where it stands. Why not literals alone: letters of either case, alternatives and classes are
+//! what such patterns are made of, and a pattern without a literal made every line cost a search from each byte.
 //!
-//! Figures, in instructions per line of `tests/bench` (189 bytes), before and now: two rules 820 and 850; one filter more
-//! that has a short literal or none 48,100 and 2,250; a hundred of them 4,656,000 and 2,250; 200 with long literals
-//! alike 211,000 and 2,250. fail2ban's failregexes on its sample lines, one by one in the crate `regex` and here: 37
-//! and 30 µs a line; with one address group each 28 and 19.
+//! Figures, in instructions per line of `tests/bench` (189 bytes), by `make bench`: two rules 1,080; one filter more that
+//! has a short literal or none 2,700 and 2,500, where searching from each byte took 48,100; a hundred of them the same or
+//! 3,800; 200 with long literals alike 3,800. For fail2ban's failregexes on its own sample lines, hardly two of which
+//! are alike, the cache is too small: 160,000, and 350,000 with one address group each.
 //!
 //! Text is bytes: a non-ASCII character of a pattern is its UTF-8 bytes, and `.`, `\W` or a negated class match
 //! one byte, so a character of a UTF-8 text may take several of them. One thing is ours: `<HOST>` is a group that takes
@@ -105,7 +103,7 @@ impl Regex {
         let literals = literal::required(&parsed.node);
         Ok(Regex {
             pattern: String::from(pattern),
-            program: compile::compile(&parsed.node)?,
+            program: compile::compile(&[&parsed.node], u32::MAX)?,
             quick: true,
             telling: literal::worth_seeking(&literals),
             literals,

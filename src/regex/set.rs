@@ -2,7 +2,7 @@
 
 /// One bit per byte value.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Set([u32; 8]);
+pub(super) struct Set(pub [u32; 8]);
 
 pub(super) static DIGIT: Set = Set::of(&[(b'0', b'9')]);
 pub(super) static WORD: Set = Set::of(&[(b'0', b'9'), (b'A', b'Z'), (b'_', b'_'), (b'a', b'z')]);
@@ -10,6 +10,15 @@ pub(super) static WORD: Set = Set::of(&[(b'0', b'9'), (b'A', b'Z'), (b'_', b'_')
 pub(super) static SPACE_UNICODE: Set = Set::of(&[(b'\t', b'\r'), (0x1c, 0x1f), (b' ', b' ')]);
 /// The same under `(?a)`.
 pub(super) static SPACE_ASCII: Set = Set::of(&[(b'\t', b'\r'), (b' ', b' ')]);
+
+/// Only this byte.
+impl From<u8> for Set {
+    fn from(byte: u8) -> Set {
+        let mut set = Set::EMPTY;
+        set.insert(byte);
+        set
+    }
+}
 
 impl Set {
     pub const EMPTY: Set = Set([0; 8]);

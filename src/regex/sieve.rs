@@ -19,26 +19,21 @@ use alloc::vec::Vec;
 use core::mem::{swap, take};
 use core::ops::Range;
 
+use super::compile::{self, compile};
 use super::literal;
 use super::parse;
 use super::seek::Literal;
 use super::set::Set;
 use super::steps::count;
-use super::tree::{Look, Node, Repeat};
+use super::tree::{Look, Node};
 use super::{Regex, Text};
 
-/// Entries of the table: with the places of its states, 32 KiB on routers and 256 elsewhere.
+/// Entries of the table, and places in parts that all states together may have: 48 KiB on routers and 384 elsewhere.
 const ENTRIES: usize = match size_of::<usize>() {
     4 => 1 << 13,
     _ => 1 << 16,
 };
-/// Where the table is as large as its entries can tell, no class leads out of it.
-const LENGTH: usize = match size_of::<usize>() {
-    4 => ENTRIES,
-    _ => ENTRIES + 256,
-};
-/// Places in parts that all states together may have.
-const PLACES: usize = ENTRIES / 2;
+const PLACES: usize = ENTRIES;
 /// How often one line may fill the memory before it is given up.
 const FORGETS: u32 = 1;
 /// What a part must tell.
@@ -56,7 +51,7 @@ const ALIKE: usize = 2;
 const MIX: u32 = 0x9e37_79b1;
 
 /// An entry of the table that is not known yet.
-const UNKNOWN: u16 = 0;
+const UNKNOWN: u32 = 0;
 
 /// Many patterns, each with the numbers of those who ask for it.
 #[derive(Default)]
@@ -67,9 +62,9 @@ pub struct Sieve {
     insts: Vec<Inst>,
     sets: Vec<Set>,
     /// Where the parts begin.
-    entries: Vec<u32>,
+    entries: Vec<u16>,
     /// The places that every state has, because a part can begin anywhere. They are not in the states' sets.
-    starts: Vec<u32>,
+    starts: Vec<u16>,
     /// Patterns that may match any line.
     always: Vec<u16>,
     /// The class of each byte.
@@ -80,10 +75,10 @@ pub struct Sieve {
     stride: usize,
     /// For each state and class the row that follows: where it begins, which is odd, or one less if that state is one to
     /// look at, because a part ends there or nothing can follow.
-    table: Vec<u16>,
+    table: Vec<u32>,
     states: Vec<State>,
     /// What the sets of the states are parts of.
-    places: Vec<u32>,
+    places: Vec<u16>,
     work: Work,
 }
 
@@ -103,7 +98,7 @@ struct State {
 #[derive(Clone, Copy)]
 struct Inst {
     op: Op,
-    next: u32,
+    next: u16,
 }
 
 #[derive(Clone, Copy)]
@@ -111,7 +106,7 @@ enum Op {
     /// A byte of the set with this index.
     Set(u16),
     /// Goes on at `next` and here.
-    Split(u32),
+    Split(u16),
     /// Goes on where the line begins.
     Start,
     /// Goes on where it ends.
@@ -126,9 +121,9 @@ struct Work {
     /// The number of the step that came to an instruction last.
     marks: Vec<u32>,
     step: u32,
-    stack: Vec<u32>,
-    before: Vec<u32>,
-    after: Vec<u32>,
+    stack: Vec<u16>,
+    before: Vec<u16>,
+    after: Vec<u16>,
     /// How often this line may still fill the memory.
     forgets: u32,
     /// The patterns whose parts have been found in it, and the numbers of those.
@@ -200,7 +195,7 @@ impl Sieve {
                 *mark = EVERYWHERE;
             }
         }
-        self.table = vec![UNKNOWN; LENGTH];
+        self.table = vec![UNKNOWN; ENTRIES];
         self.begin();
         for inst in self.places.iter().chain(&self.starts) {
             if let Some(Op::Found(pattern)) = self.op(*inst) {
@@ -243,94 +238,71 @@ impl Sieve {
 
     /// Adds one part to the automaton. None if it would be too large.
     fn add_part(&mut self, nodes: &[&Node], index: u16) -> Option<()> {
-        let first = self.insts.len();
-        let found = self.push(Op::Found(index), 0)?;
-        let mut rest = nodes.iter().rev();
-        let entry = rest.try_fold(found, |next, node| self.node(node, next, first));
-        if entry.is_none() {
-            self.insts.truncate(first);
+        let program = compile(nodes, REPETITIONS).ok()?;
+        let bytes = |index| program.literal(index).map_or(&[][..], |known| &known.bytes);
+        let mut length = self.insts.len();
+        let mut places = Vec::new();
+        for inst in &program.insts {
+            places.push(u16::try_from(length).ok()?);
+            length += match inst.op {
+                compile::Op::Literal(index) => bytes(index).len(),
+                compile::Op::Run { .. } | compile::Op::Host(_) => 2,
+                _ => 1,
+            };
         }
-        self.entries.push(entry?);
+        if length > self.insts.len() + MAX_INSTS || length > usize::from(u16::MAX) {
+            return None;
+        }
+        let place = |pc| places.get(usize::from(pc)).copied().unwrap_or(0);
+        for inst in &program.insts {
+            let (here, next) = (self.insts.len() as u16, place(inst.next));
+            match inst.op {
+                compile::Op::Match => self.push(Op::Found(index), 0),
+                compile::Op::Literal(index) => {
+                    let (last, others) = bytes(index).split_last()?;
+                    for (next, byte) in (here + 1..).zip(others) {
+                        self.push_set(&Set::from(*byte), next);
+                    }
+                    self.push_set(&Set::from(*last), next);
+                }
+                compile::Op::Set(set) => self.push_set(program.set(set), next),
+                compile::Op::Run { set, .. } => {
+                    self.push(Op::Split(here + 1), next);
+                    self.push_set(program.set(set), here);
+                }
+                // What an address looks like does not matter here.
+                compile::Op::Host(_) => {
+                    self.push_set(&Set::LINE, here + 1);
+                    self.push(Op::Split(here), next);
+                }
+                compile::Op::Look(Look::TextStart) => self.push(Op::Start, next),
+                compile::Op::Look(Look::TextEnd | Look::TextEndOrNewline | Look::LineEnd) => {
+                    self.push(Op::End, next);
+                }
+                compile::Op::Split(other) | compile::Op::Leave(other) => {
+                    self.push(Op::Split(place(other)), next);
+                }
+                compile::Op::Look(_) | compile::Op::Save(_) | compile::Op::Enter => {
+                    self.push(Op::Split(next), next);
+                }
+            }
+        }
+        self.entries.push(place(program.start));
         Some(())
     }
 
-    fn push(&mut self, op: Op, next: u32) -> Option<u32> {
-        let index = self.insts.len();
+    fn push(&mut self, op: Op, next: u16) {
         self.insts.push(Inst { op, next });
-        u32::try_from(index).ok()
     }
 
-    /// Compiles a node from its end. None if there are too many instructions behind the `first`.
-    fn node(&mut self, node: &Node, next: u32, first: usize) -> Option<u32> {
-        if self.insts.len() > first + MAX_INSTS {
-            return None;
-        }
-        if let Some(set) = node.as_set() {
-            let set = self.set(&set)?;
-            return self.push(Op::Set(set), next);
-        }
-        match node {
-            Node::Look(Look::TextStart) => self.push(Op::Start, next),
-            Node::Look(Look::TextEnd | Look::TextEndOrNewline | Look::LineEnd) => {
-                self.push(Op::End, next)
-            }
-            Node::Empty | Node::Look(_) | Node::Byte(_) | Node::Set(_) => Some(next),
-            Node::Group(_, node) => self.node(node, next, first),
-            // What an address looks like does not matter here.
-            Node::Host(_) => {
-                let again = self.push(Op::Split(next), next)?;
-                let any = self.set(&Set::LINE)?;
-                let body = self.push(Op::Set(any), again)?;
-                self.insts.get_mut(again as usize)?.next = body;
-                Some(body)
-            }
-            Node::Concat(nodes) => {
-                let mut nodes = nodes.iter().rev();
-                nodes.try_fold(next, |next, node| self.node(node, next, first))
-            }
-            Node::Alternate(nodes) => {
-                let mut branches = nodes.iter().rev();
-                let mut rest = self.node(branches.next()?, next, first)?;
-                for node in branches {
-                    let branch = self.node(node, next, first)?;
-                    rest = self.push(Op::Split(rest), branch)?;
-                }
-                Some(rest)
-            }
-            Node::Repeat(repeat) => self.repeat(repeat, next, first),
-        }
-    }
-
-    fn set(&mut self, set: &Set) -> Option<u16> {
+    fn push_set(&mut self, set: &Set, next: u16) {
         let known = self.sets.iter().position(|known| known == set);
         let index = known.unwrap_or(self.sets.len());
         if known.is_none() {
             self.sets.push(*set);
         }
-        u16::try_from(index).ok()
-    }
-
-    fn repeat(&mut self, repeat: &Repeat, next: u32, first: usize) -> Option<u32> {
-        let min = repeat.min.min(REPETITIONS);
-        let more = repeat.max.map(|max| max - min);
-        let mut entry = next;
-        match more.filter(|more| *more <= REPETITIONS) {
-            Some(more) => {
-                for _ in 0..more {
-                    let body = self.node(&repeat.node, entry, first)?;
-                    entry = self.push(Op::Split(next), body)?;
-                }
-            }
-            None => {
-                entry = self.push(Op::Split(next), next)?;
-                let body = self.node(&repeat.node, entry, first)?;
-                self.insts.get_mut(entry as usize)?.next = body;
-            }
-        }
-        for _ in 0..min {
-            entry = self.node(&repeat.node, entry, first)?;
-        }
-        Some(entry)
+        // OK because there are no more sets than instructions.
+        self.push(Op::Set(index as u16), next);
     }
 
     /// Bytes are of one class if no set tells them apart. A newline is one of its own, because a line may end before it.
@@ -371,8 +343,8 @@ impl Sieve {
         self.stride = (class_count + 2) & !1;
     }
 
-    fn op(&self, inst: u32) -> Option<Op> {
-        self.insts.get(inst as usize).map(|inst| inst.op)
+    fn op(&self, inst: u16) -> Option<Op> {
+        self.insts.get(usize::from(inst)).map(|inst| inst.op)
     }
 
     /// Forgets all states but the one in which a line begins.
@@ -391,16 +363,16 @@ impl Sieve {
         swap(&mut marks, &mut work.marks);
         let marks = &work.marks;
         work.after
-            .retain(|inst| marks.get(*inst as usize) != Some(&EVERYWHERE));
+            .retain(|inst| marks.get(usize::from(*inst)) != Some(&EVERYWHERE));
         self.add_state();
     }
 
     /// The row of the state whose places have been found, one less if it is to be looked at. None if there is no room.
-    fn add_state(&mut self) -> Option<u16> {
+    fn add_state(&mut self) -> Option<u32> {
         let places = &mut self.work.after;
         sort(places);
         let hash = places.iter().fold(0u32, |hash, place| {
-            (hash.rotate_left(5) ^ place).wrapping_mul(MIX)
+            (hash.rotate_left(5) ^ u32::from(*place)).wrapping_mul(MIX)
         });
         let mut states = self.states.iter();
         let known = states.position(|state| {
@@ -420,17 +392,19 @@ impl Sieve {
             });
         }
         let insts = &self.insts;
-        let mut ops = places.iter().filter_map(|place| insts.get(*place as usize));
+        let mut ops = places
+            .iter()
+            .filter_map(|place| insts.get(usize::from(*place)));
         let is_end = ops.any(|inst| matches!(inst.op, Op::Found(_)));
         let is_dead = places.is_empty() && self.starts.is_empty();
         // OK because a row ends within the table.
-        Some(row as u16 - u16::from(is_end || is_dead))
+        Some(row as u32 - u32::from(is_end || is_dead))
     }
 
     /// Computes an entry of the table. None if the line is to be given up.
     #[inline(never)]
-    fn compute(&mut self, row: u16, class: usize) -> Option<u16> {
-        let state = self.states.get(usize::from(row) / self.stride)?;
+    fn compute(&mut self, row: u32, class: usize) -> Option<u32> {
+        let state = self.states.get(row as usize / self.stride)?;
         let byte = self.bytes.get(class).copied();
         let work = &mut self.work;
         work.before.clear();
@@ -441,7 +415,7 @@ impl Sieve {
         work.step += 1;
         if byte.is_none_or(|byte| byte == b'\n') {
             for place in &work.before {
-                if let Some(Inst { op: Op::End, next }) = self.insts.get(*place as usize) {
+                if let Some(Inst { op: Op::End, next }) = self.insts.get(usize::from(*place)) {
                     work.stack.push(*next);
                 }
             }
@@ -455,7 +429,7 @@ impl Sieve {
                 if let Some(Inst {
                     op: Op::Set(set),
                     next,
-                }) = self.insts.get(*place as usize)
+                }) = self.insts.get(usize::from(*place))
                     && self.sets.get(usize::from(*set))?.contains(byte)
                 {
                     work.stack.push(*next);
@@ -464,7 +438,7 @@ impl Sieve {
             work.close(&self.insts, Place::Middle);
             // What ends before a newline has been found there.
             work.after.extend(ended.iter().filter(|place| {
-                let inst = self.insts.get(**place as usize);
+                let inst = self.insts.get(usize::from(**place));
                 matches!(
                     inst,
                     Some(Inst {
@@ -476,7 +450,7 @@ impl Sieve {
         }
         let entry = self.add_state();
         if let Some(entry) = entry {
-            if let Some(place) = self.table.get_mut(usize::from(row) + class) {
+            if let Some(place) = self.table.get_mut(row as usize + class) {
                 *place = entry;
             }
             return Some(entry);
@@ -546,7 +520,7 @@ impl Sieve {
                 None if line.is_cut => return true,
                 None => self.bytes.len(),
             };
-            let known = self.table.get(usize::from(row) + class).copied();
+            let known = self.table.get(row as usize + class).copied();
             let known = known.filter(|entry| *entry != UNKNOWN);
             let Some(entry) = known.or_else(|| self.compute(row, class)) else {
                 return false;
@@ -566,7 +540,7 @@ impl Sieve {
 
     /// Follows the line from row to row, up to what is not known or is to be looked at.
     #[inline(never)]
-    fn run(&self, text: &[u8], row: u16, at: usize) -> (u16, usize) {
+    fn run(&self, text: &[u8], row: u32, at: usize) -> (u32, usize) {
         let (mut row, mut at) = (row, at);
         let classes: Option<&[u8; 256]> = self.classes.first_chunk();
         let (Some(table), Some(classes)) = (self.table.first_chunk(), classes) else {
@@ -600,8 +574,8 @@ impl Sieve {
     }
 
     /// Notes the parts that end in a state. False if nothing can follow.
-    fn look(&mut self, row: u16) -> bool {
-        let Some(state) = self.states.get(usize::from(row) / self.stride) else {
+    fn look(&mut self, row: u32) -> bool {
+        let Some(state) = self.states.get(row as usize / self.stride) else {
             return false;
         };
         let places = self.places.get(state.places.clone()).unwrap_or_default();
@@ -609,7 +583,7 @@ impl Sieve {
             if let Some(Inst {
                 op: Op::Found(index),
                 ..
-            }) = self.insts.get(*place as usize)
+            }) = self.insts.get(usize::from(*place))
                 && let Some(pattern) = self.patterns.get_mut(usize::from(*index))
                 && !pattern.is_hit
             {
@@ -626,8 +600,8 @@ impl Work {
     fn close(&mut self, insts: &[Inst], place: Place) {
         while let Some(index) = self.stack.pop() {
             let (Some(inst), Some(mark)) = (
-                insts.get(index as usize),
-                self.marks.get_mut(index as usize),
+                insts.get(usize::from(index)),
+                self.marks.get_mut(usize::from(index)),
             ) else {
                 continue;
             };
@@ -669,19 +643,16 @@ fn parts(nodes: &[&Node]) -> Vec<Part> {
     let mut parts = Vec::new();
     let (mut first, mut told, mut digest) = (0, 0, 0);
     for index in 0..=nodes.len() {
-        let node = nodes.get(index);
-        if let Some(node) = node
-            && let Some(more) = tells(node)
-        {
+        let (node, before) = (nodes.get(index), digest);
+        if let Some(more) = node.and_then(|node| tells(node, &mut digest)) {
             told += more;
-            add_to_digest(node, &mut digest);
             continue;
         }
         if told >= TELLING {
             parts.push(Part {
                 nodes: first..index,
                 tells: told,
-                digest,
+                digest: before,
             });
         }
         (first, told, digest) = (index + 1, 0, 0);
@@ -689,54 +660,48 @@ fn parts(nodes: &[&Node]) -> Vec<Part> {
     parts
 }
 
-fn add_to_digest(node: &Node, digest: &mut u32) {
+/// What a node tells, and the digest of what comes before it and of the node. None if it can be long, or be anything.
+fn tells(node: &Node, digest: &mut u32) -> Option<u32> {
     let mut add = |word: u32| *digest = (digest.rotate_left(5) ^ word).wrapping_mul(MIX);
     match node {
-        Node::Byte(byte) => add(u32::from(*byte)),
-        Node::Set(set) => (0..=u8::MAX).for_each(|byte| add(u32::from(set.contains(byte)))),
-        Node::Empty | Node::Host(_) => {}
-        Node::Look(look) => add(*look as u32),
-        Node::Group(_, node) => add_to_digest(node, digest),
-        Node::Concat(nodes) | Node::Alternate(nodes) => {
+        Node::Byte(byte) => {
+            add(u32::from(*byte));
+            Some(literal::weight(*byte))
+        }
+        Node::Set(set) => {
+            set.0.into_iter().for_each(add);
+            let length = set.len();
+            (length <= NARROW).then_some(u32::from(length <= 2))
+        }
+        Node::Host(_) => None,
+        Node::Empty => Some(0),
+        Node::Look(look) => {
+            add(*look as u32);
+            Some(0)
+        }
+        Node::Group(_, node) => tells(node, digest),
+        Node::Concat(nodes) => nodes.iter().map(|node| tells(node, digest)).sum(),
+        Node::Alternate(nodes) => {
             // OK because it need not be all of a large number.
             add(nodes.len() as u32);
-            nodes.iter().for_each(|node| add_to_digest(node, digest));
-        }
-        Node::Repeat(repeat) => {
-            add(repeat.min);
-            add_to_digest(&repeat.node, digest);
-        }
-    }
-}
-
-/// What a node tells. None if it can be long, or be anything.
-fn tells(node: &Node) -> Option<u32> {
-    match node {
-        Node::Byte(byte) => Some(literal::weight(*byte)),
-        Node::Set(set) if set.len() <= 2 => Some(1),
-        Node::Set(set) => (set.len() <= NARROW).then_some(0),
-        Node::Host(_) => None,
-        Node::Empty | Node::Look(_) => Some(0),
-        Node::Group(_, node) => tells(node),
-        Node::Concat(nodes) => nodes.iter().map(tells).sum(),
-        Node::Alternate(nodes) => {
             let mut least = u32::MAX;
             for node in nodes {
-                least = least.min(tells(node)?);
+                least = least.min(tells(node, digest)?);
             }
             Some(least)
         }
         Node::Repeat(repeat) => {
+            add(repeat.min);
             repeat.max.filter(|max| *max <= REPETITIONS)?;
-            Some(tells(&repeat.node)? * repeat.min)
+            Some(tells(&repeat.node, digest)? * repeat.min)
         }
     }
 }
 
 /// An entry of the table; written so that no bound has to be checked.
 #[inline(always)]
-fn entry(table: &[u16; LENGTH], row: u16, class: u8) -> u16 {
-    table[(usize::from(row) + usize::from(class)) % LENGTH]
+fn entry(table: &[u32; ENTRIES], row: u32, class: u8) -> u32 {
+    table[(row as usize + usize::from(class)) % ENTRIES]
 }
 
 /// Sorts what is mostly in order already.

@@ -375,12 +375,7 @@ fn a_thousand_patterns_are_told_apart() {
     let (_, mut sieve) = sieved(&patterns.iter().map(String::as_str).collect::<Vec<_>>());
     for number in 0..1000 {
         let line = format!("knock at port {number}: yes");
-        let may_match = sieve.sift(Text::from(&line));
-        // What routers give the automaton is too little for so many: a line that fills it twice is let through to all.
-        match cfg!(target_pointer_width = "64") {
-            true => assert_eq!(may_match, [number]),
-            false => assert!(may_match.contains(&number)),
-        }
+        assert_eq!(sieve.sift(Text::from(&line)), [number]);
     }
 }
 

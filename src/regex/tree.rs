@@ -104,11 +104,7 @@ impl Node {
     /// The bytes it matches, if it matches one byte.
     pub fn as_set(&self) -> Option<Set> {
         match self {
-            Node::Byte(byte) => {
-                let mut set = Set::EMPTY;
-                set.insert(*byte);
-                Some(set)
-            }
+            Node::Byte(byte) => Some(Set::from(*byte)),
             Node::Set(set) => Some(**set),
             _ => None,
         }

@@ -203,6 +203,31 @@ fn a_folder_that_cannot_be_synced_holds_a_record_all_the_same() {
 }
 
 #[test]
+fn what_is_opened_is_recorded_even_if_the_record_cannot_be_synced() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    dir.configure(&door(&format!(r#""timeout": 60, {ACTIONS}"#)));
+    let fail = "--inject=fsync:error=EIO";
+    // Not where it is written anew: that is another file until it has the name.
+    let record = dir.text("state");
+    let launcher = ["strace", "-f", "-o", "calls", "-P", &record, fail];
+    if common::is_emulated() || !common::works("strace", &["-o", "/dev/null", fail, "true"]) {
+        return common::skipped("no strace to let system calls fail");
+    }
+    let arguments = ["-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&launcher, "", &arguments));
+    daemon.wait_until_watching();
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    assert_eq!(recorded(&dir.read("state")), ["door alice"]);
+    let process = dir.read("state.lock");
+    assert!(common::works("sh", &["-c", "kill $0", process.trim()]));
+    daemon.wait_for(": closed for alice");
+    daemon.expect_exit(0);
+    assert!(dir.read("calls").contains("EIO"), "{}", dir.read("calls"));
+}
+
+#[test]
 fn when_the_record_cannot_be_written_the_revert_runs_all_the_same() {
     let dir = TempDir::new();
     dir.append("log", "");

@@ -332,7 +332,6 @@ impl Ledger {
             None => put_spent(&spent, &mut line),
         }
         self.append(&line, true, now_ms)?;
-        self.sync(now_ms, log);
         if !spent.is_empty() {
             self.spent_changed = true;
             self.leases.spend(spent);
@@ -343,6 +342,8 @@ impl Ledger {
                 self.leases.apply(*end, Note::Until(now_ms, 0));
             }
         }
+        // It stands there. If that does not reach the disk, all is written anew, and this with it.
+        self.sync(now_ms, log);
         Ok(id)
     }
 

@@ -10,7 +10,7 @@
 //! [`host_end`] finds an address in a line, and only a whole one: what goes on as a name, a number or another
 //! address (`192.0.2.1.example.org`, `1192.0.2.1`) is none.
 
-use crate::text::{Pieces, Put, holds, leading, until, whole};
+use crate::text::{Pieces, Put, hex, holds, is_letter, leading, until, whole};
 use alloc::vec::Vec;
 
 /// The first bytes of an IPv6 address that carries an IPv4 address.
@@ -184,8 +184,8 @@ impl Put for Address {
             let number = u16::from_be_bytes(*group);
             let digits = (19 - number.leading_zeros()) / 4;
             for place in (0..digits.max(1)).rev() {
-                // OK because four bits are below 16.
-                out.push(b"0123456789abcdef"[usize::from(number >> (place * 4) & 15)]);
+                // OK because its lowest bits are what is wanted.
+                out.push(hex((number >> (place * 4)) as u8));
             }
         }
     }
@@ -395,7 +395,7 @@ fn ends(text: &[u8], end: usize, is_cut: bool) -> bool {
 
 /// Letters, digits, and bytes of what is not ASCII.
 fn is_of_word(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80
+    *byte >= 0x80 || is_letter(byte, b"_")
 }
 
 fn is_of_address(byte: &u8) -> bool {
@@ -403,7 +403,7 @@ fn is_of_address(byte: &u8) -> bool {
 }
 
 fn is_of_zone(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || holds(b"_-.@", *byte)
+    is_letter(byte, b"_-.@")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::engine::rule::{Rule, Sequence};
 use crate::regex::{Regex, Scratch};
 use crate::sys::fd::{self, FileKind};
 use crate::sys::{Errno, process};
-use crate::text::{holds, is_assignment, is_listed, program, words};
+use crate::text::{folder, holds, is_assignment, is_listed, program, words};
 use alloc::vec::Vec;
 
 /// What only a shell does; on some systems programs of these names exist, and do nothing of use.
@@ -44,12 +44,7 @@ pub fn on_sources(config: &Config) -> Vec<Vec<u8>> {
     let mut rules = config.rules.iter();
     if rules.any(|rule| rule.lease.is_some() || rule.one_time) {
         let state = config.state.as_bytes();
-        let end = state.iter().rposition(|&byte| byte == b'/');
-        let folder = match end {
-            Some(0) => &b"/"[..],
-            Some(end) => state.get(..end).unwrap_or_default(),
-            None => b".",
-        };
+        let folder = folder(state);
         match status(folder) {
             Ok(FileKind::Directory) => {}
             Ok(_) => advice.push(text!("state {:?}: {:?} is no folder", config.state, folder)),
@@ -124,8 +119,12 @@ fn on_steps(sequence: &Sequence, scratch: &mut Scratch, advice: &mut Vec<Vec<u8>
 
 /// Whether a pattern matches whatever a line holds, as far as two lines that have nothing in common can tell.
 fn matches_all(pattern: &Regex, scratch: &mut Scratch) -> bool {
-    let mut every: Vec<u8> = (1..=u8::MAX).collect();
-    every.retain(|byte| *byte != b'\n');
+    let mut every = Vec::new();
+    for byte in 1..=u8::MAX {
+        if byte != b'\n' {
+            every.push(byte);
+        }
+    }
     [&b"\x01"[..], &every]
         .iter()
         .all(|line| pattern.is_match(line, scratch))

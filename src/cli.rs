@@ -14,7 +14,7 @@ use crate::listing;
 use crate::log::{Level, Target};
 use crate::sys::fd::{STDERR, STDOUT};
 use crate::sys::tail;
-use crate::text::{entry, until};
+use crate::text::{Pieces, entry, until};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -141,12 +141,14 @@ fn look(command: &Command) -> u8 {
 fn only_warnings(listing: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rule = &b""[..];
-    for line in listing.split_inclusive(|&byte| byte == b'\n') {
+    for line in Pieces(listing, b'\n') {
         if line.starts_with(b"  \"") {
             rule = line;
         } else if line.trim_ascii_start().starts_with(b"warning: ") {
-            out.extend_from_slice(core::mem::take(&mut rule));
-            out.extend_from_slice(line);
+            if !rule.is_empty() {
+                put!(&mut out, "{}\n", core::mem::take(&mut rule));
+            }
+            put!(&mut out, "{}\n", line);
         }
     }
     out

@@ -146,10 +146,19 @@ fn put_quoted(text: &[u8], out: &mut Vec<u8>) {
 
 /// Appends `byte` as `\x1b`.
 pub fn put_hex_escape(byte: u8, out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    // OK because both halves of a byte are below 16.
-    let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-    out.extend([b'\\', b'x', high, low]);
+    out.extend_from_slice(b"\\x");
+    put_hex(byte, out);
+}
+
+/// Appends `byte` as two hexadecimal digits.
+pub fn put_hex(byte: u8, out: &mut Vec<u8>) {
+    out.extend([hex(byte >> 4), hex(byte)]);
+}
+
+/// The lower half of a byte as a hexadecimal digit.
+pub fn hex(byte: u8) -> u8 {
+    // OK because that is below 16.
+    b"0123456789abcdef"[usize::from(byte & 15)]
 }
 
 /// The words of a command, each of which has a NUL byte behind it.
@@ -290,6 +299,20 @@ pub fn holds(bytes: &[u8], byte: u8) -> bool {
     bytes.iter().any(|&other| other == byte)
 }
 
+/// Whether a byte is a letter or a digit, or one of `others`.
+#[inline(never)]
+pub fn is_letter(byte: &u8, others: &[u8]) -> bool {
+    byte.is_ascii_alphanumeric() || holds(others, *byte)
+}
+
+/// The folder that what has this path is in.
+pub fn folder(path: &[u8]) -> &[u8] {
+    match path.iter().rposition(|&byte| byte == b'/') {
+        None => b".",
+        Some(slash) => path.get(..slash.max(1)).unwrap_or_default(),
+    }
+}
+
 /// What a text begins with as long as its bytes are such.
 #[inline(never)]
 pub fn leading(text: &[u8], are_such: fn(&u8) -> bool) -> &[u8] {
@@ -323,7 +346,7 @@ pub fn is_listed(list: &'static str, name: &[u8]) -> bool {
 
 /// Whether a word sets a variable: `NAME=VALUE`.
 pub fn is_assignment(word: &[u8]) -> bool {
-    let name = leading(word, |byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let name = leading(word, |byte| is_letter(byte, b"_"));
     !name.is_empty() && word.get(name.len()) == Some(&b'=')
 }
 

@@ -20,7 +20,7 @@
 //! Most lines differ from the one before by their second at most: what has been read is remembered, and a beginning
 //! that is the same but for its second is not read again.
 
-use crate::text::{Put, leading};
+use crate::text::{Put, is_letter, leading};
 use alloc::vec::Vec;
 
 const DAY_S: i64 = 86_400;
@@ -223,13 +223,17 @@ fn skip_priority(line: &[u8]) -> &[u8] {
 
 /// What of a line stands behind a bracket that opens a date, or in `audit(…)`.
 fn inside(line: &[u8]) -> Option<&[u8]> {
-    const AUDIT: &[u8] = b"audit(";
-    let is_date = |four: &[u8]| matches!(four, [b'[', b'0'..=b'3', b'0'..=b'9', b'/']);
-    if let Some(at) = line.windows(4).position(is_date) {
-        return line.get(at + 1..);
+    let mut audit = None;
+    let mut rest = line;
+    while let [byte, behind @ ..] = rest {
+        match (byte, behind) {
+            (b'[', [b'0'..=b'3', b'0'..=b'9', b'/', ..]) => return Some(behind),
+            (b'a', [b'u', b'd', b'i', b't', b'(', inside @ ..]) => audit = audit.or(Some(inside)),
+            _ => {}
+        }
+        rest = behind;
     }
-    let at = line.windows(AUDIT.len()).position(|text| text == AUDIT)?;
-    line.get(at + AUDIT.len()..)
+    audit
 }
 
 /// A month's English name; RouterOS writes it small.
@@ -276,10 +280,7 @@ fn numbered(text: &mut Cursor) -> Option<(i64, u32)> {
         // Those of the year 2000 and of the year 2065, say.
         (10, next) if number < 3_000_000_000 && !matches!(next, Some(b'-' | b'/')) => {
             let ms = text.fraction_ms();
-            let ends = text
-                .rest
-                .first()
-                .is_none_or(|byte| !byte.is_ascii_alphanumeric());
+            let ends = text.rest.first().is_none_or(|byte| !is_letter(byte, b""));
             return ends.then_some((number, ms));
         }
         (_, Some(b'.')) if text.bracketed => {

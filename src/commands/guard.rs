@@ -93,12 +93,29 @@ fn shell_refusal(
 
 /// Whether a script has an `eval` that is given arguments of the script.
 fn evaluates(script: &[u8]) -> bool {
-    let mut commands = script.split(|byte| holds(b";|&\n", *byte));
-    commands.any(|command| {
-        let mut names = command.split(|byte| !byte.is_ascii_alphanumeric());
-        let is_argument = |pair: &[u8]| matches!(pair, [b'$', b'0'..=b'9' | b'@' | b'*' | b'{']);
-        names.any(|name| name == b"eval") && command.windows(2).any(is_argument)
-    })
+    let (mut evaluates, mut has_argument) = (false, false);
+    let mut rest = script;
+    while let [byte, behind @ ..] = rest {
+        let name = leading(rest, u8::is_ascii_alphanumeric);
+        if name.is_empty() {
+            rest = behind;
+            has_argument |= matches!(
+                (byte, behind),
+                (b'$', [b'0'..=b'9' | b'@' | b'*' | b'{', ..])
+            );
+        } else {
+            rest = rest.get(name.len()..).unwrap_or_default();
+            evaluates |= name == b"eval";
+        }
+        if evaluates && has_argument {
+            return true;
+        }
+        // Another command begins.
+        if holds(b";|&\n", *byte) {
+            (evaluates, has_argument) = (false, false);
+        }
+    }
+    false
 }
 
 /// Where the program stands that the one at `at` comes to run, itself perhaps, and why an option makes it wrong for a

@@ -13,7 +13,7 @@
 
 use crate::commands::guard;
 use crate::regex::Regex;
-use crate::text::{Characters, holds, leading, program, put_hex_escape, whole, words};
+use crate::text::{Characters, holds, is_letter, leading, program, put_hex_escape, whole, words};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -152,10 +152,7 @@ impl Command {
         let shells = match rest.first()? {
             b'`' => true,
             b'|' | b'&' => !in_word,
-            b'$' => {
-                let names = |next: &u8| next.is_ascii_alphanumeric() || holds(b"_({", *next);
-                !in_word || next.is_some_and(names)
-            }
+            b'$' => !in_word || next.is_some_and(|next| is_letter(next, b"_({")),
             b'<' | b'>' => {
                 let mut word = self.text.iter().rev().take_while(|byte| **byte != 0);
                 !in_word || word.all(u8::is_ascii_digit)
@@ -410,11 +407,7 @@ pub fn put_shell_words(command: &[u8], out: &mut Vec<u8>) {
             out.push(b' ');
         }
         // A first word with = would be an assignment.
-        let plain = |byte: &u8| {
-            byte.is_ascii_alphanumeric()
-                || holds(b"_-./:,@+", *byte)
-                || (*byte == b'=' && index > 0)
-        };
+        let plain = |byte: &u8| is_letter(byte, b"_-./:,@+") || (*byte == b'=' && index > 0);
         if !word.is_empty() && word.iter().all(plain) {
             out.extend_from_slice(word);
             continue;

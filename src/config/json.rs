@@ -13,7 +13,7 @@
 //! linear in the document.
 
 use crate::config::diagnostic::Diagnostic;
-use crate::text::{first_character, holds, leading};
+use crate::text::{first_character, holds, is_letter, leading, put_hex};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -67,9 +67,7 @@ impl<'d> Value<'d> {
 
     /// A number, `true`, `false` or `null` as it is written.
     pub fn word(self) -> &'d [u8] {
-        leading(self.rest, |byte| {
-            byte.is_ascii_alphanumeric() || holds(b"+-.", *byte)
-        })
+        leading(self.rest, |byte| is_letter(byte, b"+-."))
     }
 
     /// The items of an array, the keys of an object (see [`Value::behind_key`]); none of other values.
@@ -227,7 +225,7 @@ pub fn parse(document: &[u8]) -> Result<Value<'_>, Diagnostic> {
         if reader.message == DUPLICATE_KEY {
             put!(&mut message, "{:?}", value_at(document, at).text());
         }
-        let incomplete = [END, EXPECTED_COMMA, EXPECTED_KEY].contains(&reader.message);
+        let incomplete = matches!(reader.message, END | EXPECTED_COMMA | EXPECTED_KEY);
         if let (true, Some(open)) = (incomplete, reader.open) {
             let before = document.get(..open).unwrap_or_default();
             let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
@@ -285,15 +283,10 @@ pub fn put_json_string(text: &[u8], out: &mut Vec<u8>) {
     for &byte in text {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            // OK because the lower half of a byte is below 16.
-            0..0x20 => put!(
-                out,
-                "\\u00{}",
-                [
-                    b'0' + (byte >> 4),
-                    b"0123456789abcdef"[usize::from(byte & 15)]
-                ]
-            ),
+            0..0x20 => {
+                out.extend_from_slice(b"\\u00");
+                put_hex(byte, out);
+            }
             _ => out.push(byte),
         }
     }

@@ -15,7 +15,7 @@ use crate::commands::template::{self, Command};
 use crate::config::diagnostic::Diagnostic;
 use crate::engine::rule::{Holding, Rule, Sequence};
 use crate::regex::Regex;
-use crate::text::{checksum, holds};
+use crate::text::{checksum, holds, until};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
@@ -164,17 +164,19 @@ impl Config {
 /// Where a document that is not JSON begins as INI files (`[options]`) and YAML (`file: x`) do.
 fn other_format(document: &[u8]) -> Option<usize> {
     let mut at = 0;
-    for line in document.split_inclusive(|&byte| byte == b'\n') {
-        match line.trim_ascii() {
-            [] | [b'#' | b';', ..] => at += line.len(),
-            [b'[', b']', ..] => break,
+    loop {
+        let rest = document.get(at..)?;
+        match rest {
+            [b'#' | b';', ..] => at += until(rest, b'\n').len(),
+            [b'[', b']', ..] => return None,
+            [byte, ..] if byte.is_ascii_whitespace() => at += 1,
             [byte, ..] => {
                 let begins_otherwise = byte.is_ascii_alphabetic() || holds(b"_[-", *byte);
                 return begins_otherwise.then_some(at);
             }
+            [] => return None,
         }
     }
-    None
 }
 
 impl Loader<'_> {

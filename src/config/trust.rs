@@ -8,6 +8,7 @@
 
 use crate::sys::fd::{FileKind, Status, c_path, read_link, status_no_link};
 use crate::sys::{Errno, Result, process};
+use crate::text::folder;
 use alloc::vec::Vec;
 
 /// As many links as the kernel follows.
@@ -41,7 +42,7 @@ pub fn weak_place(path: &[u8]) -> Result<Option<Vec<u8>>> {
             // From here the way is another, and is walked from its beginning.
             let mut way = read_link(&c_path(place)?)?;
             if way.first() != Some(&b'/') {
-                way = text!("{}{}", folder(place), way);
+                way = text!("{}/{}", folder(place), way);
             }
             way.extend_from_slice(&path[walked..]);
             (path, walked) = (way, 0);
@@ -60,13 +61,6 @@ pub fn weak_place(path: &[u8]) -> Result<Option<Vec<u8>>> {
         let next = path.iter().skip(walked + 1).position(|&byte| byte == b'/');
         walked = next.map_or(path.len(), |next| walked + 1 + next);
     }
-}
-
-/// A path up to its last slash.
-fn folder(path: &[u8]) -> &[u8] {
-    let slash = path.iter().rposition(|&byte| byte == b'/');
-    path.get(..slash.map_or(0, |slash| slash + 1))
-        .unwrap_or_default()
 }
 
 /// Whether others may put something of their own into a folder; none if they may do so with what is not theirs.

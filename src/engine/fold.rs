@@ -8,7 +8,7 @@
 //! a date and the name of a host. A user name comes later. And since rsyslog cuts the message at [`MAX_MESSAGE`] bytes,
 //! so that a stranger could choose what the line seems to end with, a message that long is left as it is.
 
-use crate::text::{Pieces, holds};
+use crate::text::{Pieces, is_letter};
 use alloc::vec::Vec;
 
 /// The message of a folded line is cut behind this many bytes.
@@ -48,10 +48,10 @@ fn tag_end(line: &[u8]) -> Option<usize> {
     for word in Pieces(line, b' ') {
         end += word.len();
         if let Some(tag) = word.strip_suffix(b":") {
-            let is_of_tag = |byte: &u8| byte.is_ascii_alphanumeric() || holds(b"_-./@[]", *byte);
+            let is_of_tag = |byte: &u8| is_letter(byte, b"_-./@[]");
             return (!tag.is_empty() && tag.iter().all(is_of_tag)).then_some(end);
         }
-        let is_of_header = |byte: &u8| byte.is_ascii_alphanumeric() || holds(b"_-.:+", *byte);
+        let is_of_header = |byte: &u8| is_letter(byte, b"_-.:+");
         words += usize::from(!word.is_empty());
         if words > MAX_WORDS || !word.iter().all(is_of_header) {
             return None;

@@ -18,7 +18,7 @@ use crate::leases::journal::{self, Now};
 use crate::leases::lease::Leases;
 use crate::sys::fd::{Fd, FileKind, Path, c_path, link, rename, unlink};
 use crate::sys::{Errno, Result, clock, process};
-use crate::text::{until, whole, words};
+use crate::text::{folder, until, whole, words};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -305,13 +305,7 @@ impl Record {
     }
 
     fn folder(&self) -> Result<Fd> {
-        let path = self.path();
-        let folder = match path.iter().rposition(|&byte| byte == b'/') {
-            Some(0) => b"/",
-            Some(slash) => path.get(..slash).unwrap_or_default(),
-            None => b".",
-        };
-        Fd::open(&c_path(folder)?)
+        Fd::open(&c_path(folder(self.path()))?)
     }
 }
 

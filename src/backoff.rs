@@ -8,6 +8,12 @@ const LONGEST_MS: u64 = 60_000;
 /// A time that never comes, in milliseconds like all others.
 pub const NEVER: u64 = u64::MAX;
 
+/// So many milliseconds later; at most [`NEVER`].
+#[inline(never)]
+pub fn after(now_ms: u64, ms: u64) -> u64 {
+    now_ms.saturating_add(ms)
+}
+
 /// How long to wait after so many failures before the one that was just seen.
 pub fn delay_ms(failures: u32) -> u64 {
     // OK because 1000 << 6 is beyond the longest delay already.
@@ -54,7 +60,7 @@ impl Backoff {
 
     /// Notes a failure.
     pub fn fail(&mut self, now_ms: u64) {
-        self.at_ms = now_ms.saturating_add(delay_ms(self.failures));
+        self.at_ms = after(now_ms, delay_ms(self.failures));
         self.failures = self.failures.saturating_add(1);
     }
 

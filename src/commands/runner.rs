@@ -13,7 +13,7 @@
 //!   counts, not that of its output: something it left running in the background does not hold up the
 //!   queue, and its further output is not read.
 
-use crate::backoff::NEVER;
+use crate::backoff::{NEVER, after};
 use crate::commands::job::{Event, Job, Order};
 use crate::commands::template::put_shell_words;
 use crate::log::{Level, Log};
@@ -207,7 +207,7 @@ impl Current {
                     self.running = Some(Running {
                         child,
                         stage: Stage::Running,
-                        deadline_ms: now_ms.saturating_add(job.timeout_ms),
+                        deadline_ms: after(now_ms, job.timeout_ms),
                         output,
                     });
                     return true;
@@ -276,7 +276,7 @@ impl Current {
         if now_ms < running.deadline_ms {
             return None;
         }
-        running.deadline_ms = now_ms.saturating_add(GRACE_MS);
+        running.deadline_ms = after(now_ms, GRACE_MS);
         let mut left = None;
         let what = match running.stage {
             Stage::Running => {

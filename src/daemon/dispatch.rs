@@ -306,6 +306,8 @@ impl Dispatch {
         }
     }
 
+    /// Not a part of the daemon's turn to the compiler: there it has hardly a register left.
+    #[inline(never)]
     fn knock(&mut self, rule: &Rule, knock: Knock, now_ms: u64) {
         let name = &rule.name;
         let job = match job(rule, &knock) {

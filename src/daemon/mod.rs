@@ -12,7 +12,7 @@
 
 pub mod dispatch;
 
-use crate::backoff::NEVER;
+use crate::backoff::{NEVER, after};
 use crate::commands::runner::Runner;
 use crate::config::Config;
 use crate::config::load::{Purpose, load};
@@ -365,7 +365,7 @@ impl Daemon {
     fn read_sources(&mut self, now_ms: u64) {
         self.sources.look(now_ms, &mut self.dispatch.log);
         let mut now_ms = clock::boot_time_ms();
-        let end_ms = now_ms.saturating_add(TURN_MS);
+        let end_ms = after(now_ms, TURN_MS);
         while now_ms < end_ms && self.sources.read(now_ms, &mut self.dispatch.log) {
             // After reading: no line counts as older than it is, so no lease ends early.
             now_ms = self.take_lines(clock::boot_time_ms(), end_ms);

@@ -12,7 +12,7 @@
 //!   actions have not begun takes over nothing.
 //! * What a call costs does not grow with the number of leases, or with its logarithm.
 
-use crate::backoff::{NEVER, delay_ms};
+use crate::backoff::{NEVER, after, delay_ms};
 use crate::commands::job::{Event, Job, LeaseId};
 use crate::engine::tracker::hash;
 use crate::leases::due::Due;
@@ -531,7 +531,7 @@ impl Leases {
         if !lease.stands {
             return Some(Event::Open);
         }
-        let is_early = |checked_ms: u64| now_ms < checked_ms.saturating_add(CHECK_MS);
+        let is_early = |checked_ms: u64| now_ms < after(checked_ms, CHECK_MS);
         if lease.terms.job.check.is_empty() || lease.checked_ms.is_some_and(is_early) {
             return None;
         }
@@ -613,7 +613,7 @@ impl Leases {
             return Again::GivenUp;
         }
         lease.phase = Phase::Failed;
-        self.due.set(id.slot, now_ms.saturating_add(delay_ms));
+        self.due.set(id.slot, after(now_ms, delay_ms));
         Again::After(delay_ms)
     }
 

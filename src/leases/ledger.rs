@@ -11,7 +11,7 @@
 //!   all of them count as spent until somebody decides.
 //! * A folder that is not there tells nothing: what is in it is read when it appears, before anything is written.
 
-use crate::backoff::{Backoff, NEVER};
+use crate::backoff::{Backoff, NEVER, after};
 use crate::commands::job::LeaseId;
 use crate::leases::journal::{put_note, put_open, put_spent};
 use crate::leases::lease::{Lease, Leases, Note, Phase, Terms};
@@ -436,7 +436,7 @@ impl Ledger {
             match self.record.append(length, lines) {
                 Ok(true) => {
                     self.hold = Hold::Held(Some(length + lines.len()));
-                    let soon_ms = now_ms.saturating_add(SYNC_MS);
+                    let soon_ms = after(now_ms, SYNC_MS);
                     self.sync_ms = self.sync_ms.min(soon_ms);
                     return Ok(());
                 }

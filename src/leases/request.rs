@@ -5,7 +5,7 @@
 //! must not escape that by what he puts into a user name.
 
 use crate::address::family;
-use crate::backoff::NEVER;
+use crate::backoff::{NEVER, after};
 use crate::commands::job::{Job, LeaseId};
 use crate::commands::template::{MAX_VALUE, Values};
 use crate::engine::Knock;
@@ -69,7 +69,7 @@ fn cleaned(value: &[u8]) -> Vec<u8> {
 pub fn end(rule: &Rule, now: Now) -> Option<(u64, u64)> {
     let lease = rule.lease.as_ref()?;
     let timeout_ms = lease.timeout_ms;
-    let deadline_ms = now.ms.saturating_add(timeout_ms);
+    let deadline_ms = after(now.ms, timeout_ms);
     let end_s = match lease.keep && timeout_ms != NEVER {
         true => now.wall_s.saturating_add(timeout_ms.div_ceil(1000)),
         false => 0,

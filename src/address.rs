@@ -206,8 +206,8 @@ fn longest_zeros(groups: &[[u8; 2]]) -> (usize, usize) {
 
 /// The one spelling of the address that `text` is, if it is one in another.
 pub fn canonical(text: &[u8]) -> Option<Vec<u8>> {
-    // Without a colon there is only one.
-    let address = Address::parse(text).filter(|_| holds(text, b':'))?;
+    // Without a colon there is only one, and most have none.
+    let address = holds(text, b':').then(|| Address::parse(text))??;
     let spelling = text!("{}", address);
     (spelling != text).then_some(spelling)
 }

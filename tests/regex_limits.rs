@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_millis(50);
 static TIMING: Mutex<()> = Mutex::new(());
 
 /// Families of patterns that keep as many paths alive as their size allows.
-const FAMILIES: [fn(usize) -> String; 20] = [
+const FAMILIES: [fn(usize) -> String; 21] = [
     |n| format!("(?:a?){{{n}}}[^a]c"),
     |n| format!("(?:.?){{{n}}}Z"),
     |n| format!("(?:.??){{{n}}}Z"),
@@ -30,6 +30,7 @@ const FAMILIES: [fn(usize) -> String; 20] = [
     |n| format!("{}a*{}Z", "(?:".repeat(n), ")*".repeat(n)),
     |n| format!(r"(?:(?:(?:(?:a*\b|\B)*|\Bb*)*|[ab]?){{{n}}})*Z"),
     |n| format!("(?:[^c]*?){{{n}}}$Z"),
+    |n| format!("{}$Z", ".*?".repeat(n)),
     // Long in going back, and with literals that are almost everywhere.
     |n| format!("{}Z", ".*a".repeat(n)),
     |n| format!("{}Z", "(a+).*?".repeat(n)),
@@ -40,7 +41,7 @@ const FAMILIES: [fn(usize) -> String; 20] = [
 ];
 
 /// The largest pattern of a family that compiles, and one a tenth as large.
-fn largest(family: fn(usize) -> String) -> [Regex; 2] {
+fn largest(family: impl Fn(usize) -> String) -> [Regex; 2] {
     let (mut fits, mut too_large) = (1usize, 20_000);
     while too_large - fits > 1 {
         let middle = fits.midpoint(too_large);
@@ -134,6 +135,62 @@ fn time_grows_linearly_with_the_line() {
         let allowed = times[0] * 20 + Duration::from_millis(5);
         assert!(times[3] <= allowed, "{}: {times:?}", regex.pattern());
     }
+}
+
+/// What the search below puts together.
+const PIECES: [&str; 16] = [
+    "a?",
+    "a??",
+    ".*",
+    ".*?",
+    "[^c]*?",
+    "(a|b)?",
+    "(?:a*)*",
+    r"(?:\b)?",
+    "(?:a|ab|)",
+    "()",
+    "[ab]{0,3}?",
+    "(?:.?a)*",
+    "aa",
+    "b*a*",
+    "(.)??",
+    "(?:^|a)*?",
+];
+
+/// By hand: `cargo test --release --test regex_limits -- --ignored --nocapture`. What is worst belongs into `FAMILIES`.
+#[test]
+#[ignore = "a search that takes minutes"]
+fn no_family_of_a_thousand_random_ones_is_slower_than_promised() {
+    let mut state = 1u32;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as usize % below
+    };
+    let mut scratch = Scratch::new();
+    let mut worst = (Duration::ZERO, String::new());
+    for number in 0..1000 {
+        let body: String = (0..1 + random(4)).map(|_| PIECES[random(16)]).collect();
+        let end = ["Z", "$Z", "[^ab]", r"\BZ"][random(4)];
+        let is_loop = random(4) == 0;
+        let [large, small] = largest(|n| match is_loop {
+            true => format!("(?:{})*{end}", body.repeat(n)),
+            false => format!("{}{end}", body.repeat(n)),
+        });
+        // The largest of every twentieth family: of ten times as many states, it is ten times as long.
+        let large = Some((large, LONGEST * 10)).filter(|_| number % 20 == 0);
+        for (regex, longest) in large.into_iter().chain([(small, LONGEST)]) {
+            for line in lines(LINE_BYTES) {
+                let begin = processor_time();
+                regex.captures(&line, &mut scratch);
+                let time = processor_time() - begin;
+                assert!(time <= longest, "{time:?} {}", regex.pattern());
+                if longest == LONGEST && time > worst.0 {
+                    worst = (time, regex.pattern().into());
+                }
+            }
+        }
+    }
+    println!("worst of 300 states: {:?} {:.90}", worst.0, worst.1);
 }
 
 #[test]

@@ -21,9 +21,9 @@
 //! of each pattern ends where it stands. Why not literals alone: letters of either case, alternatives and classes are
 //! what such patterns are made of, and a pattern without a literal made every line cost a search from each byte.
 //!
-//! Figures, in instructions per line of `tests/bench` (189 bytes), by `make bench`: two rules 1,080; one filter more that
-//! has a short literal or none 2,700 and 2,500, where searching from each byte took 48,100; a hundred of them the same or
-//! 3,800; 200 with long literals alike 3,800. For fail2ban's failregexes on its own sample lines, hardly two of which
+//! Figures, in instructions per line of `tests/bench` (189 bytes), by `make bench`: two rules 1,000; one filter more that
+//! has a short literal or none 2,800 and 2,600, where searching from each byte took 48,100; a hundred of them the same or
+//! 4,000; 200 with long literals alike 4,000. For fail2ban's failregexes on its own sample lines, hardly two of which
 //! are alike, the cache is too small: 160,000, and 350,000 with one address group each.
 //!
 //! Text is bytes: a non-ASCII character of a pattern is its UTF-8 bytes, and `.`, `\W` or a negated class match

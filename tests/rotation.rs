@@ -280,6 +280,23 @@ fn a_ring_that_is_rewritten_for_every_line_shows_each_line_once_and_at_once() {
 }
 
 #[test]
+fn a_ring_that_is_rewritten_while_it_is_read_shows_each_line_once() {
+    let dir = TempDir::new();
+    let line = |number: u32| format!("{number:08} a line of always the same length\n");
+    let ring = |last: u32| (last - 49..=last).map(line).collect::<String>();
+    dir.write("log", ring(100));
+    let mut daemon = follow(&dir, r#""log""#);
+    for first in (101..3101).step_by(6) {
+        for last in first..first + 6 {
+            dir.write("log", ring(last));
+        }
+        for last in first..first + 6 {
+            daemon.expect_lines(&[line(last).trim_end()]);
+        }
+    }
+}
+
+#[test]
 fn a_log_that_is_truncated_under_a_writer_that_does_not_append_loses_no_line() {
     let dir = TempDir::new();
     dir.write("log", "");

@@ -18,7 +18,7 @@
 
 use super::access::{Access, Obstacle};
 use super::lines::{Line, LineBuffer};
-use super::place::{self, Place};
+use super::place;
 use super::watch::Watcher;
 use crate::backoff::NEVER;
 use crate::log::Log;
@@ -432,9 +432,12 @@ impl Opened {
         };
         let read_at = |room: &mut [u8], offset| self.fd.read_at(room, offset);
         match place::find(self.lines.memory(), status.size, read_at)? {
-            Some(Place { offset, is_last }) if is_last || is_complete => {
+            Some(place) if place.is_last || is_complete => {
                 say!(log, Debug: "{:?}: holds lines that were read before, going on behind them", name);
-                self.read_on_at(offset);
+                // What stands before the place is known. By now it may not be there any more.
+                self.lines.keep(place.known);
+                self.offset = place.offset;
+                self.progress = Progress::AtEnd;
             }
             _ if !is_complete => return Ok(Read::Nothing),
             _ if is_opened && self.is_old(&status, since, now_ms) => {

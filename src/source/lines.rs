@@ -125,6 +125,15 @@ impl LineBuffer {
         memory.unwrap_or_default()
     }
 
+    /// Forgets all but the first `count` bytes of [`LineBuffer::memory`].
+    pub fn keep(&mut self, count: usize) {
+        let start = self.filled.start;
+        let start = start - start.min(MEMORY);
+        let count = count.min(self.filled.start - start);
+        self.bytes.copy_within(start..start + count, 0);
+        self.begin_behind(count);
+    }
+
     /// Forgets everything. What counts as handed out may be put into this room, for [`LineBuffer::begin_behind`].
     pub fn forget(&mut self) -> &mut [u8] {
         self.begin_behind(0);

@@ -32,6 +32,8 @@ const CHUNK: usize = 16 << 10;
 pub struct Place {
     /// Where in the file that is.
     pub offset: u64,
+    /// How much of what is remembered comes before it.
+    pub known: usize,
     /// The line before it is the last that was read.
     pub is_last: bool,
 }
@@ -84,6 +86,7 @@ pub fn find(
     }
     Ok(best.map(|(end, offset)| Place {
         offset,
+        known: end,
         is_last: ends.first() == Some(&end),
     }))
 }
@@ -122,6 +125,8 @@ mod tests {
             Ok(count)
         };
         let place = find(memory.as_bytes(), file.len() as u64, read_at).ok()??;
+        let (known, before) = (&memory[..place.known], &file[..place.offset as usize]);
+        assert!(known.ends_with(before) || before.ends_with(known));
         Some((place.offset as usize, place.is_last))
     }
 

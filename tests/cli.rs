@@ -188,6 +188,7 @@ fn a_command_that_cannot_be_run_is_warned_of_before_a_knock_finds_out() {
     dir.chmod("here", 0o755);
     dir.write("data", "");
     let data = dir.text("data");
+    let quoted = format!("'{data}'");
     let cases = [
         (
             "no-such-program x",
@@ -198,7 +199,7 @@ fn a_command_that_cannot_be_run_is_warned_of_before_a_knock_finds_out() {
             "there is no program \"/no/such/program\"".into(),
         ),
         (
-            &data,
+            &quoted,
             format!("program {data:?}: Permission denied (errno 13)"),
         ),
         (

@@ -361,14 +361,6 @@ pub fn whole(digits: &[u8]) -> Option<u32> {
     Some(number)
 }
 
-/// `text` before and behind the first `byte`, which is ASCII. Here and wherever else bytes will do, because
-/// `str`'s own searches, for characters and strings of every kind, bring kilobytes along.
-pub fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
-    let at = text.bytes().position(|other| other == byte)?;
-    // OK because an ASCII byte is a character of its own.
-    Some((text.get(..at)?, text.get(at + 1..)?))
-}
-
 /// A number that is another one for texts that differ in one byte, and hardly ever the same for others that differ
 /// (FNV-1a).
 #[inline(never)]

@@ -153,8 +153,9 @@ impl Dispatch {
             }
         }
         if !self.asked.is_empty() {
+            // One is enough that is still closing.
             let leases = self.ledger.leases();
-            self.asked.retain(|id| leases.is_closing(*id));
+            while self.asked.pop_if(|id| !leases.is_closing(*id)).is_some() {}
             if self.asked.is_empty() {
                 self.ledger.forget_request();
             }
@@ -373,7 +374,7 @@ impl Dispatch {
         let lease = self.ledger.open(terms, &ends, spent, now_ms, log)?;
         self.tell(Level::Info, KNOCK, &job);
         self.end(&ends, now_ms);
-        if !job.actions.is_empty() {
+        if lease.is_some() || !job.actions.is_empty() {
             self.queue.open(lease, job, self.ledger.leases_mut());
         }
         Ok(())
@@ -518,7 +519,7 @@ impl Dispatch {
         let end = End(lease.terms.deadline_ms, now_ms);
         say!(self.log, Info: "rule {:?}: opened for {}{}", job.rule, job.key, end);
         let leases = self.ledger.leases_mut();
-        if leases.is_reopened(id) {
+        if leases.is_reopened(id, now_ms) {
             leases.set_busy(id, true);
             self.order(id, Event::Check);
         }
@@ -543,11 +544,11 @@ impl Dispatch {
         let job = lease.terms.job.clone();
         let template = match answer {
             Answer::Yes => {
-                leases.reopen(id, false);
+                leases.found(id);
                 return self.stands(id, true, now_ms);
             }
             Answer::No => {
-                let again = leases.reopen(id, true);
+                let again = leases.reopen(id, now_ms);
                 self.stands(id, false, now_ms);
                 if again {
                     self.ledger.leases_mut().set_busy(id, true);

@@ -24,6 +24,9 @@ use alloc::vec::Vec;
 /// How often a revert that failed is tried again before it is given up.
 pub const RETRIES: u32 = 10;
 
+/// How long actions that were run again because of a check are not run for that reason once more, in milliseconds.
+const REOPEN_MS: u64 = 10_000;
+
 /// Between two checks of one lease that knocks ask for, in milliseconds.
 const CHECK_MS: u64 = 5000;
 
@@ -80,8 +83,8 @@ pub struct Lease {
     failures: u32,
     /// When it was checked last because of a knock.
     checked_ms: Option<u64>,
-    /// Its check has said no and its actions were run again, and neither a yes nor a knock has come since.
-    reopened: bool,
+    /// When its actions were run again because its check had said no, if neither a yes nor a knock has come since.
+    reopened_ms: Option<u64>,
     /// Its deadline was moved since that was told.
     renewed: bool,
 }
@@ -283,7 +286,7 @@ impl Leases {
             busy: true,
             failures: 0,
             checked_ms: None,
-            reopened: false,
+            reopened_ms: None,
             renewed: false,
         };
         let slots = &self.slots;
@@ -317,6 +320,9 @@ impl Leases {
             let is_due = lease.terms.deadline_ms <= now_ms;
             if !same_boot {
                 lease.stands = false;
+            }
+            // What has not been opened since that is still to be.
+            if !lease.stands && lease.terms.opened_ms == 0 {
                 self.wanted.push((id, Event::Open));
             }
             self.sets[REVERT].hold(slot, true);
@@ -524,7 +530,7 @@ impl Leases {
     /// have failed, a check if there is one and the last is some time ago.
     pub fn knocked(&mut self, id: LeaseId, now_ms: u64) -> Option<Event> {
         let lease = self.get_mut(id)?;
-        lease.reopened = false;
+        lease.reopened_ms = None;
         if lease.busy {
             return None;
         }
@@ -546,17 +552,37 @@ impl Leases {
         }
     }
 
-    /// Notes whether a check has said no and the actions are run again because of that; false if they have been and the
-    /// check says no all the same: to run them for ever is of no use.
-    pub fn reopen(&mut self, id: LeaseId, reopened: bool) -> bool {
-        let lease = self.get_mut(id);
-        lease.is_some_and(|lease| !core::mem::replace(&mut lease.reopened, reopened))
+    /// Notes that a check has said no and the actions are run again because of that; false if they were a moment ago and
+    /// the check says no all the same: to run them for ever is of no use.
+    pub fn reopen(&mut self, id: LeaseId, now_ms: u64) -> bool {
+        let Some(lease) = self.get_mut(id) else {
+            return false;
+        };
+        let is_early = |then_ms: u64| now_ms < after(then_ms, REOPEN_MS);
+        if lease.reopened_ms.is_some_and(is_early) {
+            return false;
+        }
+        lease.reopened_ms = Some(now_ms);
+        true
+    }
+
+    /// Notes that a check has said yes.
+    pub fn found(&mut self, id: LeaseId) {
+        if let Some(lease) = self.get_mut(id) {
+            lease.reopened_ms = None;
+        }
     }
 
     /// Whether the check has still to say that what it missed is there again.
-    pub fn is_reopened(&self, id: LeaseId) -> bool {
-        self.get(id)
-            .is_some_and(|lease| lease.reopened && lease.phase == Phase::Open)
+    /// The moment counts from now on, when its actions have ended.
+    pub fn is_reopened(&mut self, id: LeaseId, now_ms: u64) -> bool {
+        match self.get_mut(id) {
+            Some(lease) if lease.reopened_ms.is_some() && lease.phase == Phase::Open => {
+                lease.reopened_ms = Some(now_ms);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Wants every open lease to be checked that can be.
@@ -581,6 +607,8 @@ impl Leases {
             if let Some(lease) = self.get_mut(id)
                 && lease.phase == Phase::Open
                 && !lease.busy
+                // A check or a knock may have come first.
+                && (event == Event::Check || !lease.stands && lease.reopened_ms.is_none())
             {
                 lease.busy = true;
                 return Some((id, event));

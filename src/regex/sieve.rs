@@ -343,6 +343,12 @@ impl Sieve {
         self.stride = (class_count + 2) & !1;
     }
 
+    /// As if it had been asked for days.
+    #[cfg(test)]
+    pub fn use_up_steps(&mut self) {
+        self.work.step = EVERYWHERE - 3;
+    }
+
     fn op(&self, inst: u16) -> Option<Op> {
         self.insts.get(usize::from(inst)).map(|inst| inst.op)
     }
@@ -353,7 +359,7 @@ impl Sieve {
         self.states.clear();
         self.places.clear();
         let work = &mut self.work;
-        work.step += 1;
+        work.begin_step();
         work.after.clear();
         // What can begin anywhere is passed through again, to what can only begin here.
         let mut marks = vec![0; work.marks.len()];
@@ -412,7 +418,7 @@ impl Sieve {
         work.before.extend(&self.starts);
         count(work.before.len());
         work.after.clear();
-        work.step += 1;
+        work.begin_step();
         if byte.is_none_or(|byte| byte == b'\n') {
             for place in &work.before {
                 if let Some(Inst { op: Op::End, next }) = self.insts.get(usize::from(*place)) {
@@ -424,7 +430,7 @@ impl Sieve {
         if let Some(byte) = byte {
             let ended = take(&mut work.after);
             work.before.extend(&ended);
-            work.step += 1;
+            work.begin_step();
             for place in &work.before {
                 if let Some(Inst {
                     op: Op::Set(set),
@@ -596,6 +602,17 @@ impl Sieve {
 }
 
 impl Work {
+    /// Begins a step. When the numbers of steps are used up, after days of a flood, they start over.
+    fn begin_step(&mut self) {
+        self.step += 1;
+        if self.step == EVERYWHERE {
+            self.step = 1;
+            for mark in &mut self.marks {
+                *mark = if *mark == EVERYWHERE { EVERYWHERE } else { 0 };
+            }
+        }
+    }
+
     /// Follows what consumes nothing from the instructions on the stack to those that do, and to the ends of parts.
     fn close(&mut self, insts: &[Inst], place: Place) {
         while let Some(index) = self.stack.pop() {

@@ -113,12 +113,11 @@ pub(super) fn repeat(mut call: impl FnMut() -> c_long) -> Result<usize> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_env = "gnu"))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(target_env = "gnu")]
     fn errors_have_the_names_that_the_c_library_gives_them() {
         let named = (1..=200).filter(|number| {
             let shown = text!("{}", Errno(*number));

@@ -87,7 +87,7 @@ impl World {
         }
         let mut world = World {
             _turn: turn,
-            dir: TempDir::new(),
+            dir: TempDir::without_blanks(),
             log_all,
             children: Vec::new(),
         };

@@ -162,7 +162,7 @@ fn what_the_real_rsyslog_folds_bans_and_what_it_does_not_fold_does_not() {
     if !works("rsyslogd", &["-v"]) || !works("logger", &["--version"]) {
         return skipped("no rsyslogd or no logger");
     }
-    let dir = TempDir::new();
+    let dir = TempDir::without_blanks();
     dir.write("auth.log", "");
     let socket = dir.text("socket");
     let rsyslog = format!(

@@ -24,7 +24,7 @@ fn run(folder: &Path, program: &str, arguments: &[&str]) -> String {
 
 /// What is needed of the project, with something in place of the program.
 fn clone() -> TempDir {
-    let dir = TempDir::new();
+    let dir = TempDir::without_blanks();
     let names = [
         "Cargo.toml",
         "Cargo.lock",

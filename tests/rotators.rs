@@ -65,7 +65,7 @@ fn logrotate_loses_no_line_and_repeats_none_however_it_is_set_up() {
         "dateext\ndateformat -%Y%m%d-%s\ncreate",
         "compress\nnodelaycompress\ncreate",
     ] {
-        let dir = TempDir::new();
+        let dir = TempDir::without_blanks();
         dir.write("log", lines(0..50));
         let mut daemon = follow(&dir, r#""log""#);
         let (mut first, mut second) = (dir.writer("log"), dir.writer("log"));
@@ -100,7 +100,7 @@ fn logrotate_with_copytruncate_loses_no_line_and_repeats_none() {
         return;
     }
     for append in [true, false] {
-        let dir = TempDir::new();
+        let dir = TempDir::without_blanks();
         dir.write("log", "");
         let mut daemon = follow(&dir, r#""log""#);
         let options = std::fs::File::options()
@@ -156,7 +156,7 @@ fn rsyslogd_whose_log_is_rotated_loses_no_line_and_repeats_none() {
     if !has("rsyslogd", "-v") || !has("logrotate", "--version") {
         return;
     }
-    let dir = TempDir::new();
+    let dir = TempDir::without_blanks();
     dir.write("log", "");
     let rsyslogd = Rsyslogd::start(&dir);
     let socket = UnixDatagram::unbound().unwrap();

@@ -156,6 +156,14 @@ impl TempDir {
         TempDir::new_in(&std::env::temp_dir())
     }
 
+    /// For programs whose own configuration takes no path with a blank in it, which `TMPDIR` may be.
+    pub fn without_blanks() -> TempDir {
+        match std::env::temp_dir() {
+            folder if folder.to_string_lossy().contains(' ') => TempDir::new_in(Path::new("/tmp")),
+            folder => TempDir::new_in(&folder),
+        }
+    }
+
     pub fn new_in(folder: &Path) -> TempDir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);

@@ -40,6 +40,9 @@ const FAMILIES: [fn(usize) -> String; 21] = [
     |n| format!(".*{} a", "a".repeat(n.min(100))),
 ];
 
+/// A literal that is as long as it may be: in a part of the longest line there may be no room for it.
+const LONG_LITERAL: fn(usize) -> String = |n| format!(".*{} a", "a".repeat(n));
+
 /// The largest pattern of a family that compiles, and one a tenth as large.
 fn largest(family: impl Fn(usize) -> String) -> [Regex; 2] {
     let (mut fits, mut too_large) = (1usize, 20_000);
@@ -110,7 +113,8 @@ fn time(regex: &Regex, line: &[u8], scratch: &mut Scratch) -> Duration {
 fn the_worst_pattern_takes_no_longer_than_promised_on_the_longest_line() {
     let _alone = TIMING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut scratch = Scratch::new();
-    for (regex, longest) in FAMILIES.into_iter().flat_map(all_ways) {
+    let families = FAMILIES.into_iter().chain([LONG_LITERAL]);
+    for (regex, longest) in families.flat_map(all_ways) {
         for line in lines(LINE_BYTES) {
             let time = time(&regex, &line, &mut scratch);
             println!("{time:9.2?} {:.60}", regex.pattern());

@@ -225,7 +225,7 @@ fn what_nobody_waits_for_is_wanted_once_and_only_while_it_is_open() {
 
 #[test]
 fn twenty_thousand_leases_cost_no_more_each_than_a_hundred() {
-    let time = |count: u32, revert: &dyn Fn(u32) -> String| {
+    let once = |count: u32, revert: &dyn Fn(u32) -> String| {
         let begin = std::time::Instant::now();
         for _ in 0..20_000 / count {
             let mut leases = Leases::new(7);
@@ -253,13 +253,15 @@ fn twenty_thousand_leases_cost_no_more_each_than_a_hundred() {
         }
         begin.elapsed()
     };
+    // Other programs want the processor, too.
+    let time = |count, revert| (0..3).map(|_| once(count, revert)).min().expect("a time");
     let own = |number: u32| std::format!("{number}");
     let same = |_| String::from("same");
     let ways: [&dyn Fn(u32) -> String; 2] = [&own, &same];
     for revert in ways {
         let (few, many) = (time(100, revert), time(20_000, revert));
         // Looking at each for each takes a hundred times as long.
-        assert!(many < few * 40, "{many:?} instead of {few:?}");
+        assert!(many < few * 10, "{many:?} instead of {few:?}");
     }
 }
 

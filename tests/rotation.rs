@@ -258,11 +258,19 @@ fn a_trimmed_log_that_takes_its_time_to_be_written_repeats_nothing() {
     expect_numbered(&mut daemon, 300..305);
 }
 
+/// A line of a ring.
+fn line(number: u32) -> String {
+    format!("{number:08} a line of always the same length\n")
+}
+
+/// A log that is kept at fifty lines, up to `last`.
+fn ring(last: u32) -> String {
+    (last - 49..=last).map(line).collect()
+}
+
 #[test]
 fn a_ring_that_is_rewritten_for_every_line_shows_each_line_once_and_at_once() {
     let dir = TempDir::new();
-    let line = |number: u32| format!("{number:08} a line of always the same length\n");
-    let ring = |last: u32| (last - 49..=last).map(line).collect::<String>();
     dir.write("log", ring(100));
     let mut daemon = follow(&dir, r#""log""#);
     let started = std::time::Instant::now();
@@ -282,8 +290,6 @@ fn a_ring_that_is_rewritten_for_every_line_shows_each_line_once_and_at_once() {
 #[test]
 fn a_ring_that_is_rewritten_while_it_is_read_shows_each_line_once() {
     let dir = TempDir::new();
-    let line = |number: u32| format!("{number:08} a line of always the same length\n");
-    let ring = |last: u32| (last - 49..=last).map(line).collect::<String>();
     dir.write("log", ring(100));
     let mut daemon = follow(&dir, r#""log""#);
     for first in (101..3101).step_by(6) {

@@ -13,7 +13,7 @@ use crate::engine::rule::Rule;
 use crate::engine::tracker::{Change, Steps, hash, reached};
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
 use crate::leases::journal::Now;
-use crate::leases::lease::{Begin, Leases, Note};
+use crate::leases::lease::{Begin, Leases, Note, Phase};
 use crate::leases::request::{end, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
 use crate::regex::seek::{Literal, Places, find_byte};
@@ -654,7 +654,7 @@ impl Play {
             (None, Err(reason)) => return put!(&mut self.out, "{}  refused: {}\n", place, reason),
             (Some(_), _) => None,
         };
-        for id in ends(rule, &job.key, &self.leases, found.is_none()) {
+        for id in ends(rule, &job, &self.leases, found.is_none(), Phase::Open) {
             self.leases.apply(id, Note::Until(now_ms, 0));
         }
         self.close_due(place, now_ms);

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Daemon, TempDir, config, hasten, knock, of_another_boot, outcome, recorded, rule};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const ACTIONS: &str = r#""actions": ["echo opened {key}"], "revert": ["echo closed {key}"]"#;
@@ -68,6 +69,101 @@ fn a_rule_that_only_closes_needs_no_actions() {
     daemon.wait_for("output: closed alice");
     dir.append("log", knock("alice"));
     daemon.wait_for("output: opened alice");
+}
+
+#[test]
+fn what_is_being_closed_already_is_closed_before_the_knock_that_would_end_it_opens() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    dir.fifo("wait");
+    let on = |name: &str, verb: &str, more: &str| {
+        let filter = r#""filter": "^(\\S+) ""#;
+        format!(r#"{{"name": "{name}", {filter}, "sequence": [" {verb}$"], {more}}}"#)
+    };
+    let lease = r#""timeout": 600, "actions": ["echo {rule} opened {key}"], "revert": ["echo {rule} closed {key}"]"#;
+    let rules = [
+        on("ban", "bans", lease),
+        on("door", "opens", &format!(r#""exclusive": true, {lease}"#)),
+        on(
+            "amnesty",
+            "is free",
+            r#""closes": "ban", "actions": ["echo free {key}"]"#,
+        ),
+        on(
+            "slow",
+            "waits",
+            r#""action_timeout": 600, "actions": ["cat wait"]"#,
+        ),
+    ];
+    let mut daemon = Daemon::start(&dir, &with_state(&rules));
+    dir.append("log", "x bans\ny bans\nz bans\nalice opens\n");
+    daemon.wait_for("output: door opened alice");
+    dir.append("log", "root waits\n");
+    daemon.wait_for("running cat");
+    // Their reverts wait one behind the other.
+    let mut asked = dir.command(&["-c", common::CONFIG, "-x", "*"]);
+    let mut asked = asked.stdout(Stdio::null()).spawn().expect("it can be run");
+    daemon.wait_for("closing for alice");
+    dir.append("log", "bob opens\nz is free\n");
+    daemon.wait_for("knock by z");
+    drop(dir.writer("wait"));
+    let lines = daemon.lines_until("output: free z");
+    let place = |text: &str| lines.iter().position(|line| line.contains(text));
+    let closed = place("output: door closed alice");
+    assert!(
+        closed.is_some() && closed < place("output: door opened bob"),
+        "{lines:?}"
+    );
+    assert!(place("output: ban closed z").is_some(), "{lines:?}");
+    assert!(asked.wait().expect("it ends").success());
+}
+
+#[test]
+fn a_lease_without_actions_holds_open_what_its_revert_closes() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let lease = r#"{"name": "lease", "filter": "^(\\S+) ", "sequence": [" holds$"], "closes": "door", "timeout": 600, "revert": ["echo shut"]}"#;
+    let rules = [
+        rule("door", &format!(r#""timeout": 60, {ACTIONS}"#)),
+        lease.into(),
+    ];
+    let mut daemon = Daemon::start(&dir, &with_state(&rules));
+    dir.append("log", "alice holds\nbob holds\n");
+    daemon.wait_for("\"lease\": opened for bob, closes in 600 s");
+    dir.run(&["-c", common::CONFIG, "-x", "alice"]);
+    daemon.wait_without(
+        "output: shut",
+        "ended for alice, another lease holds the same open",
+    );
+    daemon.signal("TERM");
+    daemon.wait_for("output: shut");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn whoever_closes_by_hand_waits_for_every_lease() {
+    let dir = TempDir::new();
+    for key in ["alice", "bob", "carol"] {
+        dir.fifo(key);
+    }
+    let commands = r#""actions": ["true"], "revert": ["cat {key}"], "action_timeout": 600"#;
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {commands}"#));
+    dir.append("log", knock("alice") + &knock("bob") + &knock("carol"));
+    daemon.wait_for(": opened for carol");
+    let mut asked = dir.command(&["-c", common::CONFIG, "-x", "*"]);
+    let asked = asked.stdout(Stdio::piped()).spawn().expect("it can be run");
+    for key in ["alice", "bob", "carol"] {
+        daemon.wait_for(&format!("running cat {key}"));
+        daemon.signal("USR1");
+        daemon.wait_for("state: queue: 1 running");
+        assert!(dir.path("state.request").exists());
+        drop(dir.writer(key));
+    }
+    let said = asked.wait_with_output().expect("it ends").stdout;
+    assert_eq!(
+        said,
+        b"closed: \"door\" alice\nclosed: \"door\" bob\nclosed: \"door\" carol\n"
+    );
 }
 
 #[test]

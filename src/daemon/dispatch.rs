@@ -174,8 +174,7 @@ impl Dispatch {
             }
         }
         say!(self.log, Info: "closing {} lease{s} by hand", ids.len());
-        self.ledger.expire(&ids, now_ms, &mut self.log);
-        self.close_due(now_ms);
+        self.end(&ids, now_ms);
         if ids.is_empty() {
             self.ledger.forget_request();
         }
@@ -234,8 +233,7 @@ impl Dispatch {
                 ids.push(lease.id());
             }
         }
-        self.ledger.expire(&ids, now_ms, &mut self.log);
-        self.close_due(now_ms);
+        self.end(&ids, now_ms);
         if let Some(job) = self.runner.current() {
             say!(self.log, Info: "stopping: waiting for the commands of rule {:?}", job.rule);
         }
@@ -369,12 +367,13 @@ impl Dispatch {
         }
         let leases = self.ledger.leases();
         let terms = terms(rule, &job, leases, self.max_leases, now())?;
-        let ends = ends(rule, &knock.key, leases, true);
+        let ends = ends(rule, &job, leases, true, Phase::Open);
         let log = &mut self.log;
         let lease = self.ledger.open(terms, &ends, spent, now_ms, log)?;
         self.tell(Level::Info, KNOCK, &job);
         self.end(&ends, now_ms);
         if lease.is_some() || !job.actions.is_empty() {
+            self.close_first(rule, &job, true);
             self.queue.open(lease, job, self.ledger.leases_mut());
         }
         Ok(())
@@ -387,13 +386,17 @@ impl Dispatch {
         }
     }
 
-    /// Has leases closed before anything that is opened from now on.
+    /// Has leases closed.
     fn end(&mut self, ids: &[LeaseId], now_ms: u64) {
-        if !ids.is_empty() {
-            self.ledger.expire(ids, now_ms, &mut self.log);
-            self.close_due(now_ms);
-            self.queue.bring_forward(ids, self.ledger.leases_mut());
-        }
+        self.ledger.expire(ids, now_ms, &mut self.log);
+        self.close_due(now_ms);
+    }
+
+    /// Has what a knock ends, and what has ended before it, closed before the knock's own commands run.
+    fn close_first(&mut self, rule: &Rule, job: &Job, opens: bool) {
+        let leases = self.ledger.leases_mut();
+        let ids = ends(rule, job, leases, opens, Phase::Closing);
+        self.queue.bring_forward(&ids, leases);
     }
 
     /// A knock by a key that has an open lease. The error says why it is refused.
@@ -407,7 +410,8 @@ impl Dispatch {
     ) -> Result<(), Vec<u8>> {
         self.ledger.open(None, &[], spent, now_ms, &mut self.log)?;
         self.tell(Level::Debug, KNOCK, &job);
-        self.end(&ends(rule, &job.key, self.ledger.leases(), false), now_ms);
+        let ends = ends(rule, &job, self.ledger.leases(), false, Phase::Open);
+        self.end(&ends, now_ms);
         let leases = self.ledger.leases_mut();
         if let Some((deadline_ms, end_s)) = end(rule, now()) {
             leases.renew(id, deadline_ms, end_s);
@@ -416,6 +420,7 @@ impl Dispatch {
             return Ok(());
         };
         self.expect_room()?;
+        self.close_first(rule, &job, false);
         self.ledger.leases_mut().set_busy(id, true);
         self.order(id, event);
         Ok(())

@@ -10,10 +10,10 @@
 //! * Several leases may have opened the same thing, which is to say that their reverts are the very same commands.
 //!   The last one closes: a revert does not run while another lease, whose actions have begun, is open. A lease whose
 //!   actions have not begun takes over nothing.
-//! * What a call costs does not grow with the number of leases, or with its logarithm.
+//! * What a call costs grows with the logarithm of the number of leases at most, or with what it hands out.
 
 use crate::backoff::{NEVER, after, delay_ms};
-use crate::commands::job::{Event, Job, LeaseId};
+use crate::commands::job::{Event, Job, LeaseId, Order};
 use crate::engine::tracker::hash;
 use crate::leases::due::Due;
 use crate::leases::sets::{NONE, Sets};
@@ -131,7 +131,7 @@ pub struct Leases {
     /// By [`RULE`], [`KEY`] and [`REVERT`]. In front are those that are not open any more, and those are held by which
     /// the same thing is open.
     sets: [Sets; 3],
-    /// Those whose revert waits for its turn, in one set.
+    /// Those whose check or revert waits for its turn: two sets.
     waiting: Sets,
     due: Due,
     renewed: Vec<LeaseId>,
@@ -237,19 +237,17 @@ impl Leases {
         (lease.phase == Phase::Open).then_some(lease.id)
     }
 
-    /// The open leases of a rule.
-    pub fn open_of(&self, rule: &[u8]) -> Vec<LeaseId> {
-        let mut open = Vec::new();
-        let mut at = self
-            .set_of(RULE, rule)
-            .and_then(|set| self.sets[RULE].last(set));
-        while let Some(lease) = at.and_then(|slot| self.at(slot))
-            && lease.phase == Phase::Open
-        {
-            open.push(lease.id);
-            at = self.sets[RULE].before(lease.id.slot);
+    /// Adds the leases in a phase that have something in common, called so by [`common`]; of those that are being closed the
+    /// last one first.
+    pub fn alike(&self, what: usize, name: &[u8], phase: Phase, alike: &mut Vec<LeaseId>) {
+        let sets = &self.sets[what];
+        let mut at = sets.first(self.set_of(what, name).unwrap_or(NONE));
+        while let Some(lease) = at.and_then(|slot| self.at(slot)) {
+            if lease.phase == phase {
+                alike.push(lease.id);
+            }
+            at = sets.after(lease.id.slot);
         }
-        open
     }
 
     /// Where the next lease will be kept.
@@ -427,46 +425,48 @@ impl Leases {
         self.due.set(id.slot, NEVER);
     }
 
-    /// Has the revert of a lease wait for its turn.
-    pub(super) fn wait(&mut self, id: LeaseId) {
+    /// Has the check or the revert of a lease wait for its turn, in place of what waited before.
+    pub(super) fn wait(&mut self, id: LeaseId, event: Event) {
         if self.get(id).is_some() {
-            self.waiting.add(id.slot, 0, &|_| true);
-        }
-    }
-
-    /// How many reverts wait for their turn.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.count(0) as usize
-    }
-
-    /// The lease whose revert waits longest.
-    pub(super) fn first_waiting(&self) -> Option<LeaseId> {
-        Some(self.at(self.waiting.first(0)?)?.id)
-    }
-
-    /// Has the revert of a lease wait no more; false if it did not.
-    pub(super) fn unwait(&mut self, id: LeaseId) -> bool {
-        let waits = self.get(id).is_some() && self.waiting.set_of(id.slot) != NONE;
-        if waits {
             self.waiting.remove(id.slot);
+            self.waiting.add(id.slot, event as u32, &|_| true);
         }
-        waits
     }
 
-    /// Has the revert of a lease of the same rule and key, if one waits, wait no more; returns the lease.
-    pub(super) fn unwait_alike(&mut self, job: &Job) -> Option<LeaseId> {
-        let set = self.set_of(KEY, &common(KEY, job))?;
-        let mut at = self.sets[KEY].first(set);
-        while let Some(lease) = at.and_then(|slot| self.at(slot))
-            && lease.phase != Phase::Open
-        {
-            let id = lease.id;
-            if self.unwait(id) {
-                return Some(id);
-            }
-            at = self.sets[KEY].after(id.slot);
+    fn lane(&self, event: Event) -> Option<u32> {
+        self.waiting.find(event as u32, &|_| true)
+    }
+
+    /// How many checks or reverts wait for their turn.
+    pub(super) fn waiting(&self, event: Event) -> usize {
+        let lane = self.lane(event);
+        lane.map_or(0, |lane| self.waiting.count(lane) as usize)
+    }
+
+    /// The check or the revert that waits longest, which waits no more.
+    pub(super) fn next_waiting(&mut self, event: Event) -> Option<Order> {
+        let slot = self.waiting.first(self.lane(event)?)?;
+        self.waiting.remove(slot);
+        self.order(self.at(slot)?.id, event)
+    }
+
+    /// The revert of a lease, which waits no more; none if it did not.
+    pub(super) fn unwait(&mut self, id: LeaseId) -> Option<Order> {
+        let waits = self.waiting.set_of(id.slot) != NONE;
+        if !waits || self.get(id)?.phase != Phase::Closing {
+            return None;
         }
-        None
+        self.waiting.remove(id.slot);
+        self.order(id, Event::Close)
+    }
+
+    /// Commands of a lease, as they are to be run.
+    pub(super) fn order(&self, id: LeaseId, event: Event) -> Option<Order> {
+        Some(Order {
+            event,
+            lease: Some(id),
+            job: self.get(id)?.terms.job.clone(),
+        })
     }
 
     /// When [`Leases::next_due`] has something to say.
@@ -674,13 +674,13 @@ impl Lease {
 }
 
 /// What leases have in common: their rule, their rule and key, their revert.
-const RULE: usize = 0;
-const KEY: usize = 1;
+pub const RULE: usize = 0;
+pub const KEY: usize = 1;
 const REVERT: usize = 2;
 
 /// What a job has in common with others, as a name that only those have.
 #[inline(never)]
-fn common(what: usize, job: &Job) -> Vec<u8> {
+pub fn common(what: usize, job: &Job) -> Vec<u8> {
     match what {
         RULE => job.rule.clone(),
         KEY => rule_and_key(&job.rule, &job.key),
@@ -695,7 +695,7 @@ fn common(what: usize, job: &Job) -> Vec<u8> {
 }
 
 #[inline(never)]
-fn rule_and_key(rule: &[u8], key: &[u8]) -> Vec<u8> {
+pub fn rule_and_key(rule: &[u8], key: &[u8]) -> Vec<u8> {
     // No key has a NUL byte.
     text!("{}\0{}", rule, key)
 }

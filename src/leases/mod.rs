@@ -1,6 +1,6 @@
 //! What knocks have opened, written down before it is done, and closed again.
 //!
-//! * [`lease`]: all leases and spent sequences as plain state, in constant time (pure); [`sets`] and [`due`] find them.
+//! * [`lease`]: all leases and spent sequences as plain state (pure); [`sets`] and [`due`] find them.
 //! * [`queue`]: whose commands are next (pure).
 //! * [`request`]: what a knock asks for, its commands filled in (pure).
 //! * [`journal`]: that state as text (pure).

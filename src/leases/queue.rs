@@ -1,29 +1,29 @@
-//! The commands that wait for their turn, in two lanes that take turns.
+//! The commands that wait for their turn, in three lanes that take turns.
 //!
-//! * An opening waits for the openings before it and for half as many reverts at most; a revert likewise. So
-//!   neither three hundred bans that run out together keep a knock waiting, nor a hundred spoofed knocks what is
-//!   to be closed.
+//! * Every other turn is that of the knocks, the others are shared by the reverts and the checks. So neither three
+//!   hundred bans that run out together nor as many checks of them keep a knock waiting, nor a hundred spoofed knocks
+//!   what is to be closed.
 //! * Where the order matters it is kept: one rule's openings and reverts for one key run as they were submitted.
 //!   A revert goes behind the opening of its lease; one that waits goes before a newer opening, and so does
 //!   whatever else must be closed first ([`Queue::bring_forward`]).
 //! * [`QUEUE_LIMIT`] knocks may wait. Reverts are not counted and never refused: what was opened must be closed.
-//!   However many there are, taking the next one costs the same: their lane is the leases' own list.
+//!   However many reverts and checks there are, taking the next one costs the same: their lanes are the leases' own lists.
 
 use crate::commands::job::{Event, Job, LeaseId, Order};
-use crate::leases::lease::Leases;
+use crate::leases::lease::{KEY, Leases, Phase, common};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 /// Knocks that may wait.
 pub const QUEUE_LIMIT: usize = 256;
 
-/// The orders that wait, but for the reverts that only wait for their turn.
+/// The orders that wait, but for the reverts and checks that only wait for their turn.
 #[derive(Default)]
 pub struct Queue {
-    /// Openings and checks, and the reverts that belong before or behind one of them.
+    /// Openings, and the reverts that belong before or behind one of them.
     orders: Vec<Order>,
-    /// Whose turn it is.
-    reverts_turn: bool,
+    /// How many there were.
+    turns: u32,
 }
 
 impl Queue {
@@ -39,15 +39,14 @@ impl Queue {
 
     /// How many orders wait.
     pub fn len(&self, leases: &Leases) -> usize {
-        self.orders.len() + leases.waiting()
+        self.orders.len() + leases.waiting(Event::Check) + leases.waiting(Event::Close)
     }
 
     /// Adds a knock's actions.
     pub fn open(&mut self, lease: Option<LeaseId>, job: Rc<Job>, leases: &mut Leases) {
-        let place = self.orders.len();
-        while let Some(other) = leases.unwait_alike(&job) {
-            self.add(place, other, Event::Close, leases);
-        }
+        let mut alike = Vec::new();
+        leases.alike(KEY, &common(KEY, &job), Phase::Closing, &mut alike);
+        self.bring_forward(&alike, leases);
         self.orders.push(Order {
             event: Event::Open,
             lease,
@@ -55,7 +54,7 @@ impl Queue {
         });
     }
 
-    /// Adds commands of a lease. A check does not wait for room: somebody has knocked already.
+    /// Adds commands of a lease. A check does not wait for room: somebody has knocked already. A revert takes its place.
     pub fn submit(&mut self, id: LeaseId, event: Event, leases: &mut Leases) {
         let of_lease = |order: &Order| order.lease == Some(id);
         match event {
@@ -65,42 +64,41 @@ impl Queue {
                     self.open(Some(id), job, leases);
                 }
             }
-            Event::Check => self.add(self.orders.len(), id, event, leases),
+            Event::Check => leases.wait(id, event),
             Event::Close => match self.orders.iter().rposition(of_lease) {
-                Some(place) => self.add(place + 1, id, event, leases),
-                None => leases.wait(id),
+                Some(place) => {
+                    if let Some(order) = leases.order(id, event) {
+                        self.orders.insert(place + 1, order);
+                    }
+                }
+                None => leases.wait(id, event),
             },
         }
     }
 
-    fn add(&mut self, place: usize, id: LeaseId, event: Event, leases: &Leases) {
-        if let Some(lease) = leases.get(id) {
-            let order = Order {
-                event,
-                lease: Some(id),
-                job: lease.terms.job.clone(),
-            };
-            self.orders.insert(place, order);
-        }
-    }
-
-    /// Makes the reverts of these leases, if they wait, run before any opening that is submitted from now on.
+    /// Makes the reverts of these leases, if they wait, run before any opening that is submitted from now on; the last
+    /// one first.
     pub fn bring_forward(&mut self, ids: &[LeaseId], leases: &mut Leases) {
-        for id in ids {
-            if leases.unwait(*id) {
-                self.add(self.orders.len(), *id, Event::Close, leases);
+        for id in ids.iter().rev() {
+            if let Some(order) = leases.unwait(*id) {
+                self.orders.push(order);
             }
         }
     }
 
     /// Takes out what is to be done next.
     pub fn next(&mut self, leases: &mut Leases) -> Option<Order> {
-        self.reverts_turn = !self.reverts_turn;
-        if (!self.reverts_turn || self.orders.is_empty())
-            && let Some(id) = leases.first_waiting()
-        {
-            leases.unwait(id);
-            self.add(0, id, Event::Close, leases);
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns & 1 == 0 || self.orders.is_empty() {
+            let (event, other) = match self.turns & 2 {
+                0 => (Event::Check, Event::Close),
+                _ => (Event::Close, Event::Check),
+            };
+            let order = leases.next_waiting(event);
+            let order = order.or_else(|| leases.next_waiting(other));
+            if order.is_some() {
+                return order;
+            }
         }
         match self.orders.is_empty() {
             true => None,
@@ -122,7 +120,7 @@ mod tests {
     use crate::leases::lease::Terms;
     use std::boxed::Box;
 
-    /// A queue after `+` and `-` (a knock of a rule and key, a revert), each as `+3 rule key`.
+    /// A queue after `+`, `-` and `?` (a knock of a rule and key, a revert, a check), each as `+3 rule key`.
     struct Played {
         queue: Queue,
         leases: Box<Leases>,
@@ -155,6 +153,7 @@ mod tests {
                 self.ids.push((number, id));
                 match &text[..1] {
                     "+" => self.queue.open(Some(id), job, &mut self.leases),
+                    "?" => self.queue.submit(id, Event::Check, &mut self.leases),
                     _ => {
                         self.leases.begin_closing(id);
                         self.queue.submit(id, Event::Close, &mut self.leases);
@@ -166,7 +165,11 @@ mod tests {
         fn drain(mut self) -> Vec<String> {
             let mut names = Vec::new();
             while let Some(order) = self.queue.next(&mut self.leases) {
-                let mark = ["-", "+"][usize::from(order.event == Event::Open)];
+                let mark = match order.event {
+                    Event::Open => "+",
+                    Event::Check => "?",
+                    Event::Close => "-",
+                };
                 let known = self.ids.iter().find(|(_, id)| Some(*id) == order.lease);
                 names.push(format!("{mark}{}", known.unwrap().0));
             }
@@ -188,6 +191,20 @@ mod tests {
     fn knocks_and_reverts_take_turns() {
         let queue = played(&["-1 b a", "-2 b b", "-3 b c", "-4 b d", "+5 s a", "+6 s b"]);
         assert_eq!(queue.drain(), ["+5", "-1", "+6", "-2", "-3", "-4"]);
+    }
+
+    #[test]
+    fn checks_and_reverts_share_every_other_turn() {
+        let queue = played(&[
+            "?1 b a", "?2 b b", "?3 b c", "-4 b d", "-5 b e", "+6 s a", "+7 s b",
+        ]);
+        assert_eq!(queue.queue.len(&queue.leases), 7);
+        assert_eq!(queue.drain(), ["+6", "-4", "+7", "?1", "?2", "-5", "?3"]);
+        // What is to be closed needs no check any more.
+        assert_eq!(
+            played(&["?1 b a", "?2 b b", "-1 b a"]).drain(),
+            ["?2", "-1"]
+        );
     }
 
     #[test]

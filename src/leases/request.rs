@@ -11,7 +11,7 @@ use crate::commands::template::{MAX_VALUE, Values};
 use crate::engine::Knock;
 use crate::engine::rule::Rule;
 use crate::leases::journal::{Now, spent};
-use crate::leases::lease::{Leases, Terms};
+use crate::leases::lease::{KEY, Leases, Phase, RULE, Terms, rule_and_key};
 use crate::text::Characters;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -100,16 +100,16 @@ pub fn terms(
     }))
 }
 
-/// The leases that a knock ends: those that its rule closes and, if an exclusive lease is opened, the others of its rule.
-pub fn ends(rule: &Rule, key: &[u8], leases: &Leases, opens: bool) -> Vec<LeaseId> {
+/// The leases in a phase that a knock ends, or that are being closed already, before its actions: those that its rule
+/// closes and, if an exclusive lease is opened, the others of its rule.
+pub fn ends(rule: &Rule, job: &Job, leases: &Leases, opens: bool, phase: Phase) -> Vec<LeaseId> {
     let mut ends = Vec::new();
     for other in &rule.closes {
-        if let Some(id) = leases.find(other.as_bytes(), key) {
-            ends.push(id);
-        }
+        let name = rule_and_key(other.as_bytes(), &job.key);
+        leases.alike(KEY, &name, phase, &mut ends);
     }
     if opens && rule.lease.as_ref().is_some_and(|lease| lease.exclusive) {
-        ends.extend(leases.open_of(rule.name.as_bytes()));
+        leases.alike(RULE, rule.name.as_bytes(), phase, &mut ends);
     }
     ends
 }

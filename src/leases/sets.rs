@@ -108,12 +108,6 @@ impl Sets {
         (after != NONE).then_some(after)
     }
 
-    /// The member before another one.
-    pub fn before(&self, member: u32) -> Option<u32> {
-        let before = self.links.get(member as usize)?.before;
-        (before != NONE).then_some(before)
-    }
-
     /// Counts the holds of a member's set up or down.
     pub fn hold(&mut self, member: u32, up: bool) {
         let set = self.set_of(member);

@@ -44,7 +44,7 @@ const LEVELS: [(&str, u32); 5] = [
 const FACILITY: u32 = 3 << 3;
 
 /// A message takes no more than this many bytes, so that a pipe takes it whole or not at all.
-const MESSAGE_LIMIT: usize = 4000;
+const MAX_MESSAGE: usize = 4000;
 
 const SYSLOG_SOCKET: &[u8] = b"/dev/log";
 
@@ -132,7 +132,7 @@ impl Log {
 
     /// Writes a line to standard error; false if there is no room for it now.
     fn write_stderr(&self, mut line: Vec<u8>) -> bool {
-        line.truncate(MESSAGE_LIMIT);
+        line.truncate(MAX_MESSAGE);
         line.push(b'\n');
         let shared = fd::STDERR;
         let fd = self.own.as_ref().unwrap_or(&shared);
@@ -149,7 +149,7 @@ impl Log {
         let priority = FACILITY | severity;
         let mut datagram = text!("<{}>logknockd[{}]: ", priority, process::own_id());
         put_escaped(message, &mut datagram);
-        datagram.truncate(MESSAGE_LIMIT);
+        datagram.truncate(MAX_MESSAGE);
         // Twice, because a restarted syslog daemon leaves us with a dead socket.
         for _ in 0..2 {
             if self.socket.is_none() {

@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 pub const MAX_DEPTH: usize = 64;
 
 /// An object has at most this many keys.
-const MAX_KEYS: usize = 1000;
+const MAX_MEMBERS: usize = 1000;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
@@ -451,7 +451,7 @@ impl Reader<'_> {
         let mut keys = 0;
         loop {
             if close == b'}' {
-                if keys == MAX_KEYS {
+                if keys == MAX_MEMBERS {
                     return self.fail(self.at, TOO_MANY_KEYS);
                 }
                 keys += 1;

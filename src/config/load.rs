@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 /// The largest configuration file, in bytes.
-const FILE_LIMIT: usize = 1 << 20;
+const MAX_DOCUMENT: usize = 1 << 20;
 
 const NOT_PRIVATE: &str =
     "refused: only root may own and write it, because its commands run as root";
@@ -64,6 +64,6 @@ fn read(path: &CStr, purpose: Purpose) -> Result<Vec<u8>, Vec<u8>> {
             ));
         }
     }
-    let document = fd.read_all(FILE_LIMIT).map_err(say)?;
+    let document = fd.read_all(MAX_DOCUMENT).map_err(say)?;
     document.ok_or_else(|| text!("{}", TOO_LONG))
 }

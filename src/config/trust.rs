@@ -12,7 +12,7 @@ use crate::text::folder;
 use alloc::vec::Vec;
 
 /// As many links as the kernel follows.
-const LINKS: u32 = 40;
+const MAX_LINKS: u32 = 40;
 
 /// The folder or link on the way to `path` that somebody else can change; none if there is none. Where the path ends,
 /// nothing need be.
@@ -36,7 +36,7 @@ pub fn weak_place(path: &[u8]) -> Result<Option<Vec<u8>>> {
                 return Ok(Some(place.to_vec()));
             }
             links += 1;
-            if links > LINKS {
+            if links > MAX_LINKS {
                 return Err(Errno::ELOOP);
             }
             // From here the way is another, and is walked from its beginning.

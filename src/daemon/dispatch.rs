@@ -11,10 +11,10 @@ use crate::backoff::NEVER;
 use crate::commands::job::{Event, Job, LeaseId, Order};
 use crate::commands::runner::{Answer, Finished, Runner};
 use crate::engine::rule::Rule;
-use crate::engine::{Engine, KEY_LIMIT, Knock, Meaning, Outcome};
+use crate::engine::{Engine, Knock, MAX_KEY, Meaning, Outcome};
 use crate::leases::lease::{Again, Begin, Note, Phase};
 use crate::leases::ledger::{End, Ledger, Need};
-use crate::leases::queue::{QUEUE_LIMIT, Queue};
+use crate::leases::queue::{MAX_WAITING, Queue};
 use crate::leases::record::now;
 use crate::leases::request::{count_unspent, end, ends, first_unspent, job, sequence, terms};
 use crate::log::{Level, Log, Throttle};
@@ -299,7 +299,7 @@ impl Dispatch {
             Meaning::KeyTooLong => {
                 if self.key_too_long.pass(now_ms) {
                     say!(self.log, Warn: "rule {:?}: a key of more than {} bytes is passed over{}",
-                        name, KEY_LIMIT, self.key_too_long);
+                        name, MAX_KEY, self.key_too_long);
                 }
             }
         }
@@ -382,7 +382,7 @@ impl Dispatch {
     fn expect_room(&self) -> Result<(), Vec<u8>> {
         match self.queue.has_room() {
             true => Ok(()),
-            false => Err(text!("{} knocks are waiting already", QUEUE_LIMIT)),
+            false => Err(text!("{} knocks are waiting already", MAX_WAITING)),
         }
     }
 

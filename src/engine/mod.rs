@@ -27,7 +27,7 @@ use alloc::vec::Vec;
 use core::mem::swap;
 
 /// The longest key, in bytes. Addresses and names are far shorter.
-pub const KEY_LIMIT: usize = 255;
+pub const MAX_KEY: usize = 255;
 
 /// A completed sequence.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ pub struct Knock {
 pub enum Meaning {
     /// None of the groups that could have been its key took part in the match; it was passed over.
     Nobodys,
-    /// Its key is longer than [`KEY_LIMIT`]; it was passed over.
+    /// Its key is longer than [`MAX_KEY`]; it was passed over.
     KeyTooLong,
     /// The rule's `ignore` matches it; it was passed over.
     Ignored,
@@ -354,7 +354,7 @@ impl Entry {
         scratch: &mut Scratch,
     ) -> Option<Meaning> {
         self.course.counters.filtered += u64::from(passed.times);
-        if passed.key.bytes.len() > KEY_LIMIT {
+        if passed.key.bytes.len() > MAX_KEY {
             return Some(Meaning::KeyTooLong);
         }
         let current = self.course.current?;

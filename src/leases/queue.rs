@@ -6,7 +6,7 @@
 //! * Where the order matters it is kept: one rule's openings and reverts for one key run as they were submitted.
 //!   A revert goes behind the opening of its lease; one that waits goes before a newer opening, and so does
 //!   whatever else must be closed first ([`Queue::bring_forward`]).
-//! * [`QUEUE_LIMIT`] knocks may wait. Reverts are not counted and never refused: what was opened must be closed.
+//! * [`MAX_WAITING`] knocks may wait. Reverts are not counted and never refused: what was opened must be closed.
 //!   However many reverts and checks there are, taking the next one costs the same: their lanes are the leases' own lists.
 
 use crate::commands::job::{Event, Job, LeaseId, Order};
@@ -15,7 +15,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 /// Knocks that may wait.
-pub const QUEUE_LIMIT: usize = 256;
+pub const MAX_WAITING: usize = 256;
 
 /// The orders that wait, but for the reverts and checks that only wait for their turn.
 #[derive(Default)]
@@ -29,7 +29,7 @@ pub struct Queue {
 impl Queue {
     /// Whether there is room for another knock.
     pub fn has_room(&self) -> bool {
-        self.knocks() < QUEUE_LIMIT
+        self.knocks() < MAX_WAITING
     }
 
     fn knocks(&self) -> usize {
@@ -234,12 +234,12 @@ mod tests {
         for number in 0..1000 {
             queue.play(&[&format!("-{number} b a")]);
         }
-        for number in 1000..1000 + QUEUE_LIMIT {
+        for number in 1000..1000 + MAX_WAITING {
             assert!(queue.queue.has_room());
             queue.play(&[&format!("+{number} s a")]);
         }
         assert!(!queue.queue.has_room());
-        assert_eq!(queue.queue.drop_knocks(), QUEUE_LIMIT);
+        assert_eq!(queue.queue.drop_knocks(), MAX_WAITING);
         assert!(queue.queue.has_room());
         assert_eq!(queue.queue.len(&queue.leases), 1000);
     }

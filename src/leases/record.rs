@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 /// The largest record that is read, in bytes.
-const FILE_LIMIT: usize = 64 << 20;
+const MAX_RECORD: usize = 64 << 20;
 
 /// Behind the record's name: what somebody asks for.
 const REQUEST: &str = ".request";
@@ -191,7 +191,7 @@ impl Record {
         if status.owner != process::user_id() {
             return foreign("it belongs to somebody else");
         }
-        let document = match fd.read_all(FILE_LIMIT) {
+        let document = match fd.read_all(MAX_RECORD) {
             Ok(Some(document)) => document,
             Ok(None) => return foreign("it is larger than any record"),
             Err(errno) if errno.is_shortage() => return Err(errno),
@@ -265,7 +265,7 @@ impl Record {
 
     /// Replaces the record. Fails with `EFBIG` if there is more to remember than would be read back.
     pub fn replace(&self, document: &[u8]) -> Result<()> {
-        if document.len() > FILE_LIMIT {
+        if document.len() > MAX_RECORD {
             return Err(Errno::EFBIG);
         }
         let temporary = self.path_with(".new")?;

@@ -24,7 +24,7 @@ pub(super) struct Cursor<'p> {
 /// A character as the bytes that it is in UTF-8, the last of them lowest.
 pub(super) type Char = u32;
 /// The last character that is one byte.
-pub(super) const ASCII_MAX: Char = 0x7f;
+pub(super) const MAX_ASCII: Char = 0x7f;
 
 /// None if something is wrong: the cursor knows what, and stands there.
 pub(super) type Parse<T> = Option<T>;

@@ -4,7 +4,7 @@
 //! backspace there, `\012` is octal and so is `\112`, but `\12` refers to a group. Members of a class are bytes,
 //! so they must be ASCII.
 
-use super::cursor::{ASCII, ASCII_MAX, Char, Cursor, IGNORE_CASE, Parse};
+use super::cursor::{ASCII, Char, Cursor, IGNORE_CASE, MAX_ASCII, Parse};
 use super::set::{DIGIT, SPACE_ASCII, SPACE_UNICODE, Set, WORD};
 use super::tree::Look;
 
@@ -205,7 +205,7 @@ impl Cursor<'_> {
     }
 
     fn member_byte(&mut self, char: Char, at: usize) -> Parse<u8> {
-        if char > ASCII_MAX {
+        if char > MAX_ASCII {
             return self.fail_at(at, ERR_CLASS_NON_ASCII);
         }
         // OK because ASCII fits a byte.

@@ -488,7 +488,7 @@ impl Parser<'_> {
                 return Some(());
             }
             // Python knows letters outside ASCII that equal ASCII ones in all but case (the Kelvin sign and k).
-            if char > ASCII_MAX && self.cursor.flags & ASCII == 0 {
+            if char > MAX_ASCII && self.cursor.flags & ASCII == 0 {
                 return self.cursor.fail_at(at, ERR_CASE_NON_ASCII);
             }
         }

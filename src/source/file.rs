@@ -29,7 +29,7 @@ use alloc::vec::Vec;
 
 /// Rotated files that are still being read, at most. More come only from a rotation that does not wait
 /// for anybody.
-const QUEUE_LIMIT: usize = 16;
+const MAX_FILES: usize = 16;
 
 /// How long a file is read on when its successor is written to, in milliseconds.
 const LEAVING_MS: u64 = 5000;
@@ -253,7 +253,7 @@ impl FileSource {
         if !is_first {
             say!(log, Debug: "{:?}: rotated", name);
         }
-        if self.files.len() >= QUEUE_LIMIT {
+        if self.files.len() >= MAX_FILES {
             match self.files.first_mut() {
                 Some(oldest) if ![0, NEVER].contains(&oldest.leave_at_ms) => oldest.leave_at_ms = 0,
                 _ => {

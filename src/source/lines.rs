@@ -5,7 +5,7 @@
 //! * ASCII white space at both ends is not part of a line, nor are NUL bytes at its beginning: a log that was
 //!   truncated under a writer that does not append begins with as many of them as it had bytes. Every other
 //!   byte is.
-//! * A line longer than [`LINE_LIMIT`] is cut there and what remains of it is skipped, so a log without
+//! * A line longer than [`MAX_LINE`] is cut there and what remains of it is skipped, so a log without
 //!   newlines takes no more memory than any other.
 //!
 //! Bytes are read straight into the buffer and lines are handed out as parts of it: nothing is copied
@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 /// The longest line, in bytes.
-pub const LINE_LIMIT: usize = 8192;
+pub const MAX_LINE: usize = 8192;
 
 /// How much of what was handed out is remembered, in bytes. With an unfinished tail there is room left to read
 /// into, and to read this much again.
@@ -32,7 +32,7 @@ pub struct Line<'b> {
     pub bytes: &'b [u8],
     /// The same with the white space that it begins with.
     pub indented: &'b [u8],
-    /// It was longer than [`LINE_LIMIT`]: this is its beginning, the rest is skipped.
+    /// It was longer than [`MAX_LINE`]: this is its beginning, the rest is skipped.
     pub cut: bool,
 }
 
@@ -59,10 +59,10 @@ pub struct LineBuffer {
 }
 
 impl LineBuffer {
-    /// A buffer of `capacity` bytes, at least twice [`LINE_LIMIT`]. It takes no memory until it is used.
+    /// A buffer of `capacity` bytes, at least twice [`MAX_LINE`]. It takes no memory until it is used.
     pub fn new(capacity: usize) -> LineBuffer {
         LineBuffer {
-            bytes: Vec::with_capacity(capacity.max(2 * LINE_LIMIT)),
+            bytes: Vec::with_capacity(capacity.max(2 * MAX_LINE)),
             filled: 0..0,
             searched: 0,
             skipping: false,
@@ -191,7 +191,7 @@ impl LineBuffer {
         self.filled.start = rest.start;
         self.searched = rest.end;
         let last = core::mem::take(&mut self.finished);
-        if !last && !self.skipping && rest.len() <= LINE_LIMIT {
+        if !last && !self.skipping && rest.len() <= MAX_LINE {
             return None;
         }
         self.filled.start = rest.end;
@@ -219,9 +219,9 @@ impl LineBuffer {
 /// The line that `bytes` are when nothing else separates lines.
 pub fn one_line(bytes: &[u8]) -> Line<'_> {
     let bytes = without_nuls(bytes);
-    let cut = bytes.len() > LINE_LIMIT;
+    let cut = bytes.len() > MAX_LINE;
     // White space is what Python's `strip` takes, vertical tabs included.
-    let mut indented = bytes.get(..LINE_LIMIT).unwrap_or(bytes);
+    let mut indented = bytes.get(..MAX_LINE).unwrap_or(bytes);
     while let [rest @ .., b' ' | b'\t'..=b'\r'] = indented {
         indented = rest;
     }
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_line_of_exactly_the_limit_is_whole_and_one_more_byte_is_cut() {
-        let limit = [b'a'; LINE_LIMIT];
+        let limit = [b'a'; MAX_LINE];
         assert_eq!(lines(&[&limit, b"\nb\n"]), ["a*8192", "b"]);
         assert_eq!(lines(&[&limit, b"a\nb\n"]), ["a*8192>", "b"]);
         assert_eq!(lines(&[&limit, b"a", &limit, b"z\nb\n"]), ["a*8192>", "b"]);
@@ -334,7 +334,7 @@ mod tests {
         let nuls = std::vec![0; 1 << 20];
         assert_eq!(lines(&[b"a\n", &nuls, b"b\0c\n"]), ["a", "b\0c"]);
         assert_eq!(lines(&[b"\0\0b\n\0 c"]), ["b", "c"]);
-        let limit = [b'x'; LINE_LIMIT];
+        let limit = [b'x'; MAX_LINE];
         assert_eq!(lines(&[&nuls[..5000], &limit, b"\n"]), ["x*8192"]);
         assert_eq!(lines(&[&nuls]), [""; 0]);
     }
@@ -370,7 +370,7 @@ mod tests {
             buffer.room()[..100].copy_from_slice(&line);
             buffer.add(100);
             assert!(buffer.next_line().is_some());
-            assert!(buffer.room().len() >= LINE_LIMIT - MEMORY);
+            assert!(buffer.room().len() >= MAX_LINE - MEMORY);
         }
         assert_eq!(buffer.memory().len(), MEMORY);
     }

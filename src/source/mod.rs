@@ -26,7 +26,7 @@ use alloc::vec::Vec;
 use command::{CommandSource, Leaving};
 use core::ffi::CStr;
 use file::{Begin, FileSource, Since};
-use lines::{LINE_LIMIT, Line};
+use lines::{Line, MAX_LINE};
 use stream::{STDIN_NAME, StreamSource};
 use watch::{News, Watcher};
 
@@ -310,7 +310,7 @@ impl Sources {
         if line.cut && !entry.cut_told {
             entry.cut_told = true;
             say!(log, Warn: "{:?}: a line is longer than {} bytes, its rest is ignored",
-                entry.access.name(), LINE_LIMIT);
+                entry.access.name(), MAX_LINE);
         }
         Some((entry.access.name(), line))
     }

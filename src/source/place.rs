@@ -15,7 +15,7 @@ use crate::sys::Result;
 use alloc::vec::Vec;
 
 /// How far from its end a file is searched. Behind the place is only what was written since we looked last.
-const SEARCH_LIMIT: u64 = 256 << 10;
+const MAX_SEARCHED: u64 = 256 << 10;
 
 /// So many of the last lines are sought.
 const LINES: usize = 16;
@@ -50,7 +50,7 @@ pub fn find(
     let mut chunk = alloc::vec![0; CHUNK];
     // How much of the chunk is filled, and where in the file that ends.
     let mut filled = 0;
-    let mut read = size.saturating_sub(SEARCH_LIMIT);
+    let mut read = size.saturating_sub(MAX_SEARCHED);
     let is_whole = read == 0;
     while !ends.is_empty() && read < size {
         let room = chunk.get_mut(filled..).unwrap_or_default();

@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 const FALLBACK_MS: u64 = 1000;
 
 /// As many symbolic links on the way to one file as the kernel itself follows; all of them count together.
-const LINK_LIMIT: u32 = 40;
+const MAX_LINKS: u32 = 40;
 
 /// What inotify had to tell since it was last asked.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -172,7 +172,7 @@ impl Watcher {
         let mut expected = Vec::new();
         let mut blind = false;
         for path in paths {
-            match expect(inotify, path, &mut { LINK_LIMIT }, &mut expected) {
+            match expect(inotify, path, &mut { MAX_LINKS }, &mut expected) {
                 Ok(whole) => blind |= !whole,
                 Err(errno) => return self.fall_back(errno, log),
             }

@@ -4,7 +4,7 @@
 
 use super::{Script, no_remark};
 use crate::hunt::Target;
-use logknockd::source::lines::{LINE_LIMIT, LineBuffer};
+use logknockd::source::lines::{LineBuffer, MAX_LINE};
 
 pub const TARGET: Target = Target {
     name: "lines",
@@ -55,7 +55,7 @@ impl Stream {
         let mut events = Vec::new();
         let mut bytes = Vec::new();
         let mut total = 0;
-        while !script.is_over() && total < 6 * LINE_LIMIT {
+        while !script.is_over() && total < 6 * MAX_LINE {
             let before = bytes.len();
             match script.byte() {
                 0 | 1 => bytes.extend(script.bytes()),
@@ -64,9 +64,9 @@ impl Stream {
                     bytes.resize(bytes.len() + script.byte() * 64, byte);
                 }
                 // Just about the limit.
-                3 => bytes.resize(bytes.len() + LINE_LIMIT - 1 + script.byte() % 4, b'L'),
+                3 => bytes.resize(bytes.len() + MAX_LINE - 1 + script.byte() % 4, b'L'),
                 // Just about what a buffer holds.
-                4 => bytes.resize(bytes.len() + 2 * LINE_LIMIT - 2 + script.byte() % 4, b'B'),
+                4 => bytes.resize(bytes.len() + 2 * MAX_LINE - 2 + script.byte() % 4, b'B'),
                 5 => events.push(Event::Bytes(std::mem::take(&mut bytes))),
                 6 => {
                     events.push(Event::Bytes(std::mem::take(&mut bytes)));
@@ -107,7 +107,7 @@ impl Stream {
 fn line(bytes: &[u8]) -> (Vec<u8>, bool) {
     let nuls = bytes.iter().take_while(|byte| **byte == 0).count();
     let bytes = &bytes[nuls..];
-    let kept = &bytes[..bytes.len().min(LINE_LIMIT)];
+    let kept = &bytes[..bytes.len().min(MAX_LINE)];
     let is_blank = |byte: &u8| b" \t\n\x0b\x0c\r".contains(byte);
     let first = kept
         .iter()
@@ -117,7 +117,7 @@ fn line(bytes: &[u8]) -> (Vec<u8>, bool) {
         .iter()
         .rposition(|byte| !is_blank(byte))
         .map_or(first, |last| last + 1);
-    (kept[first..end].to_vec(), bytes.len() > LINE_LIMIT)
+    (kept[first..end].to_vec(), bytes.len() > MAX_LINE)
 }
 
 fn check(input: &[u8]) {

@@ -13,8 +13,8 @@ use crate::engine::rule::Rule;
 use crate::engine::tracker::{Change, Steps, hash, reached};
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
 use crate::leases::journal::Now;
-use crate::leases::lease::{Begin, Leases, Note, Phase};
-use crate::leases::request::{end, ends, first_unspent, job, sequence, terms};
+use crate::leases::lease::{Leases, Note, Phase, Verdict};
+use crate::leases::request::{deadlines, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
 use crate::regex::seek::{Literal, Places, find_byte};
 use crate::regex::{Regex, Scratch, Sieve, Text};
@@ -238,13 +238,13 @@ impl Replay {
             let (line, rest) = text.split_at(end);
             text = rest.get(1..).unwrap_or_default();
             number += 1;
-            self.tell_time(&Place { prefix, number }, line);
+            self.tell_time(&LineNumber { prefix, number }, line);
         }
     }
 
     /// The time at which a line counts. What is due by then is closed.
     #[inline]
-    fn tell_time(&mut self, place: &Place, line: &[u8]) -> u64 {
+    fn tell_time(&mut self, at: &LineNumber, line: &[u8]) -> u64 {
         if let Some(clock) = &mut self.clock {
             let last_ms = self.time_ms.unwrap_or(0);
             match clock
@@ -254,27 +254,27 @@ impl Replay {
                 Some(time_ms) => {
                     self.time_ms = Some(time_ms);
                     if time_ms.saturating_add(LATE_MS) < last_ms {
-                        self.note_backwards(place);
+                        self.note_backwards(at);
                     }
                 }
                 None => self.note_timeless(line),
             }
         }
         if self.shows_lines {
-            put!(&mut self.play.out, "{}read ", place);
+            put!(&mut self.play.out, "{}read ", at);
             put_escaped(one_line(line).bytes, &mut self.play.out);
             self.play.out.push(b'\n');
         }
         let now_ms = self.time_ms.unwrap_or(0);
-        self.play.close_due(place, now_ms);
+        self.play.close_due(at, now_ms);
         now_ms
     }
 
     #[inline(never)]
-    fn note_backwards(&mut self, place: &Place) {
+    fn note_backwards(&mut self, at: &LineNumber) {
         self.backwards += 1;
         if self.backwards == 1 {
-            self.first_backwards = place.line();
+            self.first_backwards = at.line();
         }
     }
 
@@ -284,12 +284,12 @@ impl Replay {
     }
 
     fn line(&mut self, prefix: &[u8], number: u64, line: Line) {
-        let place = Place { prefix, number };
-        let now_ms = self.tell_time(&place, line.bytes);
-        self.look(&place, line.bytes);
+        let at = LineNumber { prefix, number };
+        let now_ms = self.tell_time(&at, line.bytes);
+        self.look(&at, line.bytes);
         let play = &mut self.play;
         let outcomes = self.engine.line(line, now_ms);
-        outcomes.for_each(|(rule, outcome)| play.outcome(&place, rule, &outcome, now_ms));
+        outcomes.for_each(|(rule, outcome)| play.outcome(&at, rule, &outcome, now_ms));
         for index in self.play.spent.drain(..) {
             if let Some(rule) = self.engine.rule(index) {
                 let next = first_unspent(rule, &self.play.leases);
@@ -299,11 +299,11 @@ impl Replay {
     }
 
     /// Looks at a line for the filters that it may come near to.
-    fn look(&mut self, place: &Place, line: &[u8]) {
+    fn look(&mut self, at: &LineNumber, line: &[u8]) {
         if self.nearing.next(line).is_some() {
             for index in self.nearing.sift(line.into()) {
                 if let Some(near) = self.near.get_mut(usize::from(*index)) {
-                    near.look(place, line);
+                    near.look(at, line);
                 }
             }
         }
@@ -397,19 +397,19 @@ fn trimmed(line: &[u8]) -> Option<&[u8]> {
 }
 
 /// Which line an event belongs to.
-struct Place<'l> {
+struct LineNumber<'l> {
     /// The log's name and a colon, if there are several.
     prefix: &'l [u8],
     number: u64,
 }
 
-impl Put for Place<'_> {
+impl Put for LineNumber<'_> {
     fn put(&self, out: &mut Vec<u8>) {
         put!(out, "{}{}: ", self.prefix, self.number);
     }
 }
 
-impl Place<'_> {
+impl LineNumber<'_> {
     /// The line's number for the summary.
     fn line(&self) -> Vec<u8> {
         text!("{}{}", self.prefix, self.number)
@@ -487,7 +487,7 @@ impl Near {
         }
     }
 
-    fn look(&mut self, place: &Place, line: &[u8]) {
+    fn look(&mut self, at: &LineNumber, line: &[u8]) {
         if self.telling.first(line, 0).is_none() {
             return;
         }
@@ -505,7 +505,7 @@ impl Near {
         {
             *holding += 1;
             if *holding == 1 {
-                *first = place.line();
+                *first = at.line();
             }
         }
     }
@@ -561,13 +561,13 @@ struct Play {
 }
 
 impl Play {
-    fn outcome(&mut self, place: &Place, rule: &Rule, outcome: &Outcome, now_ms: u64) {
+    fn outcome(&mut self, at: &LineNumber, rule: &Rule, outcome: &Outcome, now_ms: u64) {
         let key = &outcome.key;
         match &outcome.meaning {
-            Meaning::Knock(knock) => self.knock(place, rule, knock, now_ms),
+            Meaning::Knock(knock) => self.knock(at, rule, knock, now_ms),
             Meaning::Nobodys => {
                 self.event(
-                    place,
+                    at,
                     "",
                     rule.name.as_bytes(),
                     b"no key",
@@ -576,7 +576,7 @@ impl Play {
             }
             Meaning::KeyTooLong => {
                 self.event(
-                    place,
+                    at,
                     "",
                     rule.name.as_bytes(),
                     key,
@@ -586,11 +586,11 @@ impl Play {
             Meaning::Progress(change) => {
                 let mut detail = text!(" {}", change);
                 self.put_reason(rule, outcome.line, change, &mut detail);
-                self.event(place, "", rule.name.as_bytes(), key, &detail);
+                self.event(at, "", rule.name.as_bytes(), key, &detail);
             }
             Meaning::Ignored => {
                 self.event(
-                    place,
+                    at,
                     "",
                     rule.name.as_bytes(),
                     key,
@@ -599,7 +599,7 @@ impl Play {
             }
             Meaning::IgnoredHost => {
                 self.event(
-                    place,
+                    at,
                     "",
                     rule.name.as_bytes(),
                     key,
@@ -638,11 +638,11 @@ impl Play {
         }
     }
 
-    fn knock(&mut self, place: &Place, rule: &Rule, knock: &Knock, now_ms: u64) {
-        self.event(place, "knock ", rule.name.as_bytes(), &knock.key, &"");
+    fn knock(&mut self, at: &LineNumber, rule: &Rule, knock: &Knock, now_ms: u64) {
+        self.event(at, "knock ", rule.name.as_bytes(), &knock.key, &"");
         let job = match job(rule, knock) {
             Ok(job) => job,
-            Err(reason) => return put!(&mut self.out, "{}  refused: {}\n", place, reason),
+            Err(reason) => return put!(&mut self.out, "{}  refused: {}\n", at, reason),
         };
         let now = Now {
             ms: now_ms,
@@ -651,24 +651,24 @@ impl Play {
         let found = self.leases.find(&job.rule, &job.key);
         let terms = match (found, terms(rule, &job, &self.leases, self.max_leases, now)) {
             (None, Ok(terms)) => terms,
-            (None, Err(reason)) => return put!(&mut self.out, "{}  refused: {}\n", place, reason),
+            (None, Err(reason)) => return put!(&mut self.out, "{}  refused: {}\n", at, reason),
             (Some(_), _) => None,
         };
         for id in ends(rule, &job, &self.leases, found.is_none(), Phase::Open) {
             self.leases.apply(id, Note::Until(now_ms, 0));
         }
-        self.close_due(place, now_ms);
-        if let (Some(id), Some((deadline_ms, end_s))) = (found, end(rule, now)) {
-            self.event(place, "renew ", rule.name.as_bytes(), &knock.key, &"");
+        self.close_due(at, now_ms);
+        if let (Some(id), Some((deadline_ms, end_s))) = (found, deadlines(rule, now)) {
+            self.event(at, "renew ", rule.name.as_bytes(), &knock.key, &"");
             self.leases.renew(id, deadline_ms, end_s);
             self.leases.next_renewed();
         } else {
             if let Some(terms) = terms {
-                self.event(place, "open ", rule.name.as_bytes(), &knock.key, &"");
+                self.event(at, "open ", rule.name.as_bytes(), &knock.key, &"");
                 let id = self.leases.open(terms);
                 self.leases.begin(id, Event::Open);
             }
-            put_commands(place, &job.actions, &mut self.out);
+            put_commands(at, &job.actions, &mut self.out);
         }
         if rule.one_time {
             self.leases.spend(sequence(rule, knock.sequence));
@@ -677,30 +677,30 @@ impl Play {
     }
 
     /// Closes the leases whose time has come.
-    fn close_due(&mut self, place: &Place, now_ms: u64) {
+    fn close_due(&mut self, at: &LineNumber, now_ms: u64) {
         while let Some((id, job)) = self.leases.next_due(now_ms) {
-            if self.leases.begin(id, Event::Close) == Begin::Go {
-                self.event(place, "close ", &job.rule, &job.key, &"");
-                put_commands(place, &job.revert, &mut self.out);
+            if self.leases.begin(id, Event::Close) == Verdict::Go {
+                self.event(at, "close ", &job.rule, &job.key, &"");
+                put_commands(at, &job.revert, &mut self.out);
             } else {
                 let why = ": another lease holds the same open";
-                self.event(place, "end ", &job.rule, &job.key, &why);
+                self.event(at, "end ", &job.rule, &job.key, &why);
             }
             self.leases.apply(id, Note::Close);
         }
     }
 
-    fn event(&mut self, place: &Place, what: &str, rule: &[u8], key: &[u8], detail: &dyn Put) {
-        put!(&mut self.out, "{}{}{:?} ", place, what, rule);
+    fn event(&mut self, at: &LineNumber, what: &str, rule: &[u8], key: &[u8], detail: &dyn Put) {
+        put!(&mut self.out, "{}{}{:?} ", at, what, rule);
         put_escaped(key, &mut self.out);
         detail.put(&mut self.out);
         self.out.push(b'\n');
     }
 }
 
-fn put_commands(place: &Place, commands: &[Vec<u8>], out: &mut Vec<u8>) {
+fn put_commands(at: &LineNumber, commands: &[Vec<u8>], out: &mut Vec<u8>) {
     for words in commands {
-        put!(out, "{}  run ", place);
+        put!(out, "{}  run ", at);
         put_shell_words(words, out);
         out.push(b'\n');
     }

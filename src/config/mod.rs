@@ -21,7 +21,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use json::Value;
-use read::{ArrayOf, Kind, Limits, Loader, MAX_SETTINGS, Setting, name_of, place};
+use read::{ArrayOf, Kind, Limits, Loader, MAX_SETTINGS, Setting, index_of, name_of};
 
 pub mod diagnostic;
 pub mod json;
@@ -190,17 +190,17 @@ impl Loader<'_> {
         }
         let command = command.and_then(|command| self.command(command));
         let state = top.member("state").map(|path| self.path(path));
-        let poll_ms = numbers[const { place(TOP, "poll") }];
+        let poll_ms = numbers[const { index_of(TOP, "poll") }];
         Some(Box::new(Config {
             files: self.files(file),
             command: command.map(Command::into_words),
             rules: self.rules(top),
-            debug: numbers[const { place(TOP, "debug") }] != 0,
-            trace: numbers[const { place(TOP, "trace") }] != 0,
+            debug: numbers[const { index_of(TOP, "debug") }] != 0,
+            trace: numbers[const { index_of(TOP, "trace") }] != 0,
             state: state.unwrap_or(DEFAULT_STATE.into()),
             poll_ms: (poll_ms != NEVER).then_some(poll_ms),
             // OK because the limit fits.
-            max_keys: numbers[const { place(TOP, "max_keys") }] as usize,
+            max_keys: numbers[const { index_of(TOP, "max_keys") }] as usize,
             checksum: checksum(self.document),
         }))
     }
@@ -296,20 +296,20 @@ impl Loader<'_> {
         for network in self.items(written.member("ignore_hosts"), &HOSTS) {
             rule.ignore_hosts.extend(self.network(network));
         }
-        let timeout_ms = numbers[const { place(RULE, "timeout") }];
+        let timeout_ms = numbers[const { index_of(RULE, "timeout") }];
         if revert.is_some() || timeout_ms != NEVER {
             rule.lease = Some(Holding {
                 timeout_ms,
-                keep: numbers[const { place(RULE, "keep") }] != 0,
-                exclusive: numbers[const { place(RULE, "exclusive") }] != 0,
+                keep: numbers[const { index_of(RULE, "keep") }] != 0,
+                exclusive: numbers[const { index_of(RULE, "exclusive") }] != 0,
             });
         }
-        let within_ms = numbers[const { place(RULE, "within") }];
+        let within_ms = numbers[const { index_of(RULE, "within") }];
         rule.within_ms = (within_ms != NEVER).then_some(within_ms);
-        rule.repeats = numbers[const { place(RULE, "repeats") }] != 0;
+        rule.repeats = numbers[const { index_of(RULE, "repeats") }] != 0;
         // OK because the limit fits.
-        rule.count = numbers[const { place(RULE, "count") }] as u16;
-        rule.action_timeout_ms = numbers[const { place(RULE, "action_timeout") }];
+        rule.count = numbers[const { index_of(RULE, "count") }] as u16;
+        rule.action_timeout_ms = numbers[const { index_of(RULE, "action_timeout") }];
         rule
     }
 

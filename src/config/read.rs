@@ -58,8 +58,8 @@ impl Setting {
     }
 }
 
-/// The place of a key among others.
-pub(super) const fn place(keys: &[Setting], name: &str) -> usize {
+/// The index of a key among others.
+pub(super) const fn index_of(keys: &[Setting], name: &str) -> usize {
     let mut index = 0;
     while !is_same(keys[index].name.as_bytes(), name.as_bytes()) {
         index += 1;

@@ -12,11 +12,11 @@ use crate::commands::job::{Event, Job, LeaseId, Order};
 use crate::commands::runner::{Answer, Finished, Runner};
 use crate::engine::rule::Rule;
 use crate::engine::{Engine, Knock, MAX_KEY, Meaning, Outcome};
-use crate::leases::lease::{Again, Begin, Note, Phase};
-use crate::leases::ledger::{End, Ledger, Need};
+use crate::leases::lease::{Again, Note, Phase, Verdict};
+use crate::leases::ledger::{ClosesIn, Ledger, Need};
 use crate::leases::queue::{MAX_WAITING, Queue};
 use crate::leases::record::now;
-use crate::leases::request::{count_unspent, end, ends, first_unspent, job, sequence, terms};
+use crate::leases::request::{count_unspent, deadlines, ends, first_unspent, job, sequence, terms};
 use crate::log::{Level, Log, Throttle};
 use crate::sys::Errno;
 use crate::sys::fd::Poll;
@@ -413,7 +413,7 @@ impl Dispatch {
         let ends = ends(rule, &job, self.ledger.leases(), false, Phase::Open);
         self.end(&ends, now_ms);
         let leases = self.ledger.leases_mut();
-        if let Some((deadline_ms, end_s)) = end(rule, now()) {
+        if let Some((deadline_ms, end_s)) = deadlines(rule, now()) {
             leases.renew(id, deadline_ms, end_s);
         }
         let Some(event) = leases.knocked(id, now_ms) else {
@@ -452,9 +452,9 @@ impl Dispatch {
             return true;
         };
         match self.ledger.leases_mut().begin(id, order.event) {
-            Begin::Gone => return false,
-            Begin::Left => self.leave(id, now_ms),
-            Begin::Go => {
+            Verdict::Gone => return false,
+            Verdict::Left => self.leave(id, now_ms),
+            Verdict::Go => {
                 if order.event == Event::Open {
                     // What could not be closed before is what it will close.
                     while let Some(other) = self.ledger.leases().companion(id) {
@@ -521,8 +521,8 @@ impl Dispatch {
             let template = "rule {:?}: not opened for {}: an action has failed, the next knock runs them again";
             return self.tell(Level::Warn, template, &job);
         }
-        let end = End(lease.terms.deadline_ms, now_ms);
-        say!(self.log, Info: "rule {:?}: opened for {}{}", job.rule, job.key, end);
+        let closes = ClosesIn(lease.terms.deadline_ms, now_ms);
+        say!(self.log, Info: "rule {:?}: opened for {}{}", job.rule, job.key, closes);
         let leases = self.ledger.leases_mut();
         if leases.is_reopened(id, now_ms) {
             leases.set_busy(id, true);

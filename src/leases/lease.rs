@@ -103,7 +103,7 @@ pub enum Note {
 /// What to do when the turn of a lease's commands has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
-pub enum Begin {
+pub enum Verdict {
     /// Run them.
     Go,
     /// Nothing: the lease is gone, or has come too far.
@@ -475,9 +475,9 @@ impl Leases {
     }
 
     /// Says that it is the turn of a lease's commands.
-    pub fn begin(&mut self, id: LeaseId, event: Event) -> Begin {
+    pub fn begin(&mut self, id: LeaseId, event: Event) -> Verdict {
         let Some(lease) = self.get_mut(id) else {
-            return Begin::Gone;
+            return Verdict::Gone;
         };
         let goes = match event {
             Event::Open => {
@@ -490,11 +490,11 @@ impl Leases {
             }
             Event::Check => matches!(lease.phase, Phase::Open | Phase::Asking),
             Event::Close if self.sets[REVERT].held(self.sets[REVERT].set_of(id.slot)) > 0 => {
-                return Begin::Left;
+                return Verdict::Left;
             }
             Event::Close => true,
         };
-        if goes { Begin::Go } else { Begin::Gone }
+        if goes { Verdict::Go } else { Verdict::Gone }
     }
 
     /// A lease that is not open any more, of which the revert of another is the same; the actions of both have begun.

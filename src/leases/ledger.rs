@@ -381,8 +381,8 @@ impl Ledger {
                 let (job, deadline_ms) = (terms.job.clone(), terms.deadline_ms);
                 let note = Note::Until(deadline_ms, terms.end_s);
                 self.note(&[id], note, now_ms, log);
-                let end = End(deadline_ms, now_ms);
-                say!(log, Info: "rule {:?}: renewed for {}{}", job.rule, job.key, end);
+                let closes = ClosesIn(deadline_ms, now_ms);
+                say!(log, Info: "rule {:?}: renewed for {}{}", job.rule, job.key, closes);
             }
         }
         if self.unsaved.is_due(now_ms) {
@@ -483,9 +483,9 @@ impl Ledger {
 }
 
 /// When a lease closes, behind what else is said of it.
-pub struct End(pub u64, pub u64);
+pub struct ClosesIn(pub u64, pub u64);
 
-impl Put for End {
+impl Put for ClosesIn {
     fn put(&self, out: &mut Vec<u8>) {
         if self.0 != NEVER {
             let seconds = self.0.saturating_sub(self.1).div_ceil(1000);

@@ -66,7 +66,7 @@ fn cleaned(value: &[u8]) -> Vec<u8> {
 }
 
 /// When a lease that a rule opens or renews now is to be closed, by both clocks; none if the rule opens none.
-pub fn end(rule: &Rule, now: Now) -> Option<(u64, u64)> {
+pub fn deadlines(rule: &Rule, now: Now) -> Option<(u64, u64)> {
     let lease = rule.lease.as_ref()?;
     let timeout_ms = lease.timeout_ms;
     let deadline_ms = after(now.ms, timeout_ms);
@@ -86,7 +86,7 @@ pub fn terms(
     max_leases: usize,
     now: Now,
 ) -> Result<Option<Terms>, Vec<u8>> {
-    let Some((deadline_ms, end_s)) = end(rule, now) else {
+    let Some((deadline_ms, end_s)) = deadlines(rule, now) else {
         return Ok(None);
     };
     if leases.count_of(rule.name.as_bytes()) >= max_leases {

@@ -133,7 +133,7 @@ struct Work {
 
 /// Which assertions hold where a step leads.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Edge {
     Start,
     Middle,
     End,
@@ -187,7 +187,7 @@ impl Sieve {
         for entry in &self.entries {
             self.work.stack.push(*entry);
         }
-        self.work.close(&self.insts, Place::Middle);
+        self.work.close(&self.insts, Edge::Middle);
         let starts = take(&mut self.work.after);
         self.starts = starts;
         for mark in &mut self.work.marks {
@@ -365,7 +365,7 @@ impl Sieve {
         let mut marks = vec![0; work.marks.len()];
         swap(&mut marks, &mut work.marks);
         work.stack.extend(&self.entries);
-        work.close(&self.insts, Place::Start);
+        work.close(&self.insts, Edge::Start);
         swap(&mut marks, &mut work.marks);
         let marks = &work.marks;
         work.after
@@ -425,7 +425,7 @@ impl Sieve {
                     work.stack.push(*next);
                 }
             }
-            work.close(&self.insts, Place::End);
+            work.close(&self.insts, Edge::End);
         }
         if let Some(byte) = byte {
             let ended = take(&mut work.after);
@@ -441,7 +441,7 @@ impl Sieve {
                     work.stack.push(*next);
                 }
             }
-            work.close(&self.insts, Place::Middle);
+            work.close(&self.insts, Edge::Middle);
             // What ends before a newline has been found there.
             work.after.extend(ended.iter().filter(|place| {
                 let inst = self.insts.get(usize::from(**place));
@@ -614,7 +614,7 @@ impl Work {
     }
 
     /// Follows what consumes nothing from the instructions on the stack to those that do, and to the ends of parts.
-    fn close(&mut self, insts: &[Inst], place: Place) {
+    fn close(&mut self, insts: &[Inst], edge: Edge) {
         while let Some(index) = self.stack.pop() {
             let (Some(inst), Some(mark)) = (
                 insts.get(usize::from(index)),
@@ -629,9 +629,9 @@ impl Work {
             match inst.op {
                 Op::Split(other) => self.stack.extend([other, inst.next]),
                 // A line may be empty.
-                Op::Start if place != Place::Middle => self.stack.push(inst.next),
+                Op::Start if edge != Edge::Middle => self.stack.push(inst.next),
                 Op::Start => {}
-                Op::End if place == Place::End => self.stack.push(inst.next),
+                Op::End if edge == Edge::End => self.stack.push(inst.next),
                 _ => self.after.push(index),
             }
         }

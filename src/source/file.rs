@@ -10,7 +10,7 @@
 //!   file's unfinished tail is a line. No line is lost, none read twice.
 //! * *Rewriting in place* (copytruncate, a log that is trimmed, a ring that is rewritten for every line): with what is
 //!   new the last bytes that were read before are read again. If they are not what they were, the file is searched
-//!   for the last lines that were read (see `place`), for [`SETTLING_MS`] because it may not be complete yet, and
+//!   for the last lines that were read (see `resume`), for [`SETTLING_MS`] because it may not be complete yet, and
 //!   reading goes on behind them; if they are not in it, it is new and read from its beginning. A file that takes the
 //!   place of another is searched in the same way, once. Lines written before the rewriting and not yet read are
 //!   gone, as they are for everyone but a copy; we read at every write, so that takes a writer faster than us.
@@ -18,7 +18,7 @@
 
 use super::access::{Access, Obstacle};
 use super::lines::{Line, LineBuffer};
-use super::place;
+use super::resume;
 use super::watch::Watcher;
 use crate::backoff::NEVER;
 use crate::log::Log;
@@ -83,7 +83,7 @@ pub enum Begin {
 }
 
 /// What is known of where to read on in a file.
-enum Progress {
+enum Outlook {
     /// It has just been opened: nothing.
     Opened,
     /// It has been rewritten. At this time it is complete.
@@ -119,7 +119,7 @@ struct Opened {
     id: FileId,
     watch: Option<Watch>,
     offset: u64,
-    progress: Progress,
+    outlook: Outlook,
     lines: LineBuffer,
     first_read: FirstRead,
     /// When to let go of it; [`NEVER`] before its successor has been written to.
@@ -146,7 +146,7 @@ impl FileSource {
         let mut wake_at_ms = NEVER;
         for file in &self.files {
             wake_at_ms = wake_at_ms.min(file.leave_at_ms);
-            if let Progress::Rewritten(complete_at_ms) = file.progress {
+            if let Outlook::Rewritten(complete_at_ms) = file.outlook {
                 wake_at_ms = wake_at_ms.min(complete_at_ms);
             }
         }
@@ -267,7 +267,7 @@ impl FileSource {
             watch: watcher.watch_file(&fd, log),
             fd,
             offset: 0,
-            progress: Progress::Opened,
+            outlook: Outlook::Opened,
             lines: LineBuffer::new(0),
             first_read: match is_first && begin == Begin::AtStart {
                 true => FirstRead::News,
@@ -352,7 +352,7 @@ impl FileSource {
     /// Makes the successor of a file remember what was read of that.
     fn hand_over(&mut self, index: usize) {
         if let Some([file, next, ..]) = self.files.get_mut(index..)
-            && matches!(next.progress, Progress::Opened)
+            && matches!(next.outlook, Outlook::Opened)
         {
             let memory = file.lines.memory();
             let pairs = next.lines.forget().iter_mut().zip(memory);
@@ -364,7 +364,7 @@ impl FileSource {
     /// A file that cannot be read. Opened anew, it goes on where it was.
     fn give_up(&mut self, index: usize, watcher: &mut Watcher) {
         if let Some(file) = self.files.get(index)
-            && matches!(file.progress, Progress::Behind | Progress::AtEnd)
+            && matches!(file.outlook, Outlook::Behind | Outlook::AtEnd)
         {
             self.passed_over = Some((file.id, file.offset));
         }
@@ -387,11 +387,11 @@ impl FileSource {
 impl Opened {
     /// Reads once, from a file whose lines have all been taken.
     fn read(&mut self, since: Since, now_ms: u64, name: &[u8], log: &mut Log) -> Result<Read> {
-        let again = match self.progress {
-            Progress::AtEnd => self.lines.remembered(self.offset),
-            Progress::Behind => 0,
-            Progress::Opened | Progress::Rewritten(_) => {
-                return self.find_place(since, now_ms, name, log);
+        let again = match self.outlook {
+            Outlook::AtEnd => self.lines.remembered(self.offset),
+            Outlook::Behind => 0,
+            Outlook::Opened | Outlook::Rewritten(_) => {
+                return self.resume(since, now_ms, name, log);
             }
         };
         let room = self.lines.room();
@@ -404,40 +404,34 @@ impl Opened {
                 self.leave_at_ms = 0;
                 return Ok(Read::Nothing);
             }
-            self.progress = Progress::Rewritten(now_ms.saturating_add(SETTLING_MS));
+            self.outlook = Outlook::Rewritten(now_ms.saturating_add(SETTLING_MS));
             return Ok(Read::Some);
         }
         // OK because what was read again is among what was read.
         let new = count - again;
         self.offset = self.offset.saturating_add(new as u64);
-        self.progress = match count < length {
-            true => Progress::AtEnd,
-            false => Progress::Behind,
+        self.outlook = match count < length {
+            true => Outlook::AtEnd,
+            false => Outlook::Behind,
         };
         Ok(if new > 0 { Read::Some } else { Read::Nothing })
     }
 
     /// Finds out where to read on in a file that is not known to be what was read before.
-    fn find_place(
-        &mut self,
-        since: Since,
-        now_ms: u64,
-        name: &[u8],
-        log: &mut Log,
-    ) -> Result<Read> {
+    fn resume(&mut self, since: Since, now_ms: u64, name: &[u8], log: &mut Log) -> Result<Read> {
         let status = self.fd.status()?;
-        let (is_complete, is_opened) = match self.progress {
-            Progress::Rewritten(complete_at_ms) => (complete_at_ms <= now_ms, false),
+        let (is_complete, is_opened) = match self.outlook {
+            Outlook::Rewritten(complete_at_ms) => (complete_at_ms <= now_ms, false),
             _ => (true, true),
         };
         let read_at = |room: &mut [u8], offset| self.fd.read_at(room, offset);
-        match place::find(self.lines.memory(), status.size, read_at)? {
-            Some(place) if place.is_last || is_complete => {
+        match resume::find(self.lines.memory(), status.size, read_at)? {
+            Some(resume) if resume.is_last || is_complete => {
                 say!(log, Debug: "{:?}: holds lines that were read before, going on behind them", name);
                 // What stands before the place is known. By now it may not be there any more.
-                self.lines.keep(place.known);
-                self.offset = place.offset;
-                self.progress = Progress::AtEnd;
+                self.lines.keep(resume.known);
+                self.offset = resume.offset;
+                self.outlook = Outlook::AtEnd;
             }
             _ if !is_complete => return Ok(Read::Nothing),
             _ if is_opened && self.is_old(&status, since, now_ms) => {
@@ -451,7 +445,7 @@ impl Opened {
                 self.lines.finish();
                 // A writer that does not append has left one before what it has written since.
                 self.offset = self.fd.end_of_hole().unwrap_or(0);
-                self.progress = Progress::Behind;
+                self.outlook = Outlook::Behind;
             }
         }
         Ok(Read::Some)
@@ -477,6 +471,6 @@ impl Opened {
             self.lines.begin_behind(length);
         }
         self.offset = offset;
-        self.progress = Progress::AtEnd;
+        self.outlook = Outlook::AtEnd;
     }
 }

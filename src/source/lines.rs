@@ -10,7 +10,7 @@
 //!
 //! Bytes are read straight into the buffer and lines are handed out as parts of it: nothing is copied
 //! but the unfinished tail, and the last [`MEMORY`] bytes before it, by which a file is known again that
-//! was rewritten (see `place`).
+//! was rewritten (see `resume`).
 
 use crate::regex::Text;
 use crate::regex::seek::{count_lines, find_byte};

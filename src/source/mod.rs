@@ -12,7 +12,7 @@ mod command;
 mod file;
 pub mod kmsg;
 pub mod lines;
-mod place;
+mod resume;
 mod stream;
 mod watch;
 

@@ -29,7 +29,7 @@ fn opened_as(
     deadline_ms: u64,
 ) -> LeaseId {
     let id = leases.open(terms(rule, key, revert, deadline_ms));
-    assert_eq!(leases.begin(id, Event::Open), Begin::Go);
+    assert_eq!(leases.begin(id, Event::Open), Verdict::Go);
     leases.set_busy(id, false);
     id
 }
@@ -135,12 +135,12 @@ fn the_last_of_those_that_opened_the_same_closes() {
     let two = opened_as(&mut leases, "dropbear", "a", "same", 20);
     let other = opened_as(&mut leases, "dropbear", "b", "other", 20);
     assert_eq!(keys_due(&mut leases, 10), ["a"]);
-    assert_eq!(leases.begin(one, Event::Close), Begin::Left);
+    assert_eq!(leases.begin(one, Event::Close), Verdict::Left);
     leases.apply(one, Note::Close);
     assert_eq!(keys_due(&mut leases, 20).len(), 2);
-    assert_eq!(leases.begin(one, Event::Close), Begin::Gone);
-    assert_eq!(leases.begin(two, Event::Close), Begin::Go);
-    assert_eq!(leases.begin(other, Event::Close), Begin::Go);
+    assert_eq!(leases.begin(one, Event::Close), Verdict::Gone);
+    assert_eq!(leases.begin(two, Event::Close), Verdict::Go);
+    assert_eq!(leases.begin(other, Event::Close), Verdict::Go);
 }
 
 #[test]
@@ -149,17 +149,17 @@ fn a_lease_whose_actions_have_not_begun_takes_over_nothing() {
     let old = opened_as(&mut leases, "r", "a", "same", 10);
     assert!(leases.next_due(10).is_some());
     let new = leases.open(terms("r", "b", "same", 100));
-    assert_eq!(leases.begin(old, Event::Close), Begin::Go);
+    assert_eq!(leases.begin(old, Event::Close), Verdict::Go);
     leases.failed(old, 10);
     assert_eq!(leases.companion(new), Some(old));
-    assert_eq!(leases.begin(new, Event::Open), Begin::Go);
-    assert_eq!(leases.begin(old, Event::Close), Begin::Left);
+    assert_eq!(leases.begin(new, Event::Open), Verdict::Go);
+    assert_eq!(leases.begin(old, Event::Close), Verdict::Left);
     // Its actions running again take over nothing twice.
-    assert_eq!(leases.begin(new, Event::Open), Begin::Go);
+    assert_eq!(leases.begin(new, Event::Open), Verdict::Go);
     assert!(leases.next_due(100).is_some());
     leases.apply(old, Note::Close);
-    assert_eq!(leases.begin(new, Event::Open), Begin::Gone);
-    assert_eq!(leases.begin(new, Event::Close), Begin::Go);
+    assert_eq!(leases.begin(new, Event::Open), Verdict::Gone);
+    assert_eq!(leases.begin(new, Event::Close), Verdict::Go);
 }
 
 #[test]

@@ -29,7 +29,7 @@ const CHUNK: usize = 16 << 10;
 /// The end of lines that were read before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
-pub struct Place {
+pub struct Resume {
     /// Where in the file that is.
     pub offset: u64,
     /// How much of what is remembered comes before it.
@@ -44,7 +44,7 @@ pub fn find(
     memory: &[u8],
     size: u64,
     mut read_at: impl FnMut(&mut [u8], u64) -> Result<usize>,
-) -> Result<Option<Place>> {
+) -> Result<Option<Resume>> {
     let ends = line_ends(memory);
     let mut best: Option<(usize, u64)> = None;
     let mut chunk = alloc::vec![0; CHUNK];
@@ -84,7 +84,7 @@ pub fn find(
         chunk.copy_within(forgotten..filled, 0);
         filled -= forgotten;
     }
-    Ok(best.map(|(end, offset)| Place {
+    Ok(best.map(|(end, offset)| Resume {
         offset,
         known: end,
         is_last: ends.first() == Some(&end),

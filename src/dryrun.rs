@@ -313,7 +313,7 @@ impl Replay {
     fn forget_matched(&mut self) {
         let before = self.near.len();
         for (index, (_, seen, _)) in self.engine.report().enumerate() {
-            if seen.filtered > 0 {
+            if seen.passed > 0 {
                 self.near.retain(|near| near.rule != index);
             }
         }
@@ -342,16 +342,16 @@ impl Replay {
         for (index, (rule, counters, _)) in self.engine.report().enumerate() {
             put!(
                 &mut summary,
-                "rule {:?}: {} filtered, {} knock{s}\n",
+                "rule {:?}: {} line{s} passed the filter, {} knock{s}\n",
                 rule.name,
-                counters.filtered,
+                counters.passed,
                 counters.knocks
             );
             if counters.nobodys > 0 {
                 summary.pop();
-                put!(&mut summary, ", {} without a key\n", counters.nobodys);
+                put!(&mut summary, ", {} line{s} without a key\n", counters.nobodys);
             }
-            if counters.filtered == 0 {
+            if counters.passed == 0 {
                 let near = self.near.iter().filter(|near| near.rule == index);
                 near.for_each(|near| near.put(&mut summary));
             }

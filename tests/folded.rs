@@ -50,7 +50,7 @@ fn a_folded_line_counts_as_often_as_it_says() {
         3: \"r\" 2001:db8::1 step 1/1, 3/5 times\n4: knock \"r\" 192.0.2.1\n4:   run echo banned 192.0.2.1\n";
     assert_eq!(shown, expected);
     assert!(
-        summary.contains("rule \"r\": 8 filtered, 1 knock\n"),
+        summary.contains("rule \"r\": 8 lines passed the filter, 1 knock\n"),
         "{summary}"
     );
 }

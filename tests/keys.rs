@@ -45,7 +45,7 @@ fn the_key_is_the_first_group_that_took_part() {
         let expected = "1: \"r\" 192.0.2.1 step 1/2\n2: \"r\" bob step 1/2\n3: \"r\" 192.0.2.2 step 1/2\n\
              4: \"r\" eve step 1/2\n5: knock \"r\" 192.0.2.1\n5:   run echo 192.0.2.1\n";
         assert_eq!(shown, expected, "{filter}");
-        assert_eq!(summary, "rule \"r\": 5 filtered, 1 knock\n");
+        assert_eq!(summary, "rule \"r\": 5 lines passed the filter, 1 knock\n");
     }
 }
 
@@ -82,7 +82,7 @@ fn a_line_without_a_key_is_passed_over_and_counted() {
         assert!(shown.contains("5: knock \"r\" 192.0.2.1\n"), "{shown}");
         assert_eq!(
             summary,
-            "rule \"r\": 5 filtered, 1 knock, 3 without a key\n"
+            "rule \"r\": 5 lines passed the filter, 1 knock, 3 lines without a key\n"
         );
     }
     let dir = TempDir::new();
@@ -102,7 +102,7 @@ fn an_empty_group_that_took_part_is_everybodys_key() {
         shown.contains("2: knock \"r\" \n2:   run echo ''\n"),
         "{shown}"
     );
-    assert_eq!(summary, "rule \"r\": 2 filtered, 1 knock\n");
+    assert_eq!(summary, "rule \"r\": 2 lines passed the filter, 1 knock\n");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn host_takes_an_address_of_either_family_and_nothing_else() {
     let expected = "1: \"r\" 192.0.2.1 step 1/2\n2: \"r\" 2001:db8::1 step 1/2\n\
                     6: knock \"r\" 2001:db8::1\n6:   run echo 2001:db8::1\n";
     assert_eq!(shown, expected);
-    assert_eq!(summary, "rule \"r\": 3 filtered, 1 knock\n");
+    assert_eq!(summary, "rule \"r\": 3 lines passed the filter, 1 knock\n");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn an_address_in_a_user_name_is_not_the_hosts() {
     let filter = r#""sshd\\[\\d+\\]: Failed password for .* from <HOST> port \\d+ ssh2$""#;
     let (shown, summary) = dry_run(filter, &log);
     assert!(!shown.contains("203.0.113.9"), "{shown}");
-    assert!(summary.contains(" 5 filtered, "), "{summary}");
+    assert!(summary.contains(" 5 lines passed the filter, "), "{summary}");
 }
 
 #[test]

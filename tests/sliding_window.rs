@@ -1,5 +1,5 @@
-//! The engine against the plain rule it stands for: the last n filtered lines of a key match the n steps
-//! in order. The models here keep every line and look at all of them again, each time.
+//! The engine against the plain rule it stands for: the last n lines of a key that passed the filter match the n
+//! steps in order. The models here keep every line and look at all of them again, each time.
 
 mod common;
 
@@ -10,7 +10,7 @@ use logknockd::engine::{Engine, Meaning, Setup};
 /// What lines are made of.
 const LETTERS: [char; 4] = ['a', 'b', 'c', 'd'];
 
-/// A filtered line: its letters, and when it came.
+/// A line that passed the filter: its letters, and when it came.
 #[derive(Clone)]
 struct Line {
     letters: String,

@@ -77,7 +77,7 @@ pub struct Outcome<'l> {
 #[derive(Clone, Copy, Default)]
 pub struct Counters {
     /// Lines that passed the filter.
-    pub filtered: u64,
+    pub passed: u64,
     /// Those of them that were passed over because the filter found no key in them.
     pub nobodys: u64,
     /// Completed sequences.
@@ -287,7 +287,7 @@ impl Engine {
             } else if entry.rule.ignores_host(key) {
                 Meaning::IgnoredHost
             } else if let Whose::Nobodys = whose {
-                entry.course.counters.filtered += u64::from(times);
+                entry.course.counters.passed += u64::from(times);
                 entry.course.counters.nobodys += u64::from(times);
                 Meaning::Nobodys
             } else {
@@ -353,7 +353,7 @@ impl Entry {
         places: &mut Places,
         scratch: &mut Scratch,
     ) -> Option<Meaning> {
-        self.course.counters.filtered += u64::from(passed.times);
+        self.course.counters.passed += u64::from(passed.times);
         if passed.key.bytes.len() > MAX_KEY {
             return Some(Meaning::KeyTooLong);
         }

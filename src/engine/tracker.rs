@@ -1,6 +1,6 @@
 //! How far each key has come, in bounded memory.
 //!
-//! *Progress* is the Shift-And automaton: bit `i` says that the key's last `i + 1` filtered lines matched
+//! *Progress* is the Shift-And automaton: bit `i` says that the key's last `i + 1` lines that passed the filter matched
 //! the steps `0..=i` in order. A line that matches the steps in the mask `m` moves it to
 //! `((p << 1) | 1) & m`, which is the sliding window over the last lines at the price of one word. Where the sequence must
 //! be completed several times, each time is a hit (see `hits`), and after the last the key starts over.

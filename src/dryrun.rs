@@ -14,7 +14,7 @@ use crate::engine::tracker::{Change, Steps, hash, reached};
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
 use crate::leases::journal::Now;
 use crate::leases::lease::{Leases, Note, Phase, Verdict};
-use crate::leases::request::{deadlines, ends, first_unspent, job, sequence, terms};
+use crate::leases::opening::{deadlines, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
 use crate::regex::seek::{Literal, Places, find_byte};
 use crate::regex::{Regex, Scratch, Sieve, Text};
@@ -349,7 +349,11 @@ impl Replay {
             );
             if counters.nobodys > 0 {
                 summary.pop();
-                put!(&mut summary, ", {} line{s} without a key\n", counters.nobodys);
+                put!(
+                    &mut summary,
+                    ", {} line{s} without a key\n",
+                    counters.nobodys
+                );
             }
             if counters.passed == 0 {
                 let near = self.near.iter().filter(|near| near.rule == index);

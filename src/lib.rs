@@ -16,14 +16,14 @@
 //!    Patterns are matched by [`regex`], whose time is linear in the line, always; most lines concern no
 //!    rule and are sieved out before a pattern is tried, by one automaton for all rules ([`regex::Sieve`]) or by the
 //!    rarest bytes of a word ([`regex::seek`]).
-//! 3. [`leases`] has what knocks open. A [`leases::request`] fills the captured values into the rule's commands
+//! 3. [`leases`] has what knocks open. [`leases::opening`] fills the captured values into the rule's commands
 //!    ([`commands::template`]: a value can never add a word or choose what is run), which makes a
 //!    [`commands::job`]. For a rule with a timeout it opens or renews a [`leases::lease`], and the
 //!    [`leases::ledger`] writes that to the [`leases::record`] on disk before anything is run.
 //!    Whose commands are next says the [`leases::queue`].
 //! 4. [`commands::runner`] runs one child at a time, each with a deadline, and logs what they print ([`log`]).
 //! 5. [`daemon`] is the loop that does all of this and sleeps in between; its [`daemon::dispatch`] turns what
-//!    lines mean into leases and jobs. [`dryrun`] is the other user of engine, requests and leases: it replays
+//!    lines mean into leases and jobs. [`dryrun`] is the other user of engine and leases: it replays
 //!    logs by their own [`timestamp`]s and prints what would run.
 //!
 //! What is wanted comes from [`config`], which reads [`config::json`], reports everything that is wrong with a

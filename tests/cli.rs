@@ -533,7 +533,10 @@ fn a_dry_run_prints_what_would_run_and_a_summary() {
         stdout,
         "5: knock \"x\" alice\n5:   run echo alice 'two words'\n"
     );
-    assert_eq!(facts(&stderr), "6 lines\nrule \"x\": 5 lines passed the filter, 1 knock\n");
+    assert_eq!(
+        facts(&stderr),
+        "6 lines\nrule \"x\": 5 lines passed the filter, 1 knock\n"
+    );
     assert_eq!(status, FINE);
 }
 

@@ -41,7 +41,7 @@ const PURE: &[&str] = &[
     "config/diagnostic",
     "leases/lease",
     "leases/queue",
-    "leases/request",
+    "leases/opening",
     "text",
     "address",
     "timestamp",

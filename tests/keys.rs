@@ -223,7 +223,10 @@ fn an_address_in_a_user_name_is_not_the_hosts() {
     let filter = r#""sshd\\[\\d+\\]: Failed password for .* from <HOST> port \\d+ ssh2$""#;
     let (shown, summary) = dry_run(filter, &log);
     assert!(!shown.contains("203.0.113.9"), "{shown}");
-    assert!(summary.contains(" 5 lines passed the filter, "), "{summary}");
+    assert!(
+        summary.contains(" 5 lines passed the filter, "),
+        "{summary}"
+    );
 }
 
 #[test]

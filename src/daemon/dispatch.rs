@@ -14,9 +14,9 @@ use crate::engine::rule::Rule;
 use crate::engine::{Engine, Knock, MAX_KEY, Meaning, Outcome};
 use crate::leases::lease::{Again, Note, Phase, Verdict};
 use crate::leases::ledger::{ClosesIn, Ledger, Need};
+use crate::leases::opening::{count_unspent, deadlines, ends, first_unspent, job, sequence, terms};
 use crate::leases::queue::{MAX_WAITING, Queue};
 use crate::leases::record::now;
-use crate::leases::request::{count_unspent, deadlines, ends, first_unspent, job, sequence, terms};
 use crate::log::{Level, Log, Throttle};
 use crate::sys::Errno;
 use crate::sys::fd::Poll;
@@ -267,7 +267,7 @@ impl Dispatch {
             let state = match lease.phase {
                 Phase::Open if lease.terms.deadline_ms == NEVER => &b"open"[..],
                 Phase::Open => &text!("closes in {} s", left_s),
-                Phase::Closing | Phase::Asking => b"being closed",
+                Phase::Closing | Phase::Checking => b"being closed",
                 Phase::Failed => b"could not be closed, trying again",
                 Phase::GivenUp => b"could not be closed, given up",
             };
@@ -495,14 +495,16 @@ impl Dispatch {
         };
         match (order.event, phase) {
             (Event::Open, _) => self.opened(id, answer == Answer::Yes, now_ms),
-            (Event::Check, Phase::Asking) if answer == Answer::No => self.closed(id, true, now_ms),
-            (Event::Check, Phase::Asking) => self.closed(id, false, now_ms),
+            (Event::Check, Phase::Checking) if answer == Answer::No => {
+                self.closed(id, true, now_ms)
+            }
+            (Event::Check, Phase::Checking) => self.closed(id, false, now_ms),
             (Event::Check, _) => self.checked(id, answer, now_ms),
             // What has never been opened may well fail to be closed.
             (Event::Close, _) if answer == Answer::Yes || !self.ledger.leases().has_begun(id) => {
                 self.closed(id, true, now_ms);
             }
-            (Event::Close, _) => match self.ledger.leases_mut().ask(id) {
+            (Event::Close, _) => match self.ledger.leases_mut().check(id) {
                 true => self.order(id, Event::Check),
                 false => self.closed(id, false, now_ms),
             },

@@ -39,7 +39,7 @@ pub enum Phase {
     /// Its revert is on its way.
     Closing,
     /// Its revert has failed, and its check is on its way: perhaps there was nothing to close.
-    Asking,
+    Checking,
     /// Its revert has failed and will be tried again.
     Failed,
     /// Its revert has failed too often. The record keeps it for the next start.
@@ -402,7 +402,7 @@ impl Leases {
     /// Makes the revert of a lease due, whatever has been tried before.
     pub fn hurry(&mut self, id: LeaseId) {
         if let Some(lease) = self.get(id)
-            && !matches!(lease.phase, Phase::Closing | Phase::Asking)
+            && !matches!(lease.phase, Phase::Closing | Phase::Checking)
         {
             self.due.set(id.slot, 0);
         }
@@ -488,7 +488,7 @@ impl Leases {
                 }
                 first || is_open
             }
-            Event::Check => matches!(lease.phase, Phase::Open | Phase::Asking),
+            Event::Check => matches!(lease.phase, Phase::Open | Phase::Checking),
             Event::Close if self.sets[REVERT].held(self.sets[REVERT].set_of(id.slot)) > 0 => {
                 return Verdict::Left;
             }
@@ -618,15 +618,15 @@ impl Leases {
     }
 
     /// Notes that the revert of a lease has failed; false if there is no check that could tell whether that matters.
-    pub fn ask(&mut self, id: LeaseId) -> bool {
+    pub fn check(&mut self, id: LeaseId) -> bool {
         let Some(lease) = self.get_mut(id) else {
             return false;
         };
-        let asks = lease.phase == Phase::Closing && !lease.terms.job.check.is_empty();
-        if asks {
-            lease.phase = Phase::Asking;
+        let checks = lease.phase == Phase::Closing && !lease.terms.job.check.is_empty();
+        if checks {
+            lease.phase = Phase::Checking;
         }
-        asks
+        checks
     }
 
     /// Notes that the revert of a lease has failed for good or is to be tried again.

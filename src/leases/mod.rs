@@ -2,7 +2,7 @@
 //!
 //! * [`lease`]: all leases and spent sequences as plain state (pure); [`sets`] and [`due`] find them.
 //! * [`queue`]: whose commands are next (pure).
-//! * [`request`]: what a knock asks for, its commands filled in (pure).
+//! * [`opening`]: what a knock opens and what it ends, its commands filled in (pure).
 //! * [`journal`]: that state as text (pure).
 //! * [`record`]: that text on disk.
 //! * [`byhand`]: what `-x` asks the daemon for.
@@ -13,7 +13,7 @@ pub mod due;
 pub mod journal;
 pub mod lease;
 pub mod ledger;
+pub mod opening;
 pub mod queue;
 pub mod record;
-pub mod request;
 pub mod sets;

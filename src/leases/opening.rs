@@ -1,6 +1,6 @@
-//! What a knock asks for, and what leases make of it: shared by the daemon and the dry run.
+//! What a knock opens and what it ends: shared by the daemon and the dry run.
 //!
-//! A knock becomes a *request*: the rule's commands, filled in from the captures of the last step. It
+//! A knock becomes a *job*: the rule's commands, filled in from the captures of the last step. It
 //! cannot be made if the key is nothing a command should see. Other values are cleaned first: whoever is to be shut out
 //! must not escape that by what he puts into a user name.
 

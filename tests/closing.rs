@@ -216,6 +216,67 @@ fn leases_are_closed_by_hand() {
 }
 
 #[test]
+fn a_request_that_was_given_up_is_in_nobodys_way() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));
+    dir.append("log", knock("alice") + &knock("bob"));
+    daemon.wait_for(": opened for bob");
+    // Somebody was killed before anybody was told.
+    dir.write("state.request", "bob\0door of the other house\0");
+    dir.chmod("state.request", 0o600);
+    let mut asked = dir.command(&["-c", common::CONFIG, "-x", "alice"]);
+    let mut asked = asked.stdout(Stdio::null()).spawn().expect("it can be run");
+    daemon.wait_without("bob", "closed for alice");
+    assert!(asked.wait().expect("it ends").success());
+    assert_eq!(recorded(&dir.read("state")), ["door bob"]);
+    assert!(!dir.path("state.request").exists());
+}
+
+#[test]
+fn a_request_that_there_is_no_room_for_leaves_nothing_behind() {
+    let dir = TempDir::new();
+    let fail = "--inject=write:error=ENOSPC";
+    if common::is_emulated() || !common::works("strace", &["-o", "/dev/null", fail, "true"]) {
+        return common::skipped("no strace to let system calls fail");
+    }
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    let request = dir.text("state.request");
+    let launcher = ["strace", "-o", "calls", "-P", &request, fail];
+    let arguments = ["-c", common::CONFIG, "-x", "alice"];
+    let mut command = dir.command_after(&launcher, "", &arguments);
+    let (status, _, errors) = outcome(&command.output().expect("it can be run"));
+    assert_eq!(status, Some(1));
+    assert!(errors.contains("No space left on device"), "{errors}");
+    assert!(!dir.path("state.request").exists());
+}
+
+#[test]
+fn two_who_close_by_hand_are_both_served() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));
+    let keys: Vec<String> = (0..12).map(|number| format!("k{number}")).collect();
+    dir.append("log", keys.iter().map(|key| knock(key)).collect::<String>());
+    daemon.wait_for(": opened for k11");
+    let close = |key: &String| {
+        let mut command = dir.command(&["-c", common::CONFIG, "-x", key]);
+        command
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it can be run")
+    };
+    let asked: Vec<_> = keys.iter().map(close).collect();
+    for (key, asked) in keys.iter().zip(asked) {
+        let said = asked.wait_with_output().expect("it ends").stdout;
+        assert_eq!(
+            String::from_utf8_lossy(&said),
+            format!("closed: \"door\" {key}\n")
+        );
+    }
+}
+
+#[test]
 fn an_address_is_closed_by_hand_however_it_is_spelt() {
     let dir = TempDir::new();
     let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));

@@ -29,17 +29,17 @@ pub fn close(config: &Config, request: &Request) -> Result<(Vec<u8>, Vec<u8>), V
         record.holder().map_err(fail)?.ok_or_else(nobody)
     };
     holder()?;
-    loop {
+    let asked = loop {
         match record.ask(request) {
-            Ok(()) => break,
-            // Somebody else has asked for something.
-            Err(Errno::EEXIST) => poll(&mut [], Some(LOOK_MS)).map_err(fail)?,
+            Ok(asked) => break asked,
+            // Somebody else waits for what he has asked for.
+            Err(Errno::EAGAIN) => poll(&mut [], Some(LOOK_MS)).map_err(fail)?,
             Err(errno) => return Err(fail(errno)),
         }
         holder()?;
-    }
+    };
     wake(holder()?).map_err(fail)?;
-    while record.is_asked() {
+    while record.is_asked(&asked) {
         poll(&mut [], Some(LOOK_MS)).map_err(fail)?;
         if holder().is_err() {
             record.forget_request();

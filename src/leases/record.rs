@@ -16,7 +16,7 @@ use crate::commands::job::Job;
 use crate::config::trust;
 use crate::leases::journal::{self, Now};
 use crate::leases::lease::Leases;
-use crate::sys::fd::{Fd, FileKind, Path, c_path, link, rename, unlink};
+use crate::sys::fd::{Fd, FileKind, Path, c_path, link, rename, status, unlink};
 use crate::sys::{Errno, Result, clock, process};
 use crate::text::{folder, until, whole, words};
 use alloc::boxed::Box;
@@ -123,16 +123,26 @@ impl Record {
         Ok(whole(until(&written, b'\n')).filter(|id| *id > 1))
     }
 
-    /// Leaves a request for the process that uses the record. `EEXIST` if there is one already.
-    pub fn ask(&self, request: &Request) -> Result<()> {
-        let fd = Fd::create_private(&self.path_with(REQUEST)?)?;
-        fd.write_all(&text!("{}\0{}\0", request.key, request.rule))
+    /// Leaves a request for the process that uses the record, locked while somebody waits for it: what others have left
+    /// there that were killed is nobody's. `EAGAIN` if somebody waits for another one.
+    pub fn ask(&self, request: &Request) -> Result<Fd> {
+        let fd = Fd::open_lock(&self.path_with(REQUEST)?)?;
+        fd.lock()?;
+        if !self.is_asked(&fd) {
+            // It was dealt with meanwhile.
+            return Err(Errno::EAGAIN);
+        }
+        if let Err(errno) = fd.write_all(&text!("{}\0{}\0", request.key, request.rule)) {
+            self.forget_request();
+            return Err(errno);
+        }
+        Ok(fd)
     }
 
-    /// Whether a request waits to be dealt with.
-    pub fn is_asked(&self) -> bool {
-        let path = self.path_with(REQUEST);
-        path.is_ok_and(|path| Fd::open_no_link(&path).is_ok())
+    /// Whether this request waits to be dealt with.
+    pub fn is_asked(&self, request: &Fd) -> bool {
+        let found = self.path_with(REQUEST).and_then(|path| status(&path));
+        matches!((found, request.status()), (Ok(found), Ok(request)) if found.id == request.id)
     }
 
     /// The request that waits for us.
@@ -263,11 +273,8 @@ impl Record {
         journal::whole(leases, &self.boot, clock::boot_time_ms())
     }
 
-    /// Replaces the record. Fails with `EFBIG` if there is more to remember than would be read back.
+    /// Replaces the record.
     pub fn replace(&self, document: &[u8]) -> Result<()> {
-        if document.len() > MAX_RECORD {
-            return Err(Errno::EFBIG);
-        }
         let temporary = self.path_with(".new")?;
         let replaced = self.replace_by(&temporary, document);
         match replaced {

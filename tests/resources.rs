@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Daemon, TempDir, any_rule, config, knock, outcome, rule};
+use common::{Daemon, TempDir, any_rule, config, knock, outcome, recorded, rule};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -313,6 +313,51 @@ fn on_a_full_disk_nothing_is_opened_what_is_open_is_closed_and_room_is_enough_to
     daemon.signal("TERM");
     daemon.wait_for("output: closed bob");
     daemon.expect_exit(0);
+}
+
+#[test]
+fn while_the_record_cannot_be_written_what_happens_does_not_write_it_again_and_again() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let door = r#""timeout": 600, "actions": ["true"], "revert": ["true {key}"]"#;
+    let closer =
+        r#"{"name": "closer", "filter": "^(\\S+) ", "sequence": ["closes$"], "closes": "door"}"#;
+    let rules = [rule("door", door), closer.into()];
+    let mut daemon = Daemon::start(&dir, &config(r#""log", "state": "state""#, &rules));
+    for_each(&dir, 0..200, knock);
+    daemon.wait_for(": opened for k199");
+    // Less than the record of those that stay.
+    if limit(&daemon, &[], "--fsize=2000").is_none() {
+        return;
+    }
+    let before = written(&daemon);
+    for_each(&dir, 0..180, |key| format!("{key} closes\n"));
+    daemon.wait_for("[ERROR] record of leases: cannot write");
+    daemon.wait_for("\"door\": closed for k179");
+    // Most of it is messages. One try for each event would take ten times as much.
+    let grown = written(&daemon) - before;
+    assert!(grown < 200_000, "{grown}");
+    assert_eq!(daemon.count("[ERROR]"), 1);
+    dir.append("log", knock("early"));
+    daemon.wait_for("knock by early refused: cannot write \"state\": File too large");
+    limit(&daemon, &[], "--fsize=unlimited").expect("it could be set before");
+    // However long it has been so, what comes next opens, and all that has happened is written with it.
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    assert_eq!(recorded(&dir.read("state")).len(), 21);
+}
+
+/// What the daemon has written, messages and all.
+fn written(daemon: &Daemon) -> usize {
+    let io = fs::read_to_string(format!("/proc/{}/io", daemon.pid())).expect("its io");
+    let line = io.lines().find_map(|line| line.strip_prefix("wchar: "));
+    line.and_then(|bytes| bytes.parse().ok()).expect("a number")
+}
+
+fn for_each(dir: &TempDir, numbers: std::ops::Range<u32>, lines: impl Fn(&str) -> String) {
+    for number in numbers {
+        dir.append("log", lines(&format!("k{number}")));
+    }
 }
 
 #[test]

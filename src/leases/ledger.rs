@@ -6,7 +6,10 @@
 //!   finds it at once, and after a power failure nothing is as it was anyway. If it cannot be written, the record is
 //!   written whole as soon as it can.
 //! * The record is rewritten when it is twice as long as when that was done last: what is written is in proportion to
-//!   what happens.
+//!   what happens. Where it cannot be, that is tried again later and later; a knock tries at once, so that it opens as soon
+//!   as there is room, but many of them not all the time.
+//! * What is new is refused where the record would become longer than half of what a start reads. The other half is for
+//!   what happens to it.
 //! * A record that cannot be used is set aside. Nobody knows then which one-time sequences are spent, so
 //!   all of them count as spent until somebody decides.
 //! * A folder that is not there tells nothing: what is in it is read when it appears, before anything is written.
@@ -15,7 +18,7 @@ use crate::backoff::{Backoff, NEVER, after};
 use crate::commands::job::LeaseId;
 use crate::leases::journal::{put_note, put_open, put_spent};
 use crate::leases::lease::{Lease, Leases, Note, Phase, Terms};
-use crate::leases::record::{Found, Record, Request};
+use crate::leases::record::{Found, MAX_RECORD, Record, Request};
 use crate::log::Log;
 use crate::sys::fd::poll;
 use crate::sys::{Errno, Result};
@@ -75,6 +78,9 @@ const SYNC_MS: u64 = 1000;
 /// What is added to a record, in bytes, before it is rewritten, however short it was.
 const SLACK: usize = 4096;
 
+/// How much of a record that could not be written knocks try to write, however many they are.
+const BYTES_A_MS: usize = 4096;
+
 const UNUSABLE: &str = "the record on disk is unusable";
 
 /// Leases and their record.
@@ -89,6 +95,8 @@ pub struct Ledger {
     sync_ms: u64,
     /// When to write the record again, if it could not be written.
     unsaved: Backoff,
+    /// Until when no knock tries to write it whole, and why.
+    refused: (u64, Errno),
     /// Which sequences are spent may have changed.
     spent_changed: bool,
 }
@@ -104,6 +112,7 @@ impl Ledger {
             limit: 0,
             sync_ms: NEVER,
             unsaved: Backoff::default(),
+            refused: (0, Errno::EIO),
             spent_changed: true,
         })
     }
@@ -257,13 +266,13 @@ impl Ledger {
             return Err(text!("{:?} holds another record already", state));
         }
         core::mem::swap(&mut self.leases, &mut other.leases);
-        match other.rewrite(&[]) {
+        match other.rewrite(&[], now_ms) {
             Ok(()) => {
                 let path = self.record.path();
                 say!(log, Info: "record: now {:?} instead of {:?}", state, path);
                 // What is written there now is that nothing is open.
                 if matches!(self.hold, Hold::Held(_)) {
-                    let _ = self.rewrite(&[]);
+                    let _ = self.rewrite(&[], now_ms);
                 }
                 *self = other;
                 Ok(())
@@ -356,7 +365,9 @@ impl Ledger {
                 put_note(*id, note, now_ms, &mut lines);
             }
         }
+        // What is written whole later needs no line.
         if !lines.is_empty()
+            && self.unsaved.failures() == 0
             && let Err(reason) = self.append(&lines, false, now_ms)
         {
             self.fail(&reason, now_ms, log);
@@ -394,7 +405,7 @@ impl Ledger {
         if self.is_long() {
             // If that cannot be, it can wait.
             self.limit *= 2;
-            let _ = self.rewrite(&[]);
+            let _ = self.rewrite(&[], now_ms);
         }
         if self.sync_ms <= now_ms {
             self.sync(now_ms, log);
@@ -407,13 +418,8 @@ impl Ledger {
 
     /// Has everything that was written reach the disk.
     pub fn sync(&mut self, now_ms: u64, log: &mut Log) {
-        if self.sync_ms != NEVER {
-            self.sync_ms = NEVER;
-            if self.record.sync().is_err() {
-                self.store(now_ms, log);
-            }
-        }
-        if self.unsaved.failures() > 0 {
+        let was_written = core::mem::replace(&mut self.sync_ms, NEVER) != NEVER;
+        if self.unsaved.failures() > 0 || was_written && self.record.sync().is_err() {
             self.store(now_ms, log);
         }
     }
@@ -431,8 +437,11 @@ impl Ledger {
             Hold::Unread => return Err(text!("the record on disk has not been read")),
             Hold::Untouchable => return Err(text!("{}", UNUSABLE)),
         }
-        // Until it has gone well there may be a part of a line, or one may be missing.
-        if let Hold::Held(Some(length)) = core::mem::replace(&mut self.hold, Hold::Held(None)) {
+        if let Hold::Held(Some(length)) = self.hold
+            && length + lines.len() <= limit(is_new)
+        {
+            // Until it has gone well there may be a part of a line, or one may be missing.
+            self.hold = Hold::Held(None);
             match self.record.append(length, lines) {
                 Ok(true) => {
                     self.hold = Hold::Held(Some(length + lines.len()));
@@ -444,7 +453,10 @@ impl Ledger {
                 Err(errno) => return Err(self.unwritten(errno)),
             }
         }
-        self.rewrite(if is_new { lines } else { &[] })
+        match self.refused {
+            (until_ms, errno) if is_new && now_ms < until_ms => Err(self.unwritten(errno)),
+            _ => self.rewrite(if is_new { lines } else { &[] }, now_ms),
+        }
     }
 
     fn unwritten(&self, errno: Errno) -> Vec<u8> {
@@ -452,10 +464,16 @@ impl Ledger {
     }
 
     /// Writes what is, with what is about to happen behind it.
-    fn rewrite(&mut self, lines: &[u8]) -> core::result::Result<(), Vec<u8>> {
+    fn rewrite(&mut self, lines: &[u8], now_ms: u64) -> core::result::Result<(), Vec<u8>> {
         let mut document = self.record.whole(&self.leases);
         document.extend_from_slice(lines);
-        if let Err(errno) = self.record.replace(&document) {
+        let replaced = match document.len() <= limit(!lines.is_empty()) {
+            true => self.record.replace(&document),
+            false => Err(Errno::EFBIG),
+        };
+        if let Err(errno) = replaced {
+            let pause_ms = document.len() / BYTES_A_MS;
+            self.refused = (after(now_ms, pause_ms as u64), errno);
             return Err(self.unwritten(errno));
         }
         self.hold = Hold::Held(Some(document.len()));
@@ -468,7 +486,7 @@ impl Ledger {
     /// Writes what is; if that fails, says so once and sets the time for another try.
     fn store(&mut self, now_ms: u64, log: &mut Log) {
         if matches!(self.hold, Hold::Held(_))
-            && let Err(reason) = self.rewrite(&[])
+            && let Err(reason) = self.rewrite(&[], now_ms)
         {
             self.fail(&reason, now_ms, log);
         }
@@ -478,8 +496,16 @@ impl Ledger {
         if self.unsaved.failures() == 0 {
             say!(log, Error: "record of leases: {}; trying again", reason);
         }
+        if let Hold::Held(_) = self.hold {
+            self.hold = Hold::Held(None);
+        }
         self.unsaved.fail(now_ms);
     }
+}
+
+/// How long a record may become by what is new, and by what happens to that.
+fn limit(is_new: bool) -> usize {
+    if is_new { MAX_RECORD / 2 } else { MAX_RECORD }
 }
 
 /// When a lease closes, behind what else is said of it.
@@ -498,3 +524,63 @@ impl Put for ClosesIn {
 /// start holds the lock until it has become another program.
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE_MS: u64 = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::job::Job;
+    use crate::log::{Level, Target};
+
+    #[test]
+    fn a_record_never_becomes_longer_than_what_a_start_reads() {
+        let folder = std::env::temp_dir().join(std::format!("ledger-{}", std::process::id()));
+        std::fs::create_dir(&folder).expect("a folder");
+        let path = folder.join("state");
+        let length = || std::fs::metadata(&path).expect("a record").len() as usize;
+        let state = path.to_str().expect("its name");
+        let mut log = Log::new(Target::Stderr, Level::Error);
+        let load = |log: &mut Log| match Ledger::load(state, Need::Required, 0, 1, log) {
+            Ok(ledger) => ledger,
+            Err(refusal) => panic!("{}", std::string::String::from_utf8_lossy(&refusal.reason)),
+        };
+        let terms = |key: usize| Terms {
+            job: alloc::rc::Rc::new(Job {
+                rule: b"door".to_vec(),
+                key: text!("{}", key),
+                revert: std::vec![text!("close\0{}\0", key); 20],
+                ..Job::default()
+            }),
+            opened_ms: 0,
+            deadline_ms: NEVER,
+            end_s: 0,
+        };
+        let mut ledger = load(&mut log);
+        let mut now_ms = 0;
+        let mut open = Vec::new();
+        let refusal = loop {
+            now_ms += 100;
+            match ledger.open(Some(terms(open.len())), &[], Vec::new(), now_ms, &mut log) {
+                Ok(id) => open.extend(id),
+                Err(reason) => break reason,
+            }
+        };
+        assert!(refusal.ends_with(b"File too large (errno 27)"));
+        assert!(open.len() > 50 && length() <= MAX_RECORD / 2);
+        // What happens to those that are open has room, for ever.
+        for _ in 0..500 {
+            ledger.note(&open, Note::Stands(true), now_ms, &mut log);
+            ledger.settle(now_ms, &mut log);
+            assert!(length() <= MAX_RECORD);
+        }
+        // What was closed makes room, however long the record is.
+        ledger.note(&open[..9], Note::Close, now_ms, &mut log);
+        while length() <= MAX_RECORD / 2 {
+            ledger.note(&open, Note::Stands(true), now_ms, &mut log);
+        }
+        let opened = ledger.open(Some(terms(0)), &[], Vec::new(), now_ms + 100, &mut log);
+        assert!(opened.is_ok() && length() <= MAX_RECORD / 2);
+        drop(ledger);
+        assert_eq!(load(&mut log).leases().count(), open.len() - 8);
+        std::fs::remove_dir_all(folder).expect("it can be removed");
+    }
+}

@@ -525,6 +525,21 @@ fn open_leases_are_listed_and_reported() {
 }
 
 #[test]
+fn leases_are_listed_as_they_are_where_their_daemon_sees_another_boot_id() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 3600, {ACTIONS}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("opened for alice");
+    dir.write("state", of_another_boot(&dir.read("state")));
+    let list = || outcome(&dir.run(&["-l", "-c", common::CONFIG])).1;
+    let unknown = "  before the last boot  not standing\n";
+    assert!(!list().ends_with(unknown), "{}", list());
+    daemon.signal("KILL");
+    daemon.exit_status();
+    assert!(list().ends_with(unknown), "{}", list());
+}
+
+#[test]
 fn a_key_that_is_not_text_opens_no_lease() {
     let dir = TempDir::new();
     let commands = r#""actions": ["echo opened"], "revert": ["true"]"#;

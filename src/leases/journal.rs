@@ -180,12 +180,17 @@ pub fn spent(rule: &str, steps: &mut dyn Iterator<Item = &str>) -> Vec<u8> {
 }
 
 /// Reads a record back. With another `boot` than the record's, leases that outlive it are to be opened again, and the
-/// others are due at once. The error says what is wrong with it.
-pub fn read(document: &[u8], boot: &str, now: Now, seed: u64) -> Result<Box<Leases>, Vec<u8>> {
+/// others are due at once; without one it is taken for this boot's. The error says what is wrong with it.
+pub fn read(
+    document: &[u8],
+    boot: Option<&str>,
+    now: Now,
+    seed: u64,
+) -> Result<Box<Leases>, Vec<u8>> {
     let mut reader = Reader {
         leases: Leases::new(seed),
         now,
-        same_boot: false,
+        same_boot: boot.is_none(),
     };
     let mut number = 0u32;
     for line in document.split_inclusive(|&byte| byte == b'\n') {
@@ -195,7 +200,7 @@ pub fn read(document: &[u8], boot: &str, now: Now, seed: u64) -> Result<Box<Leas
             break;
         }
         number += 1;
-        let begins = is_first.then_some(boot);
+        let begins = is_first.then_some(boot.unwrap_or_default());
         if !is_whole || reader.line(line, begins).is_none() {
             return Err(text!("line {} is not as it was written", number));
         }
@@ -219,7 +224,8 @@ impl Reader {
     fn line(&mut self, line: &[u8], begins: Option<&str>) -> Option<()> {
         let value = json::parse(line).ok()?;
         if let Some(boot) = begins {
-            self.same_boot = bytes(value, "boot")? == boot.as_bytes() && !boot.is_empty();
+            let written = bytes(value, "boot")?;
+            self.same_boot |= written == boot.as_bytes() && !boot.is_empty();
             match number(value, "version")? {
                 // It is the whole record.
                 1 => {}

@@ -218,7 +218,12 @@ impl Record {
 
     /// What a record says. The error says what is wrong with it.
     pub fn read(&self, document: &[u8]) -> core::result::Result<Box<Leases>, Vec<u8>> {
-        journal::read(document, &self.boot, now(), self.seed)
+        let boot = match self.lock {
+            // Somebody else uses it and has written it since he started: in a container he may see another boot id.
+            None if matches!(self.holder(), Ok(Some(_))) => None,
+            _ => Some(&self.boot[..]),
+        };
+        journal::read(document, boot, now(), self.seed)
     }
 
     /// The leases it tells of, for somebody who does not use it. The error says why they are not known.

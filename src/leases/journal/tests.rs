@@ -47,7 +47,7 @@ fn record() -> Vec<u8> {
 }
 
 fn read_as(document: &[u8], boot: &str) -> Result<Box<Leases>, Vec<u8>> {
-    read(document, boot, NOW, 1)
+    read(document, Some(boot), NOW, 1)
 }
 
 fn text(record: &[u8]) -> String {
@@ -145,7 +145,7 @@ fn a_clock_that_is_not_set_makes_no_lease_longer_than_it_was() {
     leases.open(terms("r", "kept", 1_000_060));
     let record = whole(&leases, "boot", 10_900);
     let unset = Now { ms: 5, wall_s: 7 };
-    let leases = read(&record, "another", unset, 1).unwrap();
+    let leases = read(&record, Some("another"), unset, 1).unwrap();
     assert_eq!(leases.deadline_ms(), 50_005);
 }
 

@@ -156,7 +156,7 @@ fn read(record: &[u8], boot: &str) -> Option<Box<Leases>> {
         ms: 1000,
         wall_s: 1_000_000,
     };
-    journal::read(record, boot, now, 1).ok()
+    journal::read(record, Some(boot), now, 1).ok()
 }
 
 fn check(input: &[u8]) {

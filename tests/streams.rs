@@ -141,6 +141,34 @@ fn a_fifo_survives_writers_coming_and_going() {
 }
 
 #[test]
+fn a_fifo_that_is_replaced_is_read_to_its_end_first() {
+    let dir = TempDir::new();
+    dir.fifo("fifo");
+    let mut daemon = Daemon::start_with(&dir, &sources(r#""file": "fifo""#), &["-T"]);
+    let mut former = open_to_write(&dir, "fifo");
+    former.write_all(b"first\n").unwrap();
+    daemon.expect_lines(&["first"]);
+    daemon.signal("STOP");
+    // More than is read at once.
+    let mut lines: Vec<String> = (0..2000).map(|n| format!("line {n}")).collect();
+    former
+        .write_all((lines.join("\n") + "\nunfinished").as_bytes())
+        .unwrap();
+    dir.fifo("new");
+    dir.rename("new", "fifo");
+    daemon.signal("CONT");
+    lines.push("unfinished".into());
+    daemon.expect_lines(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    // Somebody may still hold the old one.
+    let mut writer = open_to_write(&dir, "fifo");
+    writer.write_all(b"next\n").unwrap();
+    daemon.expect_lines(&["next"]);
+    drop(former);
+    writer.write_all(b"last\n").unwrap();
+    daemon.expect_lines(&["last"]);
+}
+
+#[test]
 fn a_path_can_become_a_fifo_and_a_file_again() {
     let dir = TempDir::new();
     let mut daemon = Daemon::start_with(&dir, &sources(r#""file": "log""#), &["-T"]);

@@ -415,7 +415,7 @@ impl Entry {
         let access = &mut self.access;
         match &mut self.source {
             Source::File(file) => file.look(access, begin, watcher, now_ms, log),
-            Source::Stream(stream) => stream.look(access, now_ms, log),
+            Source::Stream(stream) => self.ready |= stream.look(access, now_ms, log),
             Source::Command(command) => command.start(&mut access.backoff, now_ms, log),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! * *Standard input* ends the program when it ends; its unfinished last line is a line.
 //! * *A FIFO* never blocks, and survives writers coming and going: at the end of the last writer it is
-//!   opened anew, before the old descriptor is closed, so that nothing written in between is lost.
+//!   opened anew, before the old descriptor is closed, so that nothing written in between is lost. One that was replaced is
+//!   read to its end first.
 //! * *`/dev/kmsg`* is read from its end, one record (see `kmsg`) at a time. Records that were overwritten
 //!   before we came to them are counted by the gap in the sequence numbers and reported.
 //!
@@ -40,6 +41,8 @@ pub struct StreamSource {
     /// The sequence number of the record that comes next, if nothing is lost.
     expected: Option<u32>,
     has_ended: bool,
+    /// The path leads to another one.
+    is_left: bool,
 }
 
 impl StreamSource {
@@ -51,6 +54,7 @@ impl StreamSource {
             is_kmsg: false,
             expected: None,
             has_ended: false,
+            is_left: false,
         }
     }
 
@@ -70,29 +74,33 @@ impl StreamSource {
         Some(Poll::reading(&opened.fd))
     }
 
-    /// Looks whether the path leads to another stream than before, and if so goes over to that one; `-` is standard input.
-    pub fn look(&mut self, access: &mut Access, now_ms: u64, log: &mut Log) {
+    /// Looks whether the path leads to another stream than before, and if so goes over to that one when this one has
+    /// nothing more; `-` is standard input. Returns whether it is to be read.
+    pub fn look(&mut self, access: &mut Access, now_ms: u64, log: &mut Log) -> bool {
         if access.name() == STDIN_NAME {
             let stdin = Opened {
                 fd: STDIN,
                 id: None,
             };
             self.opened.get_or_insert(stdin);
-            return;
+            return false;
         }
         match self.open_if_new(access) {
             // Success is what can be read, not what can be opened.
             Ok(()) => access.backoff.begin(),
             Err(obstacle) => access.fail(obstacle, self.is_open(), now_ms, log),
         }
+        self.is_left
     }
 
     fn open_if_new(&mut self, access: &Access) -> core::result::Result<(), Obstacle> {
         let current = self.opened.as_ref().and_then(|opened| opened.id);
-        if current == Some(status(access.path())?.id) {
-            return Ok(());
+        let is_same = current == Some(status(access.path())?.id);
+        self.is_left = current.is_some() && !is_same;
+        match current {
+            Some(_) => Ok(()),
+            None => self.reopen(access),
         }
-        self.reopen(access)
     }
 
     /// Opens the path. What was open before is closed after that.
@@ -111,6 +119,7 @@ impl StreamSource {
         }
         self.is_kmsg = is_kmsg;
         self.expected = None;
+        self.is_left = false;
         self.opened = Some(Opened {
             fd,
             id: Some(status.id),
@@ -126,6 +135,11 @@ impl StreamSource {
         let is_stdin = opened.id.is_none();
         let room = self.lines.room();
         let count = match opened.fd.read(room) {
+            Ok(0) | Err(Errno::EAGAIN) if self.is_left => {
+                self.lines.finish();
+                self.restart(access, now_ms, log);
+                return false;
+            }
             Ok(0) if !self.is_kmsg => {
                 self.lines.finish();
                 match is_stdin {
@@ -173,7 +187,7 @@ impl StreamSource {
     /// old one would go on reporting the end.
     fn restart(&mut self, access: &mut Access, now_ms: u64, log: &mut Log) {
         let reopened = match status(access.path()) {
-            Ok(status) if status.kind == FileKind::Fifo => self.reopen(access),
+            Ok(status) if self.is_left || status.kind == FileKind::Fifo => self.reopen(access),
             Ok(_) => Err(Obstacle::Ended),
             Err(errno) => Err(Obstacle::from(errno)),
         };

@@ -240,6 +240,33 @@ fn a_check_that_never_says_yes_does_not_run_the_actions_for_ever() {
     daemon.wait_for("running sh");
 }
 
+#[test]
+fn two_leases_that_undo_each_other_do_not_run_their_actions_for_ever() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let script = "rm -f mark-*; : > mark-$LOGKNOCK_RULE; kill -HUP $PPID";
+    let both = ["one", "two"].map(|name| {
+        let actions =
+            format!(r#""actions": [["sh", "-c", "{script}"]], "check": ["test -e mark-{{rule}}"]"#);
+        rule(
+            name,
+            &format!(r#""timeout": 600, {actions}, "revert": ["true {{rule}}"]"#),
+        )
+    });
+    let mut daemon = Daemon::start(&dir, &with_state(&both));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(
+        "the check does not find what was opened again for alice, the next knock runs the actions",
+    );
+    // The last one to be opened is told of once more.
+    daemon.signal("HUP");
+    daemon.wait_for("does not find what was opened again");
+    let times = daemon.count("running sh");
+    assert!((12..=24).contains(&times), "{times}");
+    dir.append("log", knock("alice"));
+    daemon.wait_for("running sh");
+}
+
 /// A firewall with an empty set.
 const FIREWALL: &str =
     "table inet fw\ndelete table inet fw\ntable inet fw {\n set door {\n type ipv4_addr\n }\n}\n";

@@ -27,6 +27,11 @@ pub const RETRIES: u32 = 10;
 /// How long actions that were run again because of a check are not run for that reason once more, in milliseconds.
 const REOPEN_MS: u64 = 10_000;
 
+/// How often they are, in the long run, and how much of that time a lease can have saved up, in milliseconds: leases that
+/// each undo the other would else be opened for ever.
+const REOPEN_EACH_MS: u64 = 60_000;
+const REOPEN_SAVED_MS: u64 = 10 * REOPEN_EACH_MS;
+
 /// Between two checks of one lease that knocks ask for, in milliseconds.
 const CHECK_MS: u64 = 5000;
 
@@ -85,6 +90,8 @@ pub struct Lease {
     checked_ms: Option<u64>,
     /// When its actions were run again because its check had said no, if neither a yes nor a knock has come since.
     reopened_ms: Option<u64>,
+    /// Until when the time for that is used up, if no knock has come since.
+    used_ms: u64,
     /// Its deadline was moved since that was told.
     renewed: bool,
 }
@@ -285,6 +292,7 @@ impl Leases {
             failures: 0,
             checked_ms: None,
             reopened_ms: None,
+            used_ms: 0,
             renewed: false,
         };
         let slots = &self.slots;
@@ -531,6 +539,7 @@ impl Leases {
     pub fn knocked(&mut self, id: LeaseId, now_ms: u64) -> Option<Event> {
         let lease = self.get_mut(id)?;
         lease.reopened_ms = None;
+        lease.used_ms = 0;
         if lease.busy {
             return None;
         }
@@ -553,15 +562,17 @@ impl Leases {
     }
 
     /// Notes that a check has said no and the actions are run again because of that; false if they were a moment ago and
-    /// the check says no all the same: to run them for ever is of no use.
+    /// the check says no all the same, or have been too often: to run them for ever is of no use.
     pub fn reopen(&mut self, id: LeaseId, now_ms: u64) -> bool {
         let Some(lease) = self.get_mut(id) else {
             return false;
         };
         let is_early = |then_ms: u64| now_ms < after(then_ms, REOPEN_MS);
-        if lease.reopened_ms.is_some_and(is_early) {
+        let used_ms = after(lease.used_ms.max(now_ms), REOPEN_EACH_MS);
+        if lease.reopened_ms.is_some_and(is_early) || used_ms > after(now_ms, REOPEN_SAVED_MS) {
             return false;
         }
+        lease.used_ms = used_ms;
         lease.reopened_ms = Some(now_ms);
         true
     }

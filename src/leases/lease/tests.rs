@@ -315,3 +315,18 @@ fn a_check_has_the_actions_run_again_but_not_at_every_no() {
     leases.found(id);
     assert!(leases.reopen(id, 5001 + REOPEN_MS));
 }
+
+#[test]
+fn what_is_gone_again_and_again_is_opened_ten_times_and_then_once_a_minute_or_after_a_knock() {
+    let (mut leases, id) = after_a_reboot();
+    let mut times = |until_ms: u64| {
+        let mut count = 0;
+        for now_ms in (until_ms - 600_000..until_ms).step_by(500) {
+            count += u32::from(leases.reopen(id, now_ms));
+            leases.found(id);
+        }
+        leases.knocked(id, until_ms);
+        count
+    };
+    assert_eq!((times(600_000), times(1_200_000)), (19, 19));
+}

@@ -94,6 +94,26 @@ fn standard_input_is_watched_and_its_end_finishes_everything_and_exits() {
 }
 
 #[test]
+fn the_end_of_input_is_no_signal_and_the_first_one_after_it_leaves_nothing_open() {
+    let dir = TempDir::new();
+    dir.fifo("wait");
+    let lease =
+        r#""timeout": 3600, "actions": ["true"], "revert": ["sh -c 'echo closing; cat wait'"]"#;
+    let config = config(r#""-", "state": "state""#, &[rule("door", lease)]);
+    let (mut daemon, mut input) = start_with_input(&dir, &config, &[]);
+    input.write_all(knock("alice").as_bytes()).unwrap();
+    drop(input);
+    daemon.wait_for("output: closing");
+    daemon.signal("TERM");
+    // When the state is told, both have come.
+    daemon.signal("USR1");
+    daemon.wait_without("second signal", "state: queue: 1 running");
+    drop(dir.writer("wait"));
+    daemon.wait_for("closed for alice");
+    daemon.expect_exit(0);
+}
+
+#[test]
 fn the_end_of_input_waits_for_queued_commands() {
     let dir = TempDir::new();
     let slow = rule("x", r#""actions": ["sleep 0.2", "echo done {key}"]"#);

@@ -8,7 +8,8 @@
 //!   the place in every source that stays and the progress of every rule that matches as before.
 //! * `SIGUSR1` reports the state. `SIGUSR2` says that somebody asks, by hand, for a lease to be closed.
 //! * `SIGTERM` and `SIGINT` let the running job finish and close every lease, each command within its
-//!   deadline. A second one exits at once; the record keeps what is open for the next start.
+//!   deadline, as the end of standard input does. A second one exits at once; the record keeps what is open for the
+//!   next start.
 
 pub mod dispatch;
 
@@ -100,6 +101,8 @@ struct Daemon {
     sources: Sources,
     dispatch: Dispatch,
     signals: Signals,
+    /// A signal has asked us to stop. The end of standard input is no signal.
+    is_told: bool,
     /// For deadlines that a sleeping machine may miss; none where the kernel has none.
     alarm: Option<Alarm>,
 }
@@ -146,6 +149,7 @@ impl Daemon {
             setup,
             sources,
             signals,
+            is_told: false,
             alarm: None,
         }));
         daemon.dispatch.select_sequences(&mut daemon.engine, true);
@@ -278,8 +282,13 @@ impl Daemon {
                 (Signal::Ask, Life::Stopping) => {}
                 (Signal::Reload, Life::Running) => self.reload(),
                 (Signal::Reload, Life::Stopping) => {}
-                (Signal::Stop, Life::Running) => self.stop(),
-                (Signal::Stop, Life::Stopping) => {
+                (Signal::Stop, life) if !self.is_told => {
+                    self.is_told = true;
+                    if life == Life::Running {
+                        self.stop();
+                    }
+                }
+                (Signal::Stop, _) => {
                     self.sources.kill_rest();
                     say!(self.dispatch.log, Warn: "stopped at once by a second signal");
                     return Some(End::Failed);

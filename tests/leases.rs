@@ -438,6 +438,21 @@ fn a_reload_keeps_leases_also_of_rules_that_are_gone() {
 }
 
 #[test]
+fn a_knock_of_a_rule_that_opens_no_lease_any_more_closes_the_old_one_and_runs_its_actions() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    dir.configure(&door(r#""actions": ["echo did {key}"]"#));
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+    dir.append("log", knock("alice"));
+    daemon.wait_without("output: did", "output: closed alice");
+    daemon.wait_for("output: did alice");
+    expect_nothing_recorded(&dir);
+}
+
+#[test]
 fn a_revert_that_fails_is_tried_again() {
     let dir = TempDir::new();
     let revert = r#""revert": ["sh -c 'test -e allowed && echo closed'"]"#;

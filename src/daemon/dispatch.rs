@@ -318,7 +318,10 @@ impl Dispatch {
                 return;
             }
         };
-        let mut found = self.ledger.leases().find(name.as_bytes(), &knock.key);
+        let mut found = match rule.lease {
+            Some(_) => self.ledger.leases().find(name.as_bytes(), &knock.key),
+            None => None,
+        };
         if let Some(id) = found
             && self.ledger.leases().is_out_of_date(id, &job)
         {

@@ -101,10 +101,11 @@ pub fn terms(
 }
 
 /// The leases in a phase that a knock ends, or that are being closed already, before its actions: those that its rule
-/// closes and, if an exclusive lease is opened, the others of its rule.
+/// closes, its own if it does not open any more and, if an exclusive lease is opened, the others of its rule.
 pub fn ends(rule: &Rule, job: &Job, leases: &Leases, opens: bool, phase: Phase) -> Vec<LeaseId> {
     let mut ends = Vec::new();
-    for other in &rule.closes {
+    let own = rule.lease.is_none().then_some(&rule.name);
+    for other in rule.closes.iter().chain(own) {
         let name = rule_and_key(other.as_bytes(), &job.key);
         leases.alike(KEY, &name, phase, &mut ends);
     }

@@ -192,6 +192,24 @@ fn of_two_rules_that_open_the_same_the_last_one_closes() {
 }
 
 #[test]
+fn each_of_the_leases_that_one_revert_closes_is_said_to_be_closed() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let lease = format!(r#""timeout": 600, {OPEN}, {CLOSE}"#);
+    let rules = ["door", "gate", "yard"].map(|name| rule(name, &lease));
+    let mut daemon = Daemon::start(&dir, &with_state(&rules));
+    dir.append("log", knock("alice"));
+    daemon.wait_for("\"yard\": opened for alice");
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+    for name in ["door", "gate", "yard"] {
+        let said = format!("rule \"{name}\": closed for alice");
+        assert_eq!(daemon.count(&said), 1, "{:?}", daemon.seen);
+    }
+    assert_eq!(daemon.count("running rm"), 1);
+}
+
+#[test]
 fn a_door_that_could_not_be_closed_is_not_lost_with_a_knock_that_a_stop_drops() {
     let dir = TempDir::new();
     dir.append("log", "");

@@ -575,30 +575,33 @@ impl Dispatch {
 
     /// Notes how the closing of a lease ended.
     fn closed(&mut self, id: LeaseId, succeeded: bool, now_ms: u64) {
-        let Some(lease) = self.ledger.leases().get(id) else {
-            return;
-        };
-        let job = lease.terms.job.clone();
-        if succeeded {
-            // Others that the same commands were to close are closed by them, too.
-            while let Some(other) = self.ledger.leases().companion(id) {
-                self.ledger
-                    .note(&[other], Note::Close, now_ms, &mut self.log);
+        let mut next = Some(id);
+        while let Some(id) = next
+            && let Some(lease) = self.ledger.leases().get(id)
+        {
+            let job = lease.terms.job.clone();
+            if !succeeded {
+                return self.not_closed(id, &job, now_ms);
             }
+            // Others that the same commands were to close are closed by them, too.
+            next = self.ledger.leases().companion(id);
             self.ledger.note(&[id], Note::Close, now_ms, &mut self.log);
-            return self.tell(Level::Info, "rule {:?}: closed for {}", &job);
+            self.tell(Level::Info, "rule {:?}: closed for {}", &job);
         }
+    }
+
+    fn not_closed(&mut self, id: LeaseId, job: &Job, now_ms: u64) {
         match self.ledger.leases_mut().failed(id, now_ms) {
             Again::After(delay_ms) if self.life == Life::Running => {
                 let seconds = delay_ms / 1000;
                 say!(self.log, Warn: "rule {:?}: not closed for {}, trying again in {} s",
                     job.rule, job.key, seconds);
             }
-            Again::After(_) => self.tell(Level::Warn, "rule {:?}: not closed for {}", &job),
+            Again::After(_) => self.tell(Level::Warn, "rule {:?}: not closed for {}", job),
             Again::GivenUp => self.tell(
                 Level::Error,
                 "rule {:?}: not closed for {}, giving up; the record keeps it for the next start",
-                &job,
+                job,
             ),
         }
     }

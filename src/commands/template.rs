@@ -232,7 +232,7 @@ impl Command {
     ///
     /// The first one.
     pub fn check(&self, step: Option<&Regex>) -> Result<(), Error> {
-        self.filled(step, &UNKNOWN_VALUES).map(drop)
+        self.filled(step, None).map(drop)
     }
 
     /// The words of the command, never fewer or more than it was written with, a NUL byte behind each. `step` is one that it has been
@@ -243,12 +243,12 @@ impl Command {
     /// The first value that is longer than [`MAX_VALUE`] or not [`printable`], in a sentence that begins with the
     /// placeholder.
     pub fn fill(&self, step: &Regex, values: &Values) -> Result<Vec<u8>, Vec<u8>> {
-        self.filled(Some(step), values)
+        self.filled(Some(step), Some(values))
             .map_err(|error| error.message)
     }
 
-    /// The words with their placeholders replaced; by nothing if there is no step.
-    fn filled(&self, step: Option<&Regex>, values: &Values) -> Result<Vec<u8>, Error> {
+    /// The words with their placeholders replaced; by nothing if there is no step. Without values they are checked.
+    fn filled(&self, step: Option<&Regex>, values: Option<&Values>) -> Result<Vec<u8>, Error> {
         // How many placeholders have had no number; none once one has had one.
         let mut automatic = Some(0);
         let (mut filled, mut word) = (Vec::new(), 0);
@@ -266,7 +266,9 @@ impl Command {
                 at += 1;
                 continue;
             }
-            let (at, message) = match self.placeholder(start, word) {
+            let guarded = values.is_none().then_some(word);
+            let values = values.unwrap_or(&UNKNOWN_VALUES);
+            let (at, message) = match self.placeholder(start, guarded) {
                 Err((at, refusal)) => (at, text!("{}", refusal)),
                 Ok(written) => match value(written, &mut automatic, step, values) {
                     Err(reason) => (start, text!("{{}}{}", written, reason)),
@@ -283,8 +285,12 @@ impl Command {
         Ok(filled)
     }
 
-    /// What is written in the placeholder at `start` in a word, or what is wrong there and where.
-    fn placeholder(&self, start: usize, word: usize) -> Result<&[u8], (usize, &'static str)> {
+    /// What is written in the placeholder at `start`, or what is wrong there and where, also with it in this word.
+    fn placeholder(
+        &self,
+        start: usize,
+        word: Option<usize>,
+    ) -> Result<&[u8], (usize, &'static str)> {
         let rest = self.text.get(start + 1..).unwrap_or_default();
         let written = leading(rest, |byte| !matches!(byte, b'}' | 0));
         let odd = written.iter().position(|byte| holds(b"!.[:{", *byte));
@@ -296,7 +302,9 @@ impl Command {
             // What Python's str.format would understand.
             let is_brace = written.get(odd) == Some(&b'{');
             (start + 1 + odd, if is_brace { NESTED } else { NOT_PLAIN })
-        } else if let Some(refusal) = guard::refusal(&self.text, word) {
+        } else if let Some(word) = word
+            && let Some(refusal) = guard::refusal(&self.text, word)
+        {
             (start, refusal)
         } else {
             return Ok(written);

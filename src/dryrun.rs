@@ -10,14 +10,14 @@ use crate::commands::job::Event;
 use crate::commands::template::put_shell_words;
 use crate::config::Config;
 use crate::engine::rule::Rule;
-use crate::engine::tracker::{Change, Steps, hash, reached};
+use crate::engine::tracker::{Change, Steps, reached};
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
 use crate::leases::journal::Now;
 use crate::leases::lease::{Leases, Note, Phase, Verdict};
 use crate::leases::opening::{deadlines, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
 use crate::regex::seek::{Literal, Places, find_byte};
-use crate::regex::{Regex, Scratch, Sieve, Text};
+use crate::regex::{Regex, Scratch, Text};
 use crate::source::lines::{Line, LineBuffer, one_line};
 use crate::sys::fd::{self, Fd, FileKind, Poll, STDERR, STDIN, STDOUT, poll};
 use crate::sys::{Errno, clock, random_seed};
@@ -62,17 +62,11 @@ pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<
         explain: level >= Level::Debug,
     };
     let logs = in_order(logs)?;
-    let literals = config.rules.iter().flat_map(|rule| &rule.filters);
-    let literals = literals.flat_map(|filter| filter.literals().map(digest));
-    let literals: Vec<u32> = literals.collect();
-    let mut near = Vec::new();
-    for (index, rule) in config.rules.iter().enumerate() {
-        let filters = rule.filters.iter();
-        near.extend(filters.map(|filter| Near::new(index, filter, &literals)));
-    }
+    let engine = Engine::new(config.rules, &setup);
+    let nearing = Nearing::new(&engine);
     // The program ends with it, so nothing of it is ever taken apart.
     let replay = Box::leak(Box::new(Replay {
-        engine: Engine::new(config.rules, &setup),
+        engine,
         play: Play {
             leases: Leases::new(setup.seed),
             max_leases: config.max_keys,
@@ -86,8 +80,7 @@ pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<
         timeless: 0,
         backwards: 0,
         first_backwards: Vec::new(),
-        nearing: nearing(&near),
-        near,
+        nearing,
         lines: 0,
         started_ms: clock::boot_time_ms(),
         progress: Progress::new(),
@@ -178,10 +171,7 @@ struct Replay {
     backwards: u64,
     /// Where the first of them stands.
     first_backwards: Vec<u8>,
-    /// The filters of the rules that have matched nothing so far.
-    near: Vec<Near>,
-    /// Which of them a line may come near to.
-    nearing: Sieve,
+    nearing: Nearing,
     /// Lines read so far, of all logs.
     lines: u64,
     started_ms: u64,
@@ -203,6 +193,8 @@ impl Replay {
         let first = self.lines;
         let mut buffer = LineBuffer::new(CHUNK);
         self.progress.begin(fd.status().map_err(fail)?.size);
+        // A FIFO that nobody has opened to write yet looks as if it were at its end.
+        poll(&mut [Poll::reading(&fd)], None).map_err(fail)?;
         loop {
             let count = read_some(&fd, buffer.room()).map_err(fail)?;
             match count {
@@ -221,7 +213,7 @@ impl Replay {
                 self.lines += 1;
                 self.line(&prefix, self.lines - first, line);
             }
-            self.forget_matched();
+            self.nearing.forget_matched(&self.engine);
             self.progress.add(count, self.lines);
             if self.play.out.len() >= FLUSH_AT {
                 self.flush().map_err(output_error)?;
@@ -286,39 +278,15 @@ impl Replay {
     fn line(&mut self, prefix: &[u8], number: u64, line: Line) {
         let at = LineNumber { prefix, number };
         let now_ms = self.tell_time(&at, line.bytes);
-        self.look(&at, line.bytes);
         let play = &mut self.play;
         let outcomes = self.engine.line(line, now_ms);
         outcomes.for_each(|(rule, outcome)| play.outcome(&at, rule, &outcome, now_ms));
+        self.nearing.look(&at, line.bytes, &self.engine);
         for index in self.play.spent.drain(..) {
             if let Some(rule) = self.engine.rule(index) {
                 let next = first_unspent(rule, &self.play.leases);
                 self.engine.select(index, next);
             }
-        }
-    }
-
-    /// Looks at a line for the filters that it may come near to.
-    fn look(&mut self, at: &LineNumber, line: &[u8]) {
-        if self.nearing.next(line).is_some() {
-            for index in self.nearing.sift(line.into()) {
-                if let Some(near) = self.near.get_mut(usize::from(*index)) {
-                    near.look(at, line);
-                }
-            }
-        }
-    }
-
-    /// Of a filter that matches nobody asks what came near.
-    fn forget_matched(&mut self) {
-        let before = self.near.len();
-        for (index, (_, seen, _)) in self.engine.report().enumerate() {
-            if seen.passed > 0 {
-                self.near.retain(|near| near.rule != index);
-            }
-        }
-        if self.near.len() < before {
-            self.nearing = nearing(&self.near);
         }
     }
 
@@ -356,8 +324,7 @@ impl Replay {
                 );
             }
             if counters.passed == 0 {
-                let near = self.near.iter().filter(|near| near.rule == index);
-                near.for_each(|near| near.put(&mut summary));
+                self.nearing.put(index, &mut summary);
             }
         }
         let left = self.play.leases.count();
@@ -420,135 +387,167 @@ impl LineNumber<'_> {
     }
 }
 
-/// What came nearest to a filter that has matched nothing: lines that hold the literal that tells most are looked at, and
-/// no other could match. What many filters have tells little.
+/// What comes near to the filters of the rules that have matched nothing so far. Of the lines that are sieved out it
+/// is known only that they do not.
+struct Nearing {
+    near: Vec<Near>,
+    /// What every filter looks for, with the lines that have it: no others come here.
+    common: Option<(Literal, Lines)>,
+}
+
+/// What came nearest to one filter.
 struct Near {
     /// Index of the filter's rule.
     rule: usize,
+    /// The literal that tells most.
     telling: Literal,
-    /// The filter's other literals, with how many of those lines hold them.
+    /// Lines that have it, and those that have all.
+    some: Lines,
+    all: Lines,
+    /// The filter's other literals, with how many of those lines have them.
     others: Vec<(Literal, u64)>,
-    /// Lines that hold the telling literal, and those that hold all.
-    holding: [u64; 2],
-    /// The first of each.
-    first: [Vec<u8>; 2],
 }
 
-/// The same for equal literals, and hardly ever for others.
-fn digest(literal: &[u8]) -> u32 {
-    hash(literal, 0)
+/// Lines that have something.
+#[derive(Default)]
+struct Lines {
+    count: u64,
+    /// Where the first stands.
+    first: Vec<u8>,
 }
 
-/// Finds which of them a line may come near to, however many they are.
-fn nearing(near: &[Near]) -> Sieve {
-    let mut patterns = Vec::new();
-    // OK because there are at most 1000 rules of 16 filters.
-    for (index, near) in (0..).zip(near) {
-        let mut pattern = Vec::new();
-        for &byte in &near.telling.bytes {
-            if byte.is_ascii_punctuation() {
-                pattern.push(b'\\');
-            }
-            pattern.push(byte);
-        }
-        let pattern = core::str::from_utf8(&pattern).unwrap_or_default();
-        if let Ok(pattern) = Regex::new(pattern)
-            && !near.telling.bytes.is_empty()
-        {
-            patterns.push((index, pattern));
+impl Lines {
+    fn add(&mut self, at: &LineNumber) {
+        self.count += 1;
+        if self.count == 1 {
+            self.first = at.line();
         }
     }
-    let patterns: Vec<(u16, &Regex)> = patterns
-        .iter()
-        .map(|(index, pattern)| (*index, pattern))
-        .collect();
-    Sieve::new(&patterns)
+
+    fn put(&self, literal: &Literal, out: &mut Vec<u8>) {
+        match self.count {
+            0 => put!(out, "no line has {:?} as the filter has it", literal.bytes),
+            count => put!(
+                out,
+                "{} line{s} with {:?}, the first is {}",
+                count,
+                literal.bytes,
+                &self.first
+            ),
+        }
+    }
+}
+
+impl Nearing {
+    fn new(engine: &Engine) -> Nearing {
+        let mut near = Vec::new();
+        for (index, rule) in engine.rules().enumerate() {
+            let filters = rule.filters.iter();
+            near.extend(filters.map(|filter| Near::new(index, filter)));
+        }
+        let common = engine.filters().common();
+        Nearing {
+            common: common.map(|common| (Literal::new(common.to_vec()), Lines::default())),
+            near,
+        }
+    }
+
+    /// Looks at a line that the engine has just looked at.
+    fn look(&mut self, at: &LineNumber, line: &[u8], engine: &Engine) {
+        if self.near.is_empty() {
+            return;
+        }
+        if let Some((common, lines)) = &mut self.common
+            && common.first(line, 0).is_some()
+        {
+            lines.add(at);
+        }
+        let found = engine.filters().found();
+        for near in &mut self.near {
+            // OK because there are at most 1000 rules.
+            if found.binary_search(&(near.rule as u16)).is_ok() {
+                near.look(at, line);
+            }
+        }
+    }
+
+    /// Of a filter that matches nobody asks what came near.
+    fn forget_matched(&mut self, engine: &Engine) {
+        if !self.near.is_empty() {
+            for (index, (_, seen, _)) in engine.report().enumerate() {
+                if seen.passed > 0 {
+                    self.near.retain(|near| near.rule != index);
+                }
+            }
+        }
+    }
+
+    /// Says what came near to the filters of a rule.
+    fn put(&self, rule: usize, out: &mut Vec<u8>) {
+        for near in self.near.iter().filter(|near| near.rule == rule) {
+            put!(out, "  nearest: ");
+            match &self.common {
+                Some((common, lines)) if near.some.count == 0 && lines.count > 0 => {
+                    lines.put(common, out);
+                    put!(out, ", none of them has {:?}", near.telling.bytes);
+                }
+                _ => near.put(out),
+            }
+            out.push(b'\n');
+        }
+    }
 }
 
 impl Near {
-    /// `literals` are the digests of all that the filters of all rules have.
-    fn new(rule: usize, filter: &Regex, literals: &[u32]) -> Near {
+    fn new(rule: usize, filter: &Regex) -> Near {
         let new = |literal: &[u8]| Literal::new(literal.to_vec());
-        let count = |literal| {
-            literals
-                .iter()
-                .filter(|other| **other == digest(literal))
-                .count()
-        };
-        let mut telling = filter.telling();
-        for literal in filter.literals() {
-            if count(literal) < count(telling) {
-                telling = literal;
-            }
-        }
+        let telling = filter.telling();
         let others = filter.literals().filter(|literal| *literal != telling);
         Near {
             rule,
             telling: new(telling),
+            some: Lines::default(),
+            all: Lines::default(),
             others: others.map(|literal| (new(literal), 0)).collect(),
-            holding: [0; 2],
-            first: [Vec::new(), Vec::new()],
         }
     }
 
     fn look(&mut self, at: &LineNumber, line: &[u8]) {
-        if self.telling.first(line, 0).is_none() {
+        if self.telling.bytes.is_empty() || self.telling.first(line, 0).is_none() {
             return;
         }
         let mut all = true;
         for (other, count) in &mut self.others {
-            let holds = other.first(line, 0).is_some();
-            *count += u64::from(holds);
-            all &= holds;
+            let has = other.first(line, 0).is_some();
+            *count += u64::from(has);
+            all &= has;
         }
-        for (holding, first) in self
-            .holding
-            .iter_mut()
-            .zip(&mut self.first)
-            .take(1 + usize::from(all))
-        {
-            *holding += 1;
-            if *holding == 1 {
-                *first = at.line();
-            }
+        self.some.add(at);
+        if all {
+            self.all.add(at);
         }
     }
 
     fn put(&self, out: &mut Vec<u8>) {
-        let telling = &self.telling.bytes;
-        let [some, all] = self.holding;
-        let [first, first_of_all] = &self.first;
-        put!(out, "  nearest: ");
-        if telling.is_empty() {
+        if self.telling.bytes.is_empty() {
             put!(out, "unknown, the filter has no text to look for");
-        } else if all > 0 {
+        } else if self.all.count > 0 {
             put!(
                 out,
-                "{} lines hold every text the filter looks for, the first is {}: the rest of it does not match",
-                all,
-                first_of_all
+                "{} line{s} with every text the filter looks for, the first is {}: the rest of it does not match",
+                self.all.count,
+                &self.all.first
             );
-        } else if some == 0 {
-            put!(out, "no line holds {:?}", telling);
         } else {
-            put!(
-                out,
-                "{} lines hold {:?}, the first is {}",
-                some,
-                telling,
-                first
-            );
+            self.some.put(&self.telling, out);
             for (other, count) in &self.others {
                 match *count {
-                    0 => put!(out, ", none of them holds {:?}", other.bytes),
-                    count if count < some => {
-                        put!(out, ", {} of them hold {:?}", count, other.bytes)
-                    }
-                    _ => {}
+                    count if count == self.some.count => {}
+                    0 => put!(out, ", none of them has {:?}", other.bytes),
+                    count => put!(out, ", {} of them with {:?}", count, other.bytes),
                 }
             }
         }
-        out.push(b'\n');
     }
 }
 
@@ -710,15 +709,13 @@ fn put_commands(at: &LineNumber, commands: &[Vec<u8>], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads what there is, waiting for it where the descriptor (a FIFO, say) does not. Waiting comes first: a
-/// FIFO that nobody has opened to write yet looks as if it were at its end.
+/// Reads what there is, waiting for it where the descriptor (a FIFO, say) does not.
 fn read_some(fd: &Fd, room: &mut [u8]) -> Result<usize, Errno> {
     loop {
-        poll(&mut [Poll::reading(fd)], None)?;
         match fd.read(room) {
-            Err(Errno::EAGAIN) => {}
+            Err(Errno::EAGAIN) => poll(&mut [Poll::reading(fd)], None)?,
             answer => return answer,
-        }
+        };
     }
 }
 

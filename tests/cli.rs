@@ -628,24 +628,27 @@ fn a_filter_that_matches_nothing_says_what_came_nearest() {
         // Each as somebody gets it wrong: the prefix, the port, the form of what is between.
         (
             "drop wan in: .*SRC=([0-9.]+) DPT=",
-            "1 lines hold \"drop wan in:\", the first is 1, none of them holds \" DPT=\"",
+            "1 line with \"drop wan in:\", the first is 1, none of them has \" DPT=\"",
         ),
-        ("SRC=([0-9.]+) .*DPT=7411", "no line holds \"DPT=7411\""),
+        (
+            "SRC=([0-9.]+) .*DPT=7411",
+            "no line has \"DPT=7411\" as the filter has it",
+        ),
         (
             "reject wan in: SRC=([0-9.]+) SPT.*DPT=1234",
-            "2 lines hold \"DPT=1234\", the first is 2, none of them holds \" SPT\"",
+            "2 lines with \"DPT=1234\", the first is 2, none of them has \" SPT\"",
         ),
         (
             "reject wan in: SRC=([0-9.]+)  +DPT=1234",
-            "2 lines hold every text the filter looks for, the first is 2: the rest of it does not match",
+            "2 lines with every text the filter looks for, the first is 2: the rest of it does not match",
         ),
         (
             " wan in: SRC=(?:192)? *(.*)=12345",
-            "no line holds \"=12345\"",
+            "no line has \"=12345\" as the filter has it",
         ),
         (
             "DPT=(.+)drop wan in: (.)SRC",
-            "1 lines hold \"drop wan in:\", the first is 1, none of them holds \"DPT=\"",
+            "1 line with \"drop wan in:\", the first is 1, none of them has \"DPT=\"",
         ),
         (
             r"^([x-z])\\d",
@@ -656,6 +659,40 @@ fn a_filter_that_matches_nothing_says_what_came_nearest() {
         assert_eq!(nearest(filter).as_deref(), Some(expected), "{filter}");
     }
     assert_eq!(nearest("reject wan in: SRC=([0-9.]+)"), None);
+
+    // What all filters look for comes first: lines without it are not even split.
+    let dir = TempDir::new();
+    let filters = [
+        "drop wan in: SRC=(.) PROTO=TCP",
+        "drop wan in: SRC=(.) PROTO=UDP",
+        "reject: (.)",
+    ];
+    let rules = |count| {
+        let rules = (0..count).map(|number: usize| {
+            let rule = rule(&format!("{number}"), r#""actions": ["a"]"#);
+            rule.replace(r"^(\\S+) ", filters[number])
+        });
+        rules.collect::<Vec<_>>()
+    };
+    dir.write(
+        "log",
+        "a drop wan in: SRC=x\nb PROTO=TCP\nc drop wan in: SRC=y PROTO=ICMP\n",
+    );
+    for (count, expected) in [
+        (
+            2,
+            "2 lines with \"drop wan in:\", the first is 1, none of them has \" PROTO=TCP\"",
+        ),
+        (
+            3,
+            "1 line with \" PROTO=TCP\", the first is 2, none of them has \"drop wan in:\", none of them has \" SRC=\"",
+        ),
+    ] {
+        dir.configure(&config(r#""log""#, &rules(count)));
+        let (_, _, summary) = dry_run(&dir, &["log"]);
+        let nearest = format!("nearest: {expected}");
+        assert_eq!(summary.matches(&nearest).count(), 1, "{summary}");
+    }
 }
 
 #[test]

@@ -93,8 +93,8 @@ fn compare_all(seed: u64, pairs: u64) -> Tally {
 /// A pattern with everything that makes it fast, and without.
 struct Ways {
     regexes: [Regex; 2],
-    /// For it alone, and for it and two others.
-    sieves: [Sieve; 2],
+    /// For it alone, for it and another, and for three by the automaton, whatever literals they have.
+    sieves: [Sieve; 3],
 }
 
 fn all_ways(pattern: &str) -> Option<Ways> {
@@ -104,9 +104,14 @@ fn all_ways(pattern: &str) -> Option<Ways> {
     let [Ok(other), Ok(third)] = others else {
         return None;
     };
-    let sieves = [&[(0, &fast)][..], &[(1, &other), (0, &fast), (2, &third)]];
+    let few = &[(1, &other), (0, &fast)][..];
+    let sieves = [
+        Sieve::new(&[(0, &fast)]),
+        Sieve::new(few),
+        Sieve::with_few(&[few, &[(2, &third)]].concat(), 0),
+    ];
     Some(Ways {
-        sieves: sieves.map(Sieve::new),
+        sieves,
         regexes: [fast, plain],
     })
 }

@@ -125,6 +125,8 @@ pub struct Engine {
     filters: Sieve,
     /// The line that a folded line stands for.
     unfolded: Vec<u8>,
+    /// Where in the line literals might stand.
+    places: Places,
     /// What the different filters found in the line, as far as they were asked.
     found: Vec<(usize, Option<Found>)>,
 }
@@ -170,6 +172,7 @@ impl Engine {
             explain: setup.explain,
             filters,
             unfolded: Vec::new(),
+            places: Places::default(),
             found: Vec::new(),
         }
     }
@@ -242,6 +245,11 @@ impl Engine {
         self.filters.next(text)
     }
 
+    /// Which rules a line may concern: what told the latest line apart.
+    pub fn filters(&self) -> &Sieve {
+        &self.filters
+    }
+
     /// What `line`, which came at `now_ms`, means to each rule whose filter it passes, if that is to be told. It counts
     /// for a rule when the iterator comes to it: go through all. [`Engine::concern`] is quicker where it says no.
     pub fn line<'e>(
@@ -259,7 +267,8 @@ impl Engine {
         let (seed, explain, own_tag) = (self.seed, self.explain, self.own_tag.as_deref());
         let (found, scratch) = (&mut self.found, &mut self.scratch);
         let (mut entries, mut next) = (self.entries.iter_mut(), 0);
-        let (mut is_own, mut places) = (None, Places::default());
+        let (mut is_own, places) = (None, &mut self.places);
+        places.forget();
         found.clear();
         let concerned = self.filters.sift(line).iter();
         concerned.filter_map(move |index| {
@@ -270,7 +279,7 @@ impl Engine {
             // Equal filters are asked once.
             let asked = found.iter().position(|(filter, _)| *filter == entry.filter);
             let asked = asked.unwrap_or_else(|| {
-                found.push((entry.filter, entry.find(line, seed, &mut places, scratch)));
+                found.push((entry.filter, entry.find(line, seed, places, scratch)));
                 found.len() - 1
             });
             let Found {
@@ -282,7 +291,7 @@ impl Engine {
                 return None;
             }
             let key = spelling.as_deref().unwrap_or(whose.key(line.bytes));
-            let meaning = if entry.rule.ignores(line, &mut places, scratch) {
+            let meaning = if entry.rule.ignores(line, places, scratch) {
                 Meaning::Ignored
             } else if entry.rule.ignores_host(key) {
                 Meaning::IgnoredHost
@@ -300,7 +309,7 @@ impl Engine {
                     now_ms,
                     times,
                 };
-                entry.meaning(index, &passed, &mut places, scratch)?
+                entry.meaning(index, &passed, places, scratch)?
             };
             let is_told = explain || matches!(meaning, Meaning::Knock(_) | Meaning::KeyTooLong);
             is_told.then(|| {

@@ -9,9 +9,9 @@
 //! One stage per file: `cursor`, `escape` and `parse` (pattern to `tree`), `compile` (tree to program), `exec` (program and
 //! text to match); `set` is the classes. The rest saves work, or bounds it:
 //!
-//! 1. `sieve`: which of many patterns might match a line. One automaton for all, made deterministic as lines need it. Or,
-//!    if all have the same literal, where in a buffer the next line is that has it, by the literal's rarest bytes
-//!    ([`crate::regex::seek`]).
+//! 1. `sieve`: which of many patterns might match a line. If all have a literal in common, where in a buffer the next line
+//!    is that has it, by the literal's rarest bytes ([`crate::regex::seek`]). Then a few are told apart by their literals,
+//!    and more by one automaton for all, made deterministic as lines need it.
 //! 2. `exec` walks quickly: a run of bytes is one step, and ends only where the literal behind it stands.
 //! 3. When that takes too many steps or choices, `sure` looks at every state at every place once, and then `exec` walks again
 //!    and never has to go back.
@@ -22,9 +22,9 @@
 //! what such patterns are made of, and a pattern without a literal made every line cost a search from each byte.
 //!
 //! Figures, in instructions per line of `tests/bench` (189 bytes), by `make bench`: two rules 1,000; one filter more that
-//! has a short literal or none 2,800 and 2,600, where searching from each byte took 48,100; a hundred of them the same or
-//! 4,000; 200 with long literals alike 4,000. For fail2ban's failregexes on its own sample lines, hardly two of which
-//! are alike, the cache is too small: 160,000, and 350,000 with one address group each.
+//! has a short literal or none 1,700 and 2,600, where searching from each byte took 48,100; a hundred of them 3,500; 200
+//! with long literals alike 4,400. Of fail2ban's failregexes on its own sample lines, hardly two of which are alike,
+//! all are asked at once for 69,000, and with one address group each, which may begin anywhere, for 300,000.
 //!
 //! Text is bytes: a non-ASCII character of a pattern is its UTF-8 bytes, and `.`, `\W` or a negated class match
 //! one byte, so a character of a UTF-8 text may take several of them. One thing is ours: `<HOST>` is a group that takes

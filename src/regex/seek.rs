@@ -280,9 +280,14 @@ pub struct Places {
 }
 
 impl Places {
+    /// Another line begins.
+    pub fn forget(&mut self) {
+        self.telltale = None;
+    }
+
     fn find(&mut self, telltale: Telltale, line: &[u8]) {
         self.telltale = Some(telltale);
-        (self.count, self.hits) = (0, [0; 8]);
+        self.count = 0;
         let mut from = 0;
         for hit in &mut self.hits {
             let Some(at) = telltale.first(line, from) else {

@@ -11,27 +11,29 @@
 //! few instructions for each byte. The memory for that is bounded; when it is full, all is forgotten, and a line that
 //! fills it more than once is given up: then every pattern may match.
 //!
-//! Where one or two patterns are all there are, and have the same literal, as the rules of a firewall do, that literal is
-//! sought in whole buffers ([`crate::regex::seek`]), and there is no automaton.
+//! Where all patterns have a literal in common, as the rules of a firewall do, that is sought first, in whole buffers
+//! ([`crate::regex::seek`]). A few patterns that each have a telling literal are told apart by that; then there is no
+//! automaton.
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::mem::{swap, take};
+use core::mem::{replace, swap, take};
 use core::ops::Range;
 
 use super::compile::{self, compile};
 use super::literal;
 use super::parse;
-use super::seek::Literal;
+use super::seek::{Literal, Places};
 use super::set::Set;
 use super::steps::count;
 use super::tree::{Look, Node};
 use super::{Regex, Text};
 
-/// Entries of the table, and places in parts that all states together may have: 48 KiB on routers and 384 elsewhere.
+/// Entries of the table, and places in parts that all states together may have: 48 KiB on routers, and
+/// 1.5 MiB elsewhere, of which no more is used than lines need.
 const ENTRIES: usize = match size_of::<usize>() {
     4 => 1 << 13,
-    _ => 1 << 16,
+    _ => 1 << 18,
 };
 const PLACES: usize = ENTRIES;
 /// How often one line may fill the memory before it is given up.
@@ -44,11 +46,15 @@ const NARROW: u32 = 16;
 const REPETITIONS: u32 = 8;
 /// A larger part is not sought.
 const MAX_INSTS: usize = 500;
-/// So many patterns at most are tried wherever their common literal stands.
-const ALIKE: usize = 2;
+/// So many patterns are told apart by their literals: to seek each is cheaper than to follow the automaton.
+const FEW: usize = 12;
 
 /// What hashes are mixed with.
 const MIX: u32 = 0x9e37_79b1;
+
+/// So many bits of a hash choose where to look for a state, and this says that there is none.
+const HASH_BITS: u32 = 6;
+const NONE: u32 = u32::MAX;
 
 /// An entry of the table that is not known yet.
 const UNKNOWN: u32 = 0;
@@ -57,15 +63,16 @@ const UNKNOWN: u32 = 0;
 #[derive(Default)]
 pub struct Sieve {
     patterns: Vec<Pattern>,
-    /// What every line that any pattern matches holds; then nothing below is used.
-    only: Option<Literal>,
+    /// What every line that any pattern matches holds.
+    common: Option<Literal>,
     insts: Vec<Inst>,
     sets: Vec<Set>,
     /// Where the parts begin.
     entries: Vec<u16>,
     /// The places that every state has, because a part can begin anywhere. They are not in the states' sets.
     starts: Vec<u16>,
-    /// Patterns that may match any line.
+    /// The indices of all patterns, and of those that may match any line that has their literal.
+    all: Vec<u16>,
     always: Vec<u16>,
     /// The class of each byte.
     classes: Vec<u8>,
@@ -77,6 +84,8 @@ pub struct Sieve {
     /// look at, because a part ends there or nothing can follow.
     table: Vec<u32>,
     states: Vec<State>,
+    /// The state that was made last of those whose hashes begin with this number.
+    newest: Vec<u32>,
     /// What the sets of the states are parts of.
     places: Vec<u16>,
     work: Work,
@@ -84,7 +93,8 @@ pub struct Sieve {
 
 struct Pattern {
     text: Vec<u8>,
-    literal: Vec<u8>,
+    /// What every match holds, if that tells enough and is not what all patterns have in common.
+    literal: Option<Literal>,
     numbers: Vec<u16>,
     /// Its part has been found in this line.
     is_hit: bool,
@@ -93,6 +103,8 @@ struct Pattern {
 struct State {
     places: Range<usize>,
     hash: u32,
+    /// The one that was made before it of those whose hashes begin alike.
+    older: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -126,6 +138,8 @@ struct Work {
     after: Vec<u16>,
     /// How often this line may still fill the memory.
     forgets: u32,
+    /// Where in it literals might stand.
+    places: Places,
     /// The patterns whose parts have been found in it, and the numbers of those.
     hits: Vec<u16>,
     found: Vec<u16>,
@@ -144,40 +158,50 @@ const EVERYWHERE: u32 = u32::MAX;
 
 impl Sieve {
     /// Made of patterns, each with the number of who asks for it.
-    #[inline(never)]
     pub fn new(patterns: &[(u16, &Regex)]) -> Sieve {
-        let mut sieve = Sieve::default();
+        Sieve::with_few(patterns, FEW)
+    }
+
+    /// The same where no more than `few` patterns are told apart by their literals, so that tests reach the automaton.
+    #[doc(hidden)]
+    #[inline(never)]
+    pub fn with_few(patterns: &[(u16, &Regex)], few: usize) -> Sieve {
+        let mut sieve = Sieve {
+            common: common(patterns),
+            ..Sieve::default()
+        };
         for (number, pattern) in patterns {
             sieve.add(pattern, *number);
         }
-        sieve.prepare();
+        sieve.prepare(few);
         sieve
     }
 
     fn add(&mut self, pattern: &Regex, number: u16) {
         let text = pattern.pattern().as_bytes();
         let mut known = self.patterns.iter_mut();
-        match known.find(|known| known.text == text) {
-            Some(known) => known.numbers.push(number),
-            None => self.patterns.push(Pattern {
-                text: text.to_vec(),
-                literal: literal::telling(&pattern.literals).to_vec(),
-                numbers: vec![number],
-                is_hit: false,
-            }),
+        if let Some(known) = known.find(|known| known.text == text) {
+            return known.numbers.push(number);
         }
+        let literal = pattern.telling();
+        let common = self.common.as_ref().map(|common| &*common.bytes);
+        let is_sought = tells_enough(literal) && common != Some(literal);
+        self.patterns.push(Pattern {
+            text: text.to_vec(),
+            literal: is_sought.then(|| Literal::new(literal.to_vec())),
+            numbers: vec![number],
+            is_hit: false,
+        });
     }
 
     /// Makes ready what the search needs.
-    fn prepare(&mut self) {
-        let Some(first) = self.patterns.first() else {
-            return;
-        };
-        let literal = &first.literal;
-        let same = self.patterns.iter().all(|other| other.literal == *literal);
-        if same && self.patterns.len() <= ALIKE && literal::weight_of(literal) >= TELLING {
-            self.only = Some(Literal::new(literal.clone()));
-            self.take_all();
+    fn prepare(&mut self, few: usize) {
+        // OK because there are at most as many patterns as numbers.
+        self.all = (0..self.patterns.len() as u16).collect();
+        let mut patterns = self.patterns.iter();
+        let all_tell = self.common.is_some() || patterns.all(|pattern| pattern.literal.is_some());
+        if all_tell && self.patterns.len() <= few {
+            self.always = self.all.clone();
             return;
         }
         self.add_parts();
@@ -355,7 +379,12 @@ impl Sieve {
 
     /// Forgets all states but the one in which a line begins.
     fn begin(&mut self) {
-        self.table.fill(UNKNOWN);
+        let used = self.states.len() * self.stride + 1;
+        self.table
+            .iter_mut()
+            .take(used)
+            .for_each(|entry| *entry = UNKNOWN);
+        self.newest = vec![NONE; 1 << HASH_BITS];
         self.states.clear();
         self.places.clear();
         let work = &mut self.work;
@@ -380,13 +409,22 @@ impl Sieve {
         let hash = places.iter().fold(0u32, |hash, place| {
             (hash.rotate_left(5) ^ u32::from(*place)).wrapping_mul(MIX)
         });
-        let mut states = self.states.iter();
-        let known = states.position(|state| {
-            state.hash == hash && self.places.get(state.places.clone()) == Some(places)
-        });
-        let index = known.unwrap_or(self.states.len());
-        let row = index * self.stride + 1;
-        if known.is_none() {
+        let newest = self
+            .newest
+            .get_mut((hash >> (u32::BITS - HASH_BITS)) as usize)?;
+        let mut index = *newest;
+        while let Some(state) = self.states.get(index as usize)
+            && (state.hash != hash || self.places.get(state.places.clone()) != Some(places))
+        {
+            index = state.older;
+        }
+        let is_new = index == NONE;
+        if is_new {
+            // OK because there are no more states than entries in the table.
+            index = self.states.len() as u32;
+        }
+        let row = index as usize * self.stride + 1;
+        if is_new {
             if row + self.stride > ENTRIES || self.places.len() + places.len() > PLACES {
                 return None;
             }
@@ -395,6 +433,7 @@ impl Sieve {
             self.states.push(State {
                 places: first..self.places.len(),
                 hash,
+                older: replace(newest, index),
             });
         }
         let insts = &self.insts;
@@ -468,9 +507,14 @@ impl Sieve {
         self.add_state()
     }
 
+    /// What every line holds that any pattern matches, if that is known.
+    pub fn common(&self) -> Option<&[u8]> {
+        self.common.as_ref().map(|literal| &*literal.bytes)
+    }
+
     /// A place in `text`, which may be many lines: those that end before it match none of the patterns.
     pub fn next(&self, text: &[u8]) -> Option<usize> {
-        match &self.only {
+        match &self.common {
             Some(literal) => literal.first(text, 0),
             None => (!self.patterns.is_empty()).then_some(0),
         }
@@ -479,38 +523,35 @@ impl Sieve {
     /// The numbers of the patterns that a line may match in which [`Sieve::next`] has found a place, in their order.
     #[inline(never)]
     pub fn sift(&mut self, line: Text) -> &[u16] {
-        if self.only.is_none() {
-            self.work.found.clear();
-            if !self.pass(line) {
-                self.take_all();
-            } else if !self.work.hits.is_empty() || !self.always.is_empty() {
-                self.collect();
+        self.work.places.forget();
+        self.work.found.clear();
+        self.work.hits.clear();
+        let is_passed = self.insts.is_empty() || self.pass(line);
+        let asked = if is_passed { &self.always } else { &self.all };
+        for index in asked {
+            // What no part tells apart its literal may.
+            if let Some(pattern) = self.patterns.get(usize::from(*index))
+                && let literal = pattern.literal.as_ref()
+                && literal.is_none_or(|literal| literal.is_in(line.bytes, &mut self.work.places))
+            {
+                self.work.found.extend_from_slice(&pattern.numbers);
             }
         }
-        &self.work.found
-    }
-
-    /// The numbers of all patterns.
-    #[inline(never)]
-    fn take_all(&mut self) {
-        self.work.hits.clear();
-        // OK because there are at most as many patterns as numbers.
-        self.work.hits.extend(0..self.patterns.len() as u16);
-        self.collect();
-    }
-
-    /// The numbers of the patterns that were hit.
-    #[inline(never)]
-    fn collect(&mut self) {
         let work = &mut self.work;
-        for index in self.always.iter().chain(&work.hits) {
+        for index in &work.hits {
             if let Some(pattern) = self.patterns.get_mut(usize::from(*index)) {
                 pattern.is_hit = false;
-                work.found.extend(&pattern.numbers);
+                work.found.extend_from_slice(&pattern.numbers);
             }
         }
         sort(&mut work.found);
         work.found.dedup();
+        &work.found
+    }
+
+    /// What [`Sieve::sift`] found last.
+    pub fn found(&self) -> &[u16] {
+        &self.work.found
     }
 
     /// Notes which parts are in a line. False if it is given up.
@@ -638,6 +679,24 @@ impl Work {
     }
 }
 
+/// What every match of every pattern holds and tells most, if it tells enough.
+fn common(patterns: &[(u16, &Regex)]) -> Option<Literal> {
+    let ((_, first), others) = patterns.split_first()?;
+    let mut literals = first.literals.clone();
+    literals.retain(|literal| {
+        let literal = Literal::new(literal.clone());
+        let holds = |other: &Vec<u8>| literal.first(other, 0).is_some();
+        let mut others = others.iter();
+        others.all(|(_, other)| other.literals.iter().any(holds))
+    });
+    let literal = literal::telling(&literals);
+    tells_enough(literal).then(|| Literal::new(literal.to_vec()))
+}
+
+fn tells_enough(literal: &[u8]) -> bool {
+    literal::weight_of(literal) >= TELLING
+}
+
 /// The nodes that every match consists of, one behind the other.
 fn flatten<'n>(node: &'n Node, nodes: &mut Vec<&'n Node>) {
     match node {
@@ -721,13 +780,20 @@ fn entry(table: &[u32; ENTRIES], row: u32, class: u8) -> u32 {
     table[(row as usize + usize::from(class)) % ENTRIES]
 }
 
-/// Sorts what is mostly in order already.
-fn sort<T: Copy + PartialOrd>(items: &mut [T]) {
-    for end in 1..items.len() {
-        let mut at = end;
-        while at > 0 && items[at - 1] > items[at] {
-            items.swap(at - 1, at);
-            at -= 1;
+/// Sorts: Shell's way, which is quick with what is in order already and not slow with anything.
+fn sort(items: &mut [u16]) {
+    let mut gap = 1;
+    while gap < items.len() / 3 {
+        gap = 3 * gap + 1;
+    }
+    while gap > 0 {
+        for end in gap..items.len() {
+            let mut at = end;
+            while at >= gap && items[at - gap] > items[at] {
+                items.swap(at - gap, at);
+                at -= gap;
+            }
         }
+        gap /= 3;
     }
 }

@@ -371,6 +371,37 @@ fn one_literal_of_all_patterns_is_sought_in_whole_buffers() {
     assert_eq!(sieve.next(b"one\ntwo PROTO=TCP\n"), None);
     assert_eq!(sieve.next(b"one\nx PROTO=UDP\n"), Some(5));
     assert_eq!(sieve.sift(Text::from("x PROTO=UDP")), [0, 1]);
+    // What they have in common may be a part of another.
+    let (_, sieve) = sieved(&["wan in: (.) PROTO=UDP", "a wan in: (.)", "^(.)wan in:x"]);
+    assert_eq!(sieve.common(), Some(&b"wan in:"[..]));
+    assert_eq!(sieve.next(b"lan in : PROTO=UDP\nwan in:\n"), Some(19));
+}
+
+#[test]
+fn a_few_patterns_are_told_apart_by_their_literals_and_more_as_well() {
+    let patterns: Vec<String> = (10..60).map(|n| format!("knock: .*port={n}(.)")).collect();
+    let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+    for count in 2..50 {
+        let (_, mut sieve) = sieved(&patterns[..count]);
+        assert_eq!(sieve.next(b"port=10"), None);
+        for number in 0..count as u16 {
+            let line = format!("knock: port={} ", number + 10);
+            assert_eq!(sieve.sift(Text::from(&line)), [number]);
+        }
+        assert_eq!(sieve.sift(Text::from("knock: ")), [0; 0]);
+    }
+}
+
+#[test]
+fn a_rule_that_has_a_filter_twice_is_named_once() {
+    let regexes = ["knock (.)", "x(.)"].map(compiled);
+    let [knock, other] = &regexes;
+    for patterns in [
+        &[(3, knock), (3, knock)][..],
+        &[(3, knock), (3, other), (3, knock)],
+    ] {
+        assert_eq!(Sieve::new(patterns).sift(Text::from("knock xy")), [3]);
+    }
 }
 
 #[test]
@@ -399,13 +430,13 @@ fn a_thousand_patterns_are_told_apart() {
 
 #[test]
 fn a_sieve_whose_memory_is_too_small_for_a_line_lets_all_through() {
-    let patterns: Vec<String> = (0..60)
+    let patterns: Vec<String> = (0..120)
         .map(|n| format!("(a)[ab]{{{}}}{}[ab]*[^ab]", n % 8, "[ab]".repeat(n)))
         .collect();
     let (_, mut sieve) = sieved(&patterns.iter().map(String::as_str).collect::<Vec<_>>());
     let mixed = |index: u32| b"ab"[(index.wrapping_mul(2_654_435_761) >> 16 & 1) as usize];
     let line: Vec<u8> = (0..8192).map(mixed).collect();
-    assert_eq!(sieve.sift(Text::from(&line)).len(), 60);
+    assert_eq!(sieve.sift(Text::from(&line)).len(), 120);
     // The next line finds it in order.
     assert_eq!(sieve.sift(Text::from("c")), [0; 0]);
     assert_eq!(sieve.sift(Text::from("ac")), [0]);

@@ -139,7 +139,7 @@ fn compile(pattern: &str) -> Option<Ways> {
         &[(0, &fast), (1, &alike)],
     ];
     Some(Ways {
-        sieves: sieves.map(Sieve::new),
+        sieves: sieves.map(|patterns| Sieve::with_few(patterns, patterns.len() % 2)),
         regexes: [fast, plain],
     })
 }

@@ -258,6 +258,61 @@ fn a_trimmed_log_that_takes_its_time_to_be_written_repeats_nothing() {
     expect_numbered(&mut daemon, 300..305);
 }
 
+#[test]
+fn a_log_that_takes_the_place_of_another_is_read_at_once() {
+    let dir = TempDir::new();
+    let mut daemon = follow_numbered(&dir);
+    let started = std::time::Instant::now();
+    for line in 300..320 {
+        dir.rename("log", &format!("log.{line}"));
+        dir.write("log", numbered(line..line + 1));
+        expect_numbered(&mut daemon, line..line + 1);
+    }
+    assert!(started.elapsed().as_secs() < 20, "it waits at every one");
+}
+
+#[test]
+fn a_log_that_is_trimmed_more_slowly_than_lines_usually_come_repeats_nothing() {
+    for in_place in [true, false] {
+        let dir = TempDir::new();
+        let mut daemon = follow_numbered(&dir);
+        match in_place {
+            true => dir.write("log", ""),
+            false => dir.rename("log", "old"),
+        }
+        for first in (150..300).step_by(10) {
+            dir.append("log", numbered(first..first + 10));
+            // Longer in all than a log that is new is waited for.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        dir.append("log", numbered(300..305));
+        expect_numbered(&mut daemon, 300..305);
+    }
+}
+
+#[test]
+fn lines_that_are_taken_out_of_a_log_do_not_make_the_others_count_again() {
+    for out in [&[299][..], &[298], &[295], &[288], &[281, 286, 291, 297]] {
+        for in_place in [true, false] {
+            let dir = TempDir::new();
+            let mut daemon = follow_numbered(&dir);
+            let kept = (200..302).filter(|line| !out.contains(line));
+            let kept: String = kept.map(|line| numbered(line..line + 1)).collect();
+            match in_place {
+                true => dir.write("log", kept),
+                false => {
+                    dir.write("kept", kept);
+                    dir.rename("kept", "log");
+                }
+            }
+            expect_numbered(&mut daemon, 300..302);
+            // And what comes now is read at once.
+            dir.append("log", numbered(302..304));
+            expect_numbered(&mut daemon, 302..304);
+        }
+    }
+}
+
 /// A line of a ring.
 fn line(number: u32) -> String {
     format!("{number:08} a line of always the same length\n")

@@ -10,15 +10,16 @@
 //!   file's unfinished tail is a line. No line is lost, none read twice.
 //! * *Rewriting in place* (copytruncate, a log that is trimmed, a ring that is rewritten for every line): with what is
 //!   new the last bytes that were read before are read again. If they are not what they were, the file is searched
-//!   for the last lines that were read (see `resume`), for [`SETTLING_MS`] because it may not be complete yet, and
+//!   for the last lines that were read (see `resume`), until it has not grown for [`SETTLING_MS`], and
 //!   reading goes on behind them; if they are not in it, it is new and read from its beginning. A file that takes the
-//!   place of another is searched in the same way, once. Lines written before the rewriting and not yet read are
-//!   gone, as they are for everyone but a copy; we read at every write, so that takes a writer faster than us.
+//!   place of another is searched in the same way: once, or for as long if it begins with lines of the other one, of
+//!   which it will be a copy. Lines written before the rewriting and not yet read are gone, as they are for everyone
+//!   but a copy; we read at every write, so that takes a writer faster than us.
 //! * A file that cannot be opened, or opened and not read, is waited for (see `access`).
 
 use super::access::{Access, Obstacle};
-use super::lines::{Line, LineBuffer};
-use super::resume;
+use super::lines::{Line, LineBuffer, MEMORY};
+use super::resume::{self, Resume};
 use super::watch::Watcher;
 use crate::backoff::NEVER;
 use crate::log::Log;
@@ -34,8 +35,18 @@ const MAX_FILES: usize = 16;
 /// How long a file is read on when its successor is written to, in milliseconds.
 const LEAVING_MS: u64 = 5000;
 
-/// How long a file that was rewritten may take to be complete, in milliseconds.
+/// A file that was rewritten is complete when it has not grown for so long, in milliseconds.
 const SETTLING_MS: u64 = 1000;
+
+/// A file that grows for longer than this, in milliseconds, is not being rewritten but written to.
+const REWRITING_MS: u64 = 5000;
+
+/// How far from its end a file is searched for the last lines that were read. Behind these is only what was written
+/// since we looked last.
+const MAX_SEARCHED: u64 = 256 << 10;
+
+/// How far from its end a file is searched for the beginning of its successor.
+const MAX_COPIED: u64 = 4 << 20;
 
 /// How much later than the wall clock says a file may have been changed, in milliseconds, by the clock of whoever
 /// keeps it.
@@ -82,12 +93,39 @@ pub enum Begin {
     AtEnd,
 }
 
+/// Waiting for a file to be complete.
+struct Settling {
+    /// Its size when it was looked at last.
+    size: u64,
+    over_at_ms: u64,
+    /// When it is over even though the file grows.
+    at_latest_ms: u64,
+}
+
+impl Settling {
+    fn begin(now_ms: u64) -> Settling {
+        Settling {
+            size: 0,
+            over_at_ms: now_ms.saturating_add(SETTLING_MS),
+            at_latest_ms: now_ms.saturating_add(REWRITING_MS),
+        }
+    }
+
+    /// Whether it is over with a file of this size.
+    fn is_over(&mut self, size: u64, now_ms: u64) -> bool {
+        if size != core::mem::replace(&mut self.size, size) {
+            self.over_at_ms = now_ms.saturating_add(SETTLING_MS).min(self.at_latest_ms);
+        }
+        self.over_at_ms <= now_ms
+    }
+}
+
 /// What is known of where to read on in a file.
 enum Outlook {
     /// It has just been opened: nothing.
     Opened,
-    /// It has been rewritten. At this time it is complete.
-    Rewritten(u64),
+    /// It has been rewritten, or is a copy of what was read before.
+    Rewritten(Settling),
     /// At its offset. There may be more than what was read last.
     Behind,
     /// At its offset, which was its end when it was read last.
@@ -146,8 +184,8 @@ impl FileSource {
         let mut wake_at_ms = NEVER;
         for file in &self.files {
             wake_at_ms = wake_at_ms.min(file.leave_at_ms);
-            if let Outlook::Rewritten(complete_at_ms) = file.outlook {
-                wake_at_ms = wake_at_ms.min(complete_at_ms);
+            if let Outlook::Rewritten(settling) = &file.outlook {
+                wake_at_ms = wake_at_ms.min(settling.over_at_ms);
             }
         }
         wake_at_ms
@@ -324,7 +362,7 @@ impl FileSource {
             match file.leave_at_ms {
                 NEVER if is_replaced => {
                     file.leave_at_ms = now_ms.saturating_add(LEAVING_MS);
-                    self.hand_over(index);
+                    self.hand_over(index, now_ms);
                     index += 1;
                 }
                 NEVER => break,
@@ -350,14 +388,14 @@ impl FileSource {
     }
 
     /// Makes the successor of a file remember what was read of that.
-    fn hand_over(&mut self, index: usize) {
+    fn hand_over(&mut self, index: usize, now_ms: u64) {
         if let Some([file, next, ..]) = self.files.get_mut(index..)
             && matches!(next.outlook, Outlook::Opened)
         {
-            let memory = file.lines.memory();
-            let pairs = next.lines.forget().iter_mut().zip(memory);
-            pairs.for_each(|(to, from)| *to = *from);
-            next.lines.begin_behind(memory.len());
+            next.lines.begin_behind(file.lines.memory());
+            if next.begins_in(file) == Ok(true) {
+                next.outlook = Outlook::Rewritten(Settling::begin(now_ms));
+            }
         }
     }
 
@@ -404,7 +442,7 @@ impl Opened {
                 self.leave_at_ms = 0;
                 return Ok(Read::Nothing);
             }
-            self.outlook = Outlook::Rewritten(now_ms.saturating_add(SETTLING_MS));
+            self.outlook = Outlook::Rewritten(Settling::begin(now_ms));
             return Ok(Read::Some);
         }
         // OK because what was read again is among what was read.
@@ -420,16 +458,14 @@ impl Opened {
     /// Finds out where to read on in a file that is not known to be what was read before.
     fn resume(&mut self, since: Since, now_ms: u64, name: &[u8], log: &mut Log) -> Result<Read> {
         let status = self.fd.status()?;
-        let (is_complete, is_opened) = match self.outlook {
-            Outlook::Rewritten(complete_at_ms) => (complete_at_ms <= now_ms, false),
+        let (is_complete, is_opened) = match &mut self.outlook {
+            Outlook::Rewritten(settling) => (settling.is_over(status.size, now_ms), false),
             _ => (true, true),
         };
-        let read_at = |room: &mut [u8], offset| self.fd.read_at(room, offset);
-        match resume::find(self.lines.memory(), status.size, read_at)? {
+        match self.find(self.lines.memory(), status.size, MAX_SEARCHED)? {
             Some(resume) if resume.is_last || is_complete => {
                 say!(log, Debug: "{:?}: holds lines that were read before, going on behind them", name);
-                // What stands before the place is known. By now it may not be there any more.
-                self.lines.keep(resume.known);
+                self.lines.begin_behind(&resume.before);
                 self.offset = resume.offset;
                 self.outlook = Outlook::AtEnd;
             }
@@ -451,6 +487,25 @@ impl Opened {
         Ok(Read::Some)
     }
 
+    /// Where in it lines end that were read before, see [`resume::find`].
+    fn find(&self, memory: &[u8], size: u64, most: u64) -> Result<Option<Resume>> {
+        let read_at = |room: &mut [u8], offset| self.fd.read_at(room, offset);
+        resume::find(memory, size, most, read_at)
+    }
+
+    /// Whether the first lines that are in it are in another one: then it is a copy, or will be one.
+    fn begins_in(&self, other: &Opened) -> Result<bool> {
+        let mut first = alloc::vec![0; MEMORY];
+        let count = self.fd.read_at(&mut first, 0)?;
+        first.truncate(count);
+        while !matches!(first.last(), None | Some(b'\n')) {
+            first.pop();
+        }
+        let size = other.fd.status()?.size;
+        let found = other.find(&first, size, MAX_COPIED)?;
+        Ok(found.is_some())
+    }
+
     /// Whether what is in a file that was just opened was written before `since`.
     fn is_old(&self, status: &Status, since: Since, now_ms: u64) -> bool {
         let now = Since::now(now_ms);
@@ -463,14 +518,31 @@ impl Opened {
 
     /// Goes on at `offset`, and remembers what stands before it.
     fn read_on_at(&mut self, offset: u64) {
-        let room = self.lines.forget();
-        let length = usize::try_from(offset).map_or(room.len(), |offset| offset.min(room.len()));
-        let before = room.get_mut(..length).unwrap_or_default();
-        let count = self.fd.read_at(before, offset - length as u64);
-        if count == Ok(length) {
-            self.lines.begin_behind(length);
+        let length = usize::try_from(offset).map_or(MEMORY, |offset| offset.min(MEMORY));
+        let mut before = alloc::vec![0; length];
+        if self.fd.read_at(&mut before, offset - length as u64) != Ok(length) {
+            before.clear();
         }
+        self.lines.begin_behind(&before);
         self.offset = offset;
         self.outlook = Outlook::AtEnd;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_complete_a_second_after_it_grew_last_but_is_not_waited_for_for_ever() {
+        let mut settling = Settling::begin(0);
+        assert!(!settling.is_over(100, 900));
+        assert!(!settling.is_over(100, 1899));
+        assert!(settling.is_over(100, 1900));
+        let mut settling = Settling::begin(0);
+        for second in 0..5 {
+            assert!(!settling.is_over(second, 1000 * second));
+        }
+        assert!(settling.is_over(5, 5000));
     }
 }

@@ -125,23 +125,12 @@ impl LineBuffer {
         memory.unwrap_or_default()
     }
 
-    /// Forgets all but the first `count` bytes of [`LineBuffer::memory`].
-    pub fn keep(&mut self, count: usize) {
-        let start = self.filled.start;
-        let start = start - start.min(MEMORY);
-        let count = count.min(self.filled.start - start);
-        self.bytes.copy_within(start..start + count, 0);
-        self.begin_behind(count);
-    }
-
-    /// Forgets everything. What counts as handed out may be put into this room, for [`LineBuffer::begin_behind`].
-    pub fn forget(&mut self) -> &mut [u8] {
-        self.begin_behind(0);
-        self.room().get_mut(..MEMORY).unwrap_or_default()
-    }
-
-    /// Begins anew behind the first `count` bytes of the room that [`LineBuffer::forget`] gave.
-    pub fn begin_behind(&mut self, count: usize) {
+    /// Begins anew behind what counts as handed out: `before`, at most [`MEMORY`] bytes.
+    pub fn begin_behind(&mut self, before: &[u8]) {
+        self.filled = 0..0;
+        let pairs = self.room().iter_mut().zip(before);
+        pairs.for_each(|(to, from)| *to = *from);
+        let count = before.len().min(self.bytes.len());
         self.filled = count..count;
         self.searched = count;
         self.skipping = false;
@@ -361,8 +350,7 @@ mod tests {
         assert_eq!(read(8, b"one\ntwo"), told(false, &[], 8));
         assert_eq!(read(8, b"two\none\nnew\n"), told(false, &[], 8));
         assert_eq!(buffer.memory(), b"one\ntwo\n");
-        buffer.forget()[..4].copy_from_slice(b"old\n");
-        buffer.begin_behind(4);
+        buffer.begin_behind(b"old\n");
         assert_eq!(buffer.next_line(), None);
         assert_eq!(buffer.memory(), b"old\n");
         let line = [&[b'x'; 99][..], b"\n"].concat();

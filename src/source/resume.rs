@@ -2,20 +2,19 @@
 //!
 //! A log that is trimmed in place, or rewritten as a ring for every line, holds lines that were read before; they
 //! must not count again. So it is searched for the last lines that were read: what stands behind them is new. A
-//! place in the file is taken for the end of those lines only if *everything* before it is what was read, as far
+//! place in the file is taken for the end of those lines if *everything* before it is what was read, as far
 //! back as the file goes, or as half of what is remembered does. If that is a mistake, because a new log happens to
-//! begin with the very words the old one ended with, only those words are passed over.
+//! begin with the very words the old one ended with, only those words are passed over. Only if there is no such place,
+//! for somebody has taken lines out, one will do before which the last line and a [`PART`] of those before it are what was read.
 //!
 //! The very last line that was read may not be in the file: it was written while somebody made the shorter one of
-//! what was there before. Then the line before is sought.
+//! what was there before. Then the line before is sought. Lines that were read and follow on the place, though not on
+//! each other, are known too.
 
 use super::lines::MEMORY;
 use crate::regex::seek::find_byte;
 use crate::sys::Result;
 use alloc::vec::Vec;
-
-/// How far from its end a file is searched. Behind the place is only what was written since we looked last.
-const MAX_SEARCHED: u64 = 256 << 10;
 
 /// So many of the last lines are sought.
 const LINES: usize = 16;
@@ -23,36 +22,46 @@ const LINES: usize = 16;
 /// Fewer bytes than this are no evidence.
 const LEAST: usize = 16;
 
+/// So many bytes before the last line are evidence, whatever stands before them.
+const PART: usize = 128;
+
 /// Bytes of a file that are searched at a time.
 const CHUNK: usize = 16 << 10;
 
 /// The end of lines that were read before.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub struct Resume {
     /// Where in the file that is.
     pub offset: u64,
-    /// How much of what is remembered comes before it.
-    pub known: usize,
+    /// What stands before it, as far as that is to be remembered.
+    pub before: Vec<u8>,
     /// The line before it is the last that was read.
     pub is_last: bool,
 }
 
-/// Where in a file of `size` bytes, read with `read_at`, the lines end that were read before and of which `memory`
-/// has the last.
+/// Where in a file of `size` bytes, read with `read_at` and no further from its end than `most`, the lines end that
+/// were read before and of which `memory` has the last.
 pub fn find(
     memory: &[u8],
     size: u64,
+    most: u64,
     mut read_at: impl FnMut(&mut [u8], u64) -> Result<usize>,
 ) -> Result<Option<Resume>> {
     let ends = line_ends(memory);
-    let mut best: Option<(usize, u64)> = None;
+    let mut resume = Resume {
+        offset: 0,
+        before: Vec::new(),
+        is_last: false,
+    };
+    // How good the place is: 2 if all before it was read, 1 if a part was; and where in what is remembered it is.
+    let mut found = (0, 0);
     let mut chunk = alloc::vec![0; CHUNK];
     // How much of the chunk is filled, and where in the file that ends.
     let mut filled = 0;
-    let mut read = size.saturating_sub(MAX_SEARCHED);
+    let mut read = size.saturating_sub(most);
     let is_whole = read == 0;
-    while !ends.is_empty() && read < size {
+    while ends.len() > 1 && read < size {
         let room = chunk.get_mut(filled..).unwrap_or_default();
         let count = match read_at(room, read)? {
             0 => break,
@@ -69,40 +78,53 @@ pub fn find(
         {
             searched += length + 1;
             let before = known.get(..searched).unwrap_or_default();
-            let latest = ends.iter().find(|&&end| {
-                let lines = memory.get(..end).unwrap_or_default();
-                // Of a file that is not searched from its beginning, what comes before is not known.
-                (is_whole || before.len() >= lines.len()) && agree(before, lines)
-            });
-            if let Some(&end) = latest
-                && best.is_none_or(|(best, _)| end >= best)
-            {
-                best = Some((end, read - (filled - searched) as u64));
+            let offset = read - (filled - searched) as u64;
+            for pair in ends.windows(2) {
+                // OK because there are two of them.
+                let (begin, end) = (pair[0], pair[1]);
+                let alike = alike(before, memory.get(..end).unwrap_or_default());
+                let is_all = is_whole || searched >= end;
+                let length = end - begin;
+                let follows = found.1 <= begin && resume.offset + length as u64 == offset;
+                let merit = match alike {
+                    _ if end <= memory.len() / 2 => 0,
+                    LEAST.. if is_all && alike == searched.min(end) => 2,
+                    _ if follows && alike >= length => found.0,
+                    _ if alike >= length + PART => 1,
+                    _ => 0,
+                };
+                if merit > 0 && (merit, end) >= found {
+                    found = (merit, end);
+                    resume.offset = offset;
+                    let first = searched.saturating_sub(MEMORY);
+                    resume.before = before.get(first..).unwrap_or_default().to_vec();
+                }
             }
         }
         let forgotten = filled.saturating_sub(MEMORY);
         chunk.copy_within(forgotten..filled, 0);
         filled -= forgotten;
     }
-    Ok(best.map(|(end, offset)| Resume {
-        offset,
-        known: end,
-        is_last: ends.first() == Some(&end),
-    }))
+    resume.is_last = ends.last() == Some(&found.1);
+    Ok((found.0 > 0).then_some(resume))
 }
 
-/// Where lines end in the later half of `memory`, the last first.
+/// Where the last lines of `memory` end, in their order, behind where the first of them begins.
 fn line_ends(memory: &[u8]) -> Vec<usize> {
-    let ends = memory.len() / 2..memory.len();
-    let is_end = |end: &usize| memory.get(*end) == Some(&b'\n');
-    let ends = ends.rev().filter(is_end).map(|end| end + 1);
-    ends.take(LINES).collect()
+    let mut ends = Vec::new();
+    for at in (0..=memory.len()).rev() {
+        let is_end = memory.get(..at).unwrap_or_default().ends_with(b"\n");
+        if (is_end || at == 0) && ends.len() <= LINES {
+            ends.insert(0, at);
+        }
+    }
+    ends
 }
 
-/// Whether two texts end alike, as far back as both of them go.
-fn agree(one: &[u8], other: &[u8]) -> bool {
-    let length = one.len().min(other.len());
-    length >= LEAST && one.get(one.len() - length..) == other.get(other.len() - length..)
+/// How many bytes two texts have in common at their end.
+fn alike(one: &[u8], other: &[u8]) -> usize {
+    let pairs = one.iter().rev().zip(other.iter().rev());
+    pairs.take_while(|(one, other)| one == other).count()
 }
 
 #[cfg(test)]
@@ -117,6 +139,7 @@ mod tests {
             .collect()
     }
 
+    /// Where reading goes on, and whether the last line that was read stands before that.
     fn found(memory: &str, file: &str) -> Option<(usize, bool)> {
         let read_at = |room: &mut [u8], offset: u64| {
             let rest = &file.as_bytes()[file.len().min(offset as usize)..];
@@ -124,9 +147,9 @@ mod tests {
             room[..count].copy_from_slice(&rest[..count]);
             Ok(count)
         };
-        let place = find(memory.as_bytes(), file.len() as u64, read_at).ok()??;
-        let (known, before) = (&memory[..place.known], &file[..place.offset as usize]);
-        assert!(known.ends_with(before) || before.ends_with(known));
+        let place = find(memory.as_bytes(), file.len() as u64, 256 << 10, read_at).ok()??;
+        let before = &file.as_bytes()[..place.offset as usize];
+        assert!(before.ends_with(&place.before) && place.before.len() >= before.len().min(PART));
         Some((place.offset as usize, place.is_last))
     }
 
@@ -155,6 +178,39 @@ mod tests {
             let file = kept.clone() + &log(1000..1003);
             assert_eq!(found(memory(&read), &file), Some((kept.len(), false)));
         }
+    }
+
+    #[test]
+    fn lines_that_were_taken_out_do_not_make_the_others_new() {
+        let read = log(0..1000);
+        let number = |line: &str| line.trim_end().rsplit(' ').next()?.parse().ok();
+        for out in (880..1000).step_by(3).map(|line| [line, 985, 997, 998]) {
+            let lines = read.split_inclusive('\n');
+            let kept =
+                lines.filter(|line| number(line).is_none_or(|line: u32| !out.contains(&line)));
+            let kept: String = kept.collect();
+            let file = kept.clone() + &log(1000..1003);
+            assert_eq!(
+                found(memory(&read), &file).map(|found| found.0),
+                Some(kept.len()),
+                "{out:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn lines_that_only_end_alike_are_others() {
+        let line = |number: u32| std::format!("{number} {}\n", "x".repeat(990));
+        let read: String = (100..200).map(line).collect();
+        let file: String = (200..220).map(line).collect();
+        assert_eq!(found(memory(&read), &file), None);
+    }
+
+    #[test]
+    fn lines_that_are_all_the_same_are_told_apart_by_what_stands_before() {
+        let read = log(0..10) + &"the same line again\n".repeat(20);
+        let file = read.clone() + &"the same line again\n".repeat(3);
+        assert_eq!(found(memory(&read), &file), Some((read.len(), true)));
     }
 
     #[test]

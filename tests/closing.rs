@@ -216,6 +216,33 @@ fn leases_are_closed_by_hand() {
 }
 
 #[test]
+fn a_daemon_that_is_process_1_closes_by_hand_too() {
+    let launcher = ["unshare", "-Urpf", "--kill-child", "--mount-proc"];
+    let probe = [&launcher[1..], &["true"]].concat();
+    if common::is_emulated() || !common::works(launcher[0], &probe) {
+        return common::skipped("no process namespace of our own");
+    }
+    let dir = TempDir::new();
+    dir.append("log", "");
+    dir.fifo("go");
+    dir.configure(&with_state(&[rule(
+        "door",
+        &format!(r#""timeout": 600, {ACTIONS}"#),
+    )]));
+    let by_hand = format!(
+        "(cat go; \"$0\" -c {} -x alice) >said 2>&1 &",
+        common::CONFIG
+    );
+    let arguments = ["-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&launcher, &by_hand, &arguments));
+    daemon.wait_until_watching();
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    drop(dir.writer("go"));
+    daemon.wait_for(": closed for alice");
+}
+
+#[test]
 fn a_request_that_was_given_up_is_in_nobodys_way() {
     let dir = TempDir::new();
     let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));

@@ -253,6 +253,7 @@ fn what_is_no_record_is_refused_and_stays_as_it_is() {
     dir.append("log", "");
     let precious = "root:x:0:0:root:/root:/bin/ash\ndaemon:*:1:1:daemon:/var:/bin/false\n";
     dir.write("victim", precious);
+    dir.write("hostname", "router\n");
     dir.symlink("victim", "link");
     dir.mkdir("folder");
     dir.write("folder/in it", precious);
@@ -260,6 +261,7 @@ fn what_is_no_record_is_refused_and_stays_as_it_is() {
     dir.configure(&door(&format!(r#""timeout": 60, {ACTIONS}"#)));
     for (name, reason) in [
         ("victim", "it is some other file"),
+        ("hostname", "it is some other file"),
         ("link", "it is a symbolic link"),
         ("folder", "it is a folder"),
         ("fifo", "it is no file"),
@@ -273,6 +275,7 @@ fn what_is_no_record_is_refused_and_stays_as_it_is() {
         assert!(!dir.path(&format!("{name}.lock")).exists());
     }
     assert_eq!(dir.read("victim"), precious);
+    assert_eq!(dir.read("hostname"), "router\n");
     assert_eq!(dir.read("folder/in it"), precious);
     assert_eq!(dir.read("link"), precious);
 }

@@ -48,10 +48,11 @@ pub struct Now {
 }
 
 /// Whether a file that is no record may be one that was damaged: it begins like one for the most part, or with zeros
-/// that were never written, or is too short to tell.
+/// that were never written, or has ended before. An empty one may be: nothing in it is lost.
 pub fn may_be_ours(document: &[u8]) -> bool {
-    let alike = document.iter().zip(BEGIN).filter(|(a, b)| a == b).count();
-    document.len() < 2 * BEGIN.len() || alike > BEGIN.len() / 2 || document.first() == Some(&0)
+    let begin = document.get(..BEGIN.len()).unwrap_or(document);
+    let alike = begin.iter().zip(BEGIN).filter(|(a, b)| a == b).count();
+    alike > BEGIN.len() / 2 || alike == begin.len() || begin.iter().all(|byte| *byte == 0)
 }
 
 /// The whole record of what is.

@@ -188,11 +188,20 @@ fn other_files_are_told_from_damaged_records() {
         assert!(may_be_ours(&damaged));
         assert!(may_be_ours(&record[..at]));
     }
-    assert!(may_be_ours(&[0; 4096]));
+    for zeros in [4096, 15, 1, 0] {
+        assert!(may_be_ours(&[0; 4096][..zeros]));
+    }
     for foreign in [
         "root:x:0:0:root:/root:/bin/ash\ndaemon:*:1:1:daemon:/var:/bin/false\n",
         "{\"file\": \"/var/log/auth.log\", \"ruleset\": []}",
         "config defaults\n\toption input 'ACCEPT'\n",
+        // However short they are.
+        "router\n",
+        "{}",
+        "{\"ver\":1}",
+        "\n",
+        "\0a",
+        "\0\x01\0\0 a font, say",
     ] {
         assert!(!may_be_ours(foreign.as_bytes()), "{foreign}");
     }

@@ -419,6 +419,32 @@ fn a_record_that_is_moved_by_a_reload_is_known_after_a_crash() {
 }
 
 #[test]
+fn a_record_that_a_reload_calls_by_another_name_goes_on() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    dir.mkdir("run");
+    dir.symlink("run", "var");
+    let more = format!(r#""timeout": 600, {ACTIONS}"#);
+    let named = |state: &str| {
+        let files = format!(r#""log", "state": "{state}""#);
+        config(&files, &[rule("door", &more)])
+    };
+    let mut daemon = Daemon::start(&dir, &named("var/state"));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    dir.configure(&named("run/state"));
+    daemon.signal("HUP");
+    daemon.wait_without("failed", "reloaded");
+    dir.remove("var");
+    dir.append("log", knock("bob"));
+    daemon.wait_for(": opened for bob");
+    assert_eq!(recorded(&dir.read("run/state")), ["door alice", "door bob"]);
+    daemon.signal("TERM");
+    daemon.wait_for("output: closed bob");
+    daemon.expect_exit(0);
+}
+
+#[test]
 fn a_reload_whose_record_cannot_be_used_is_refused() {
     let dir = TempDir::new();
     let more = format!(r#""timeout": 60, {ACTIONS}"#);

@@ -242,7 +242,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Goes on in another place, where everything is written before the record here is left. The error says why not.
+    /// Goes on in another place, where everything is written before the record here is left, if it is not the same place
+    /// by another name. The error says why not.
     pub fn relocate(
         &mut self,
         state: &str,
@@ -261,6 +262,10 @@ impl Ledger {
             return Ok(());
         }
         let refused = |refusal: Refusal| refusal.reason;
+        other.found().map_err(refused)?;
+        if self.record.take_name(&mut other.record) {
+            return Ok(());
+        }
         other.attach(now_ms, log).map_err(refused)?;
         if other.leases.count() > 0 || other.leases.has_spent() {
             return Err(text!("{:?} holds another record already", state));

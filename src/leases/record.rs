@@ -27,7 +27,8 @@ use core::ffi::CStr;
 /// The largest record that is read, in bytes.
 pub const MAX_RECORD: usize = if cfg!(test) { 64 << 10 } else { 64 << 20 };
 
-/// Behind the record's name: what somebody asks for.
+/// Behind the record's name: the file that is locked, and what somebody asks for.
+const LOCK: &str = ".lock";
 const REQUEST: &str = ".request";
 
 /// Names that are tried for a record that is set aside.
@@ -95,7 +96,7 @@ impl Record {
     /// Makes the record ours alone. `EAGAIN` if another process uses it.
     pub fn lock(&mut self) -> Result<()> {
         if self.lock.is_none() {
-            let fd = Fd::open_lock(&self.path_with(".lock")?)?;
+            let fd = Fd::open_lock(&self.path_with(LOCK)?)?;
             fd.lock()?;
             // For whoever wants to wake us. If it cannot be written, nobody can.
             let _ = fd.write_all(&text!("{}\n", process::own_id()));
@@ -108,7 +109,7 @@ impl Record {
 
     /// The process that has the record locked, if there is one.
     pub fn holder(&self) -> Result<Option<u32>> {
-        let fd = match Fd::open_no_link(&self.path_with(".lock")?) {
+        let fd = match Fd::open_no_link(&self.path_with(LOCK)?) {
             Err(Errno::ENOENT) => return Ok(None),
             fd => fd?,
         };
@@ -141,8 +142,23 @@ impl Record {
 
     /// Whether this request waits to be dealt with.
     pub fn is_asked(&self, request: &Fd) -> bool {
-        let found = self.path_with(REQUEST).and_then(|path| status(&path));
-        matches!((found, request.status()), (Ok(found), Ok(request)) if found.id == request.id)
+        self.is_beside(REQUEST, request)
+    }
+
+    /// Whether it is this file that has the record's name with something behind.
+    fn is_beside(&self, suffix: &str, file: &Fd) -> bool {
+        let found = self.path_with(suffix).and_then(|path| status(&path));
+        matches!((found, file.status()), (Ok(found), Ok(file)) if found.id == file.id)
+    }
+
+    /// Takes the path of `other` if that, too, leads to the record that we have locked.
+    pub fn take_name(&mut self, other: &mut Record) -> bool {
+        let lock = self.lock.as_ref();
+        let is_same = lock.is_some_and(|lock| other.is_beside(LOCK, lock));
+        if is_same {
+            core::mem::swap(&mut self.path, &mut other.path);
+        }
+        is_same
     }
 
     /// The request that waits for us.

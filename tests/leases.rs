@@ -292,10 +292,14 @@ fn root_keeps_no_record_where_others_can_put_one() {
     dir.mkdir("open");
     dir.chmod("open", 0o777);
     dir.symlink("theirs", "detour");
+    // As /tmp is, where nobody can touch what is there.
+    dir.mkdir("sticky");
+    dir.chmod("sticky", 0o1777);
     for (state, place) in [
         ("theirs/s", "theirs"),
         ("open/s", "open"),
         ("detour/s", "theirs"),
+        ("sticky/s", "sticky"),
     ] {
         let rules = [rule("door", &format!(r#""timeout": 60, {ACTIONS}"#))];
         dir.configure(&config(&format!(r#""log", "state": "{state}""#), &rules));
@@ -304,8 +308,15 @@ fn root_keeps_no_record_where_others_can_put_one() {
         let place = dir.path(place).canonicalize().unwrap();
         let message = format!("(others can change {place:?} on the way to it)");
         assert!(errors.contains(&message), "{errors}");
-        assert_eq!(std::fs::read_dir(dir.path("theirs")).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(place).unwrap().count(), 0);
     }
+    // A folder of root's own in there is, as a router's /tmp/run is.
+    dir.mkdir("sticky/run");
+    dir.symlink("sticky", "var");
+    let rules = [rule("door", &format!(r#""timeout": 60, {ACTIONS}"#))];
+    let mut daemon = Daemon::start(&dir, &config(r#""log", "state": "var/run/s""#, &rules));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
 }
 
 #[test]

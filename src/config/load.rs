@@ -4,7 +4,8 @@
 //! file that anyone but root can write is refused, as sshd refuses its own, and so is one that somebody else can put
 //! another in the place of ([`trust`]).
 
-use crate::config::{Config, trust};
+use crate::config::Config;
+use crate::config::trust::{self, Goal};
 use crate::sys::fd::{Fd, FileKind};
 use crate::sys::{Errno, process};
 use alloc::boxed::Box;
@@ -55,7 +56,7 @@ fn read(path: &CStr, purpose: Purpose) -> Result<Vec<u8>, Vec<u8>> {
         // What a shell hands over (`<(…)`) has no path.
         let weak = match status.kind {
             FileKind::Fifo => None,
-            _ => trust::weak_place(path.to_bytes()).map_err(say)?,
+            _ => trust::weak_place(path.to_bytes(), Goal::File).map_err(say)?,
         };
         if let Some(place) = weak {
             return Err(text!(

@@ -4,19 +4,29 @@
 //! or a folder that a symbolic link on the way stands in, decides which file it is. So the way is walked as the
 //! kernel walks it, from the root and through every link, and each folder must be root's or ours and nobody else's
 //! to write. In a folder like `/tmp`, where everybody may write and nobody may touch what is another's (the sticky
-//! bit), what the way goes through must be root's or ours itself.
+//! bit), what the way goes through must be root's or ours itself. Where it ends, a file that is there may stand in such
+//! a folder, but not one that we make, with others beside it: somebody else may have put something there first.
 
 use crate::sys::fd::{FileKind, Status, c_path, read_link, status_no_link};
 use crate::sys::{Errno, Result, process};
 use crate::text::folder;
 use alloc::vec::Vec;
 
+/// What is to be found where the way ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// A file whose owner is known.
+    File,
+    /// Files that are made when they are needed.
+    Files,
+}
+
 /// As many links as the kernel follows.
 const MAX_LINKS: u32 = 40;
 
 /// The folder or link on the way to `path` that somebody else can change; none if there is none. Where the path ends,
 /// nothing need be.
-pub fn weak_place(path: &[u8]) -> Result<Option<Vec<u8>>> {
+pub fn weak_place(path: &[u8], goal: Goal) -> Result<Option<Vec<u8>>> {
     let mut path = path.to_vec();
     if path.first() != Some(&b'/') {
         path = text!("{}/{}", read_link(c"/proc/self/cwd")?, path);
@@ -59,6 +69,9 @@ pub fn weak_place(path: &[u8]) -> Result<Option<Vec<u8>>> {
             None => return Ok(Some(place.to_vec())),
         }
         let next = path.iter().skip(walked + 1).position(|&byte| byte == b'/');
+        if next.is_none() && shared && goal == Goal::Files {
+            return Ok(Some(place.to_vec()));
+        }
         walked = next.map_or(path.len(), |next| walked + 1 + next);
     }
 }

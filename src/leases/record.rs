@@ -13,7 +13,7 @@
 //! * What is no record of ours is left as it is: a folder, a link, somebody else's file, a text that looks nothing like one.
 
 use crate::commands::job::Job;
-use crate::config::trust;
+use crate::config::trust::{self, Goal};
 use crate::leases::journal::{self, Now};
 use crate::leases::lease::Leases;
 use crate::sys::fd::{Fd, FileKind, Path, c_path, link, rename, status, unlink};
@@ -192,7 +192,7 @@ impl Record {
         let foreign = |what: &str| Ok(Found::Foreign(text!("{}", what)));
         // What it says runs as root.
         if process::user_id() == 0
-            && let Ok(Some(place)) = trust::weak_place(self.path())
+            && let Ok(Some(place)) = trust::weak_place(self.path(), Goal::Files)
         {
             let what = "others can change";
             return Ok(Found::Foreign(text!(

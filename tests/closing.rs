@@ -357,6 +357,31 @@ fn what_is_kept_outlives_a_stop_and_ends_at_its_time() {
 }
 
 #[test]
+fn a_stop_begins_no_check_of_what_is_kept() {
+    let dir = TempDir::new();
+    dir.fifo("alice");
+    dir.fifo("bob");
+    let commands = r#""actions": ["true"], "check": ["cat {key}"], "revert": ["true {key}"]"#;
+    let more = format!(r#""timeout": 600, "keep": true, "action_timeout": 600, {commands}"#);
+    dir.append("log", "");
+    let rules = [rule("door", &more)];
+    let mut daemon = Daemon::start_with(&dir, &with_state(&rules), &["-d"]);
+    dir.append("log", knock("alice") + &knock("bob"));
+    daemon.wait_for(": opened for bob");
+    dir.append("log", knock("alice") + &knock("bob"));
+    daemon.wait_for("running cat alice");
+    while daemon.count("state: queue: 1 running, 1 waiting") == 0 {
+        daemon.signal("USR1");
+        daemon.wait_for("state: queue");
+    }
+    daemon.signal("TERM");
+    daemon.wait_for("stopping: waiting for the commands");
+    drop(dir.writer("alice"));
+    daemon.wait_without("running cat bob", "2 leases kept for the next start");
+    daemon.expect_exit(0);
+}
+
+#[test]
 fn what_is_kept_is_opened_again_after_a_reboot() {
     let dir = TempDir::new();
     let more = format!(r#""timeout": 600, "keep": true, {ACTIONS}"#);

@@ -126,6 +126,45 @@ fn a_reload_and_a_start_check_what_is_open() {
 }
 
 #[test]
+fn what_a_reload_checks_does_not_wait_for_every_knock() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    dir.fifo("wait");
+    let rule_for = |name: &str, action: &str| {
+        let filter = r#""filter": "^(\\S+) ""#;
+        format!(
+            r#"{{"name": "{name}", {filter}, "sequence": ["{name}$"], "action_timeout": 600, "actions": ["{action}"]}}"#
+        )
+    };
+    let door = rule(
+        "door",
+        &format!(r#""timeout": 600, {OPEN}, {CHECK}, {CLOSE}"#),
+    );
+    let rules = [
+        door,
+        rule_for("waits", "cat wait"),
+        rule_for("works", "echo worked {key}"),
+    ];
+    let mut daemon = Daemon::start(&dir, &with_state(&rules));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    dir.remove("open-alice");
+    dir.append("log", "root waits\n");
+    daemon.wait_for("running cat");
+    for number in 0..20 {
+        dir.append("log", format!("k{number} works\n"));
+    }
+    daemon.wait_for("knock by k19");
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+    drop(dir.writer("wait"));
+    daemon.wait_without(
+        "worked k19",
+        "what was opened for alice is gone, opening it again",
+    );
+}
+
+#[test]
 fn a_check_that_cannot_tell_opens_nothing_and_says_so() {
     let dir = TempDir::new();
     let check = r#""check": ["sh -c 'exit 2'"]"#;

@@ -135,15 +135,11 @@ impl Dispatch {
             if let Some(finished) = self.runner.advance(now_ms, &mut self.log) {
                 self.finished(&finished, now_ms);
             }
-            // What nobody waits for comes last.
-            if self.is_idle()
-                && self.life == Life::Running
-                && let Some((id, event)) = self.ledger.leases_mut().next_wanted()
-            {
-                self.order(id, event);
-            }
             if self.runner.current().is_some() {
                 break;
+            }
+            if self.life == Life::Running {
+                self.queue.take_up(self.ledger.leases_mut());
             }
             let Some(order) = self.queue.next(self.ledger.leases_mut()) else {
                 break;
@@ -454,7 +450,15 @@ impl Dispatch {
         let Some(id) = order.lease else {
             return true;
         };
-        match self.ledger.leases_mut().begin(id, order.event) {
+        let leases = self.ledger.leases_mut();
+        // What outlives us needs no check for that.
+        let is_open = leases
+            .get(id)
+            .is_some_and(|lease| lease.phase == Phase::Open);
+        if self.life == Life::Stopping && order.event == Event::Check && is_open {
+            return false;
+        }
+        match leases.begin(id, order.event) {
             Verdict::Gone => return false,
             Verdict::Left => self.leave(id, now_ms),
             Verdict::Go => {

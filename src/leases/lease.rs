@@ -561,6 +561,12 @@ impl Leases {
         }
     }
 
+    /// Whether actions or a check of an open lease are waiting or running.
+    pub(super) fn is_busy(&self, id: LeaseId) -> bool {
+        self.get(id)
+            .is_some_and(|lease| lease.busy && lease.phase == Phase::Open)
+    }
+
     /// Notes that a check has said no and the actions are run again because of that; false if they were a moment ago and
     /// the check says no all the same, or have been too often: to run them for ever is of no use.
     pub fn reopen(&mut self, id: LeaseId, now_ms: u64) -> bool {
@@ -612,9 +618,10 @@ impl Leases {
             .is_some_and(|lease| !matches!(lease.phase, Phase::Failed | Phase::GivenUp))
     }
 
-    /// What is wanted next, marked as being on its way.
-    pub fn next_wanted(&mut self) -> Option<(LeaseId, Event)> {
-        while let Some((id, event)) = self.wanted.pop() {
+    /// What is wanted next, marked as being on its way; perhaps no opening.
+    pub fn next_wanted(&mut self, opens: bool) -> Option<(LeaseId, Event)> {
+        let fits = |wanted: &mut (LeaseId, Event)| opens || wanted.1 == Event::Check;
+        while let Some((id, event)) = self.wanted.pop_if(fits) {
             if let Some(lease) = self.get_mut(id)
                 && lease.phase == Phase::Open
                 && !lease.busy

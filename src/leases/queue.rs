@@ -24,6 +24,8 @@ pub struct Queue {
     orders: Vec<Order>,
     /// How many there were.
     turns: u32,
+    /// The lease that was taken up last without anybody waiting for it.
+    taken_up: Option<LeaseId>,
 }
 
 impl Queue {
@@ -73,6 +75,18 @@ impl Queue {
                 }
                 None => leases.wait(id, event),
             },
+        }
+    }
+
+    /// Takes up what is wanted without anybody waiting for it, one lease at a time; an opening only if no knock waits.
+    pub fn take_up(&mut self, leases: &mut Leases) {
+        if !self.taken_up.is_some_and(|id| leases.is_busy(id)) {
+            self.taken_up = leases
+                .next_wanted(self.orders.is_empty())
+                .map(|(id, event)| {
+                    self.submit(id, event, leases);
+                    id
+                });
         }
     }
 

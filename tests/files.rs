@@ -19,6 +19,15 @@ fn what_was_written_before_the_start_is_not_read() {
 }
 
 #[test]
+fn the_rest_of_a_line_that_began_before_the_start_is_no_line() {
+    let dir = TempDir::new();
+    dir.write("log", "203.0.113.9 GET / agent=\"");
+    let mut daemon = follow(&dir, r#""log""#);
+    dir.append("log", "Failed login from 192.0.2.1\nfirst\n");
+    daemon.expect_lines(&["first"]);
+}
+
+#[test]
 fn a_file_that_comes_later_is_read_from_its_beginning() {
     let dir = TempDir::new();
     let mut daemon = follow(&dir, r#""log""#);

@@ -1,6 +1,7 @@
 //! A log file that is followed through everything that happens to log files.
 //!
-//! * *Old lines never count as new.* At start a file is opened at its end. One that is there at the start and can be
+//! * *Old lines never count as new.* At start a file is opened at its end; a line that it ends in the middle of is an
+//!   old one. One that is there at the start and can be
 //!   opened only later is read from where its end was at the start. One that appears later is read from its
 //!   beginning, unless it was last written to before the start (a disk that is mounted late): then from its end.
 //! * *Rotation by rename, deletion or a replaced directory*: when the path leads to another file, that
@@ -404,7 +405,9 @@ impl FileSource {
         if let Some(file) = self.files.get(index)
             && matches!(file.outlook, Outlook::Behind | Outlook::AtEnd)
         {
-            self.passed_over = Some((file.id, file.offset));
+            // With the line that it is in the middle of.
+            let offset = file.offset.saturating_sub(file.lines.unfinished() as u64);
+            self.passed_over = Some((file.id, offset));
         }
         self.remove(index, watcher);
     }

@@ -118,6 +118,11 @@ impl LineBuffer {
         usize::try_from(limit).map_or(most, |limit| limit.min(most))
     }
 
+    /// How many bytes have come of a line that is not finished.
+    pub fn unfinished(&self) -> usize {
+        self.filled.len()
+    }
+
     /// The last [`MEMORY`] bytes that were handed out as lines, or fewer.
     pub fn memory(&self) -> &[u8] {
         let start = self.filled.start;
@@ -125,7 +130,8 @@ impl LineBuffer {
         memory.unwrap_or_default()
     }
 
-    /// Begins anew behind what counts as handed out: `before`, at most [`MEMORY`] bytes.
+    /// Begins anew behind what counts as handed out: `before`, at most [`MEMORY`] bytes. If that ends in the middle of a
+    /// line, the rest of it is no line.
     pub fn begin_behind(&mut self, before: &[u8]) {
         self.filled = 0..0;
         let pairs = self.room().iter_mut().zip(before);
@@ -133,7 +139,8 @@ impl LineBuffer {
         let count = before.len().min(self.bytes.len());
         self.filled = count..count;
         self.searched = count;
-        self.skipping = false;
+        // Behind NUL bytes, which a crash leaves, a line begins.
+        self.skipping = !matches!(before.last(), None | Some(b'\n' | 0));
         self.finished = false;
     }
 
@@ -361,6 +368,28 @@ mod tests {
             assert!(buffer.room().len() >= MAX_LINE - MEMORY);
         }
         assert_eq!(buffer.memory().len(), MEMORY);
+    }
+
+    #[test]
+    fn the_rest_of_a_line_that_was_there_before_is_none() {
+        for (before, expected) in [
+            (&b"old\nhalf a"[..], &["new"][..]),
+            (b"old\n", &["line", "new"]),
+            (b"old\nhalf a\0\0", &["line", "new"]),
+            (b"", &["line", "new"]),
+        ] {
+            let mut buffer = LineBuffer::new(0);
+            buffer.begin_behind(before);
+            let mut lines = Vec::new();
+            for piece in [b"li", b"ne", b"\nn", b"ew", b"\n\n"] {
+                buffer.room()[..2].copy_from_slice(piece);
+                buffer.add(2);
+                while let Some(line) = buffer.next_line() {
+                    lines.push(String::from_utf8_lossy(line.bytes).into_owned());
+                }
+            }
+            assert_eq!(lines, [expected, &[""]].concat());
+        }
     }
 
     #[test]

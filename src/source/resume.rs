@@ -5,7 +5,8 @@
 //! place in the file is taken for the end of those lines if *everything* before it is what was read, as far
 //! back as the file goes, or as half of what is remembered does. If that is a mistake, because a new log happens to
 //! begin with the very words the old one ended with, only those words are passed over. Only if there is no such place,
-//! for somebody has taken lines out, one will do before which the last line and a [`PART`] of those before it are what was read.
+//! for somebody has taken lines out, one will do before which the last line is what was read, and [`PART`] bytes before
+//! that line.
 //!
 //! The very last line that was read may not be in the file: it was written while somebody made the shorter one of
 //! what was there before. Then the line before is sought. Lines that were read and follow on the place, though not on

@@ -8,6 +8,7 @@ use crate::commands::template::foreign;
 use crate::config::Config;
 use crate::engine::rule::{Rule, Sequence};
 use crate::regex::{Regex, Scratch};
+use crate::source::unreadable;
 use crate::sys::fd::{self, FileKind};
 use crate::sys::{Errno, process};
 use crate::text::{folder, holds, is_assignment, is_listed, program, words};
@@ -27,24 +28,23 @@ pub fn on_sources(config: &Config) -> Vec<Vec<u8>> {
     let mut advice = Vec::new();
     for file in &config.files {
         let status = status(file.as_bytes());
+        let is_pattern = file.bytes().any(|byte| holds(b"*?[", byte));
         if status == Ok(FileKind::Directory) {
             advice.push(text!("file {:?} is a folder: name the files in it", file));
-        }
-        let is_pattern = file.bytes().any(|byte| holds(b"*?[", byte));
-        if is_pattern && status.is_err() {
+        } else if is_pattern && status.is_err() {
             advice.push(text!(
                 "file {:?} is not there, and is no pattern: * ? [ stand for themselves, so name each file",
                 file
             ));
+        } else if let Some(reason) = unreadable(file.as_bytes()) {
+            advice.push(text!("file {:?}: {}", file, reason));
         }
     }
     if let Some(command) = &config.command {
         on_program(program(command), &mut advice);
     }
-    let mut rules = config.rules.iter();
-    if rules.any(|rule| rule.lease.is_some() || rule.one_time) {
-        let state = config.state.as_bytes();
-        let folder = folder(state);
+    if config.needs_record() {
+        let folder = folder(config.state.as_bytes());
         match status(folder) {
             Ok(FileKind::Directory) => {}
             Ok(_) => advice.push(text!("state {:?}: {:?} is no folder", config.state, folder)),
@@ -53,9 +53,6 @@ pub fn on_sources(config: &Config) -> Vec<Vec<u8>> {
                 config.state,
                 errno
             )),
-        }
-        if status(state) == Ok(FileKind::Directory) {
-            advice.push(text!("state {:?} is a folder", config.state));
         }
     }
     advice

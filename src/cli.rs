@@ -9,7 +9,7 @@ use crate::config::load::{Purpose, load};
 use crate::daemon::{self, End, Options};
 use crate::dryrun;
 use crate::leases::byhand;
-use crate::leases::record::Request;
+use crate::leases::record::{Found, Record, Request};
 use crate::listing;
 use crate::log::{Level, Target};
 use crate::sys::fd::{STDERR, STDOUT};
@@ -111,7 +111,8 @@ fn watch(command: &Command) -> u8 {
 fn look(command: &Command) -> u8 {
     // What the daemon would refuse must not be called fine.
     let purpose = match command.mode {
-        Mode::Test => Purpose::Act,
+        Mode::Test if command.quiet => Purpose::Act,
+        Mode::Test => Purpose::Check,
         _ => Purpose::Look,
     };
     let config = match load(command.config, purpose) {
@@ -121,6 +122,14 @@ fn look(command: &Command) -> u8 {
             return USAGE;
         }
     };
+    if command.mode == Mode::Test
+        && config.needs_record()
+        && let Ok(record) = Record::new(&config.state, 0)
+        && let Ok(Found::Foreign(reason)) = record.load()
+    {
+        complain(&text!("logknockd: {}\n", record.refused(&reason)));
+        return USAGE;
+    }
     let answer = match command.mode {
         Mode::Test if command.quiet => Ok(only_warnings(&listing::rules(&config, command.config))),
         Mode::Test => Ok(listing::rules(&config, command.config)),

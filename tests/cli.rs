@@ -247,10 +247,17 @@ fn what_cannot_be_watched_or_recorded_is_warned_of() {
         r#""actions": ["echo"], "timeout": 1, "revert": ["echo"]"#,
     );
     let plain = rule("x", r#""actions": ["echo"]"#);
-    let files = r#""file": ["folder", "a*.log", "log[1]", "not-yet"]"#;
+    dir.write("plain", "");
+    dir.symlink("/dev/zero", "link");
+    let _socket = std::os::unix::net::UnixDatagram::bind(dir.path("socket")).unwrap();
+    let files = r#""file": ["folder", "a*.log", "log[1]", "not-yet", "link", "socket", "plain/x", "/proc/kmsg"]"#;
     let expected = [
         "file \"folder\" is a folder: name the files in it",
         "file \"a*.log\" is not there, and is no pattern: * ? [ stand for themselves, so name each file",
+        "file \"link\": leads to a device, which only its own path may name",
+        "file \"socket\": not a file with lines to read",
+        "file \"plain/x\": Not a directory (errno 20)",
+        "file \"/proc/kmsg\": takes its lines from whoever else reads them, old ones first: name /dev/kmsg",
     ];
     assert_eq!(warnings(&dir, files, &[&plain]), expected);
     let state = r#""file": "log", "state": "no/state""#;
@@ -347,9 +354,10 @@ fn every_error_of_a_bad_configuration_is_shown_where_it_is() {
     dir.chmod("c", 0o644);
     let expected = (USAGE, String::new(), BAD_MESSAGES.into());
     assert_eq!(outcome(&dir.run(&["-t", "-c", "c"])), expected);
-    // The daemon says the same in its log, and starts nothing.
+    // The daemon says the same in its log, where nothing of the file is shown, and starts nothing.
     let (status, _, log) = outcome(&dir.run(&["-c", "c"]));
-    let messages = BAD_MESSAGES.lines().map(|line| format!("[ERROR] {line}\n"));
+    let messages = BAD_MESSAGES.lines().filter(|line| line.starts_with("c:"));
+    let messages = messages.map(|line| format!("[ERROR] {line}\n"));
     assert_eq!((status, log), (USAGE, messages.collect()));
 }
 
@@ -492,6 +500,55 @@ fn a_quiet_check_says_only_what_is_wrong() {
     let (status, stdout, stderr) = outcome(&dir.run(&["-t", "--quiet", "-c", "bad"]));
     assert_eq!((status, stdout.as_str()), (USAGE, ""));
     assert!(stderr.starts_with("bad:1:"), "{stderr}");
+}
+
+#[test]
+fn neither_a_quiet_check_nor_the_log_shows_a_line_of_a_configuration_that_is_wrong() {
+    let dir = TempDir::new();
+    let steps = r#"{"name": "x", "filter": "^(a)", "sequence": ["DPT=7411", "DPT=(3"], "actions": ["echo"]}"#;
+    dir.write("bad", config(r#""log""#, &[steps.into()]));
+    for arguments in [&["-tq", "-c", "bad"][..], &["-c", "bad"]] {
+        let (status, stdout, stderr) = outcome(&dir.run(arguments));
+        assert_eq!((status, stdout.as_str()), (USAGE, ""));
+        assert!(stderr.ends_with("unclosed group\n"), "{stderr}");
+        assert!(
+            stderr.lines().count() == 1 && !stderr.contains("DPT"),
+            "{stderr}"
+        );
+    }
+    let (_, _, stderr) = outcome(&dir.run(&["-t", "-c", "bad"]));
+    assert!(stderr.contains("DPT=7411"), "{stderr}");
+}
+
+#[test]
+fn a_record_that_the_daemon_would_refuse_is_an_error() {
+    let dir = TempDir::new();
+    dir.write("mine", "some text of mine\n".repeat(9));
+    dir.symlink("nowhere", "link");
+    dir.mkdir("folder");
+    let lease = rule(
+        "x",
+        r#""actions": ["echo"], "timeout": 1, "revert": ["echo"]"#,
+    );
+    for (state, reason) in [
+        ("mine", "it is some other file"),
+        ("c", "it is some other file"),
+        ("link", "it is a symbolic link"),
+        ("folder", "it is a folder"),
+    ] {
+        let of =
+            |rule: &str| format!(r#"{{"file": "log", "state": "{state}", "ruleset": [{rule}]}}"#);
+        dir.write("c", of(&lease));
+        for arguments in [&["-t", "-c", "c"][..], &["-c", "c"]] {
+            let (status, stdout, stderr) = outcome(&dir.run(arguments));
+            assert_eq!((status, stdout.as_str()), (USAGE, ""), "{stderr}");
+            let message = format!("{state:?} is no record of ours ({reason}) and stays as it is");
+            assert!(stderr.contains(&message), "{stderr}");
+        }
+        // Nothing is recorded.
+        dir.write("c", of(&rule("x", r#""actions": ["echo"]"#)));
+        assert_eq!(outcome(&dir.run(&["-t", "-c", "c"])).0, FINE);
+    }
 }
 
 #[test]

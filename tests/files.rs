@@ -110,6 +110,26 @@ fn a_device_is_opened_if_the_path_is_one_and_not_through_a_link() {
 }
 
 #[test]
+fn the_kernels_queue_is_not_read_by_whatever_name() {
+    if !std::path::Path::new("/proc/kmsg").exists() {
+        return common::skipped("there is no /proc/kmsg");
+    }
+    let dir = TempDir::new();
+    dir.symlink("/proc/kmsg", "queue");
+    dir.write("log", "");
+    let mut daemon = follow(&dir, r#"["/proc/kmsg", "queue", "log"]"#);
+    for name in ["/proc/kmsg", "queue"] {
+        assert_eq!(
+            daemon.count(&format!("[ERROR] \"{name}\": takes its lines")),
+            1
+        );
+        assert!(!has_open(&daemon, "proc/kmsg"));
+    }
+    dir.append("log", "a\n");
+    daemon.expect_lines(&["a"]);
+}
+
+#[test]
 fn directories_that_come_later_are_waited_for() {
     let dir = TempDir::new();
     let mut daemon = follow(&dir, &format!("{:?}", dir.text("a/b/c/log")));

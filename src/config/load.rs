@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::config::trust::{self, Goal};
 use crate::sys::fd::{Fd, FileKind};
 use crate::sys::{Errno, process};
+use crate::text::until;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -22,8 +23,10 @@ const TOO_LONG: &str = "longer than 1048576 bytes";
 /// What the configuration is read for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To run its commands, or to tell whether they would be run.
+    /// To run its commands. Messages show nothing of it, for it may hold secrets.
     Act,
+    /// To tell whether its commands would be run.
+    Check,
     /// To look at it only.
     Look,
 }
@@ -35,7 +38,12 @@ pub fn load(path: &CStr, purpose: Purpose) -> Result<Box<Config>, Vec<u8>> {
     Config::parse(&document).map_err(|diagnostics| {
         let mut message = Vec::new();
         for diagnostic in diagnostics {
+            let start = message.len();
             diagnostic.render(name, &document, &mut message);
+            if purpose == Purpose::Act {
+                let rest = message.get(start..).unwrap_or_default();
+                message.truncate(start + until(rest, b'\n').len() + 1);
+            }
         }
         message
     })
@@ -49,7 +57,7 @@ fn read(path: &CStr, purpose: Purpose) -> Result<Vec<u8>, Vec<u8>> {
     if status.kind == FileKind::Directory {
         return Err(say(Errno::EISDIR));
     }
-    if purpose == Purpose::Act && process::user_id() == 0 {
+    if purpose != Purpose::Look && process::user_id() == 0 {
         if !status.is_private_to(0) {
             return Err(text!("{}", NOT_PRIVATE));
         }

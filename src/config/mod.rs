@@ -140,6 +140,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether a rule has something to record.
+    pub fn needs_record(&self) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.one_time || rule.lease.is_some())
+    }
+
     /// Reads a configuration file's bytes.
     ///
     /// # Errors
@@ -251,6 +257,16 @@ impl Loader<'_> {
                 Some(name) if name == rule.name => self.report(closes, CLOSES_ITSELF),
                 Some(name) if named(&name).is_none() => {
                     self.report(closes, text!("there is no rule {:?}", name));
+                }
+                // OK because it is the place of one.
+                Some(name) if named(&name).is_some_and(|at| rules[at].lease.is_none()) => {
+                    self.report(
+                        closes,
+                        text!(
+                            "rule {:?} has no \"revert\": it opens nothing that could be closed",
+                            name
+                        ),
+                    );
                 }
                 _ => {}
             }

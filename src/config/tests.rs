@@ -691,6 +691,18 @@ fn what_belongs_together_is_asked_for() {
 }
 
 #[test]
+fn only_a_rule_that_opens_something_can_be_closed() {
+    check_added(
+        r#""closes": ["open", ¿"none", ¿"plain"]}, {"name": "open", "filter": "(a)", "sequence": ["a"], "actions": ["x"],
+        "revert": ["x"]}, {"name": "plain", "filter": "(a)", "sequence": ["a"], "actions": ["x"]"#,
+        &[
+            "rule \"r\": closes 2: there is no rule \"none\"",
+            "rule \"r\": closes 3: rule \"plain\" has no \"revert\": it opens nothing that could be closed",
+        ],
+    );
+}
+
+#[test]
 fn commands_are_checked_and_the_caret_points_into_them() {
     check_actions(
         "¿[]",

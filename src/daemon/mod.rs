@@ -411,8 +411,7 @@ impl Daemon {
 }
 
 fn need(config: &Config) -> Need {
-    let mut rules = config.rules.iter();
-    match rules.any(|rule| rule.one_time || rule.lease.is_some()) {
+    match config.needs_record() {
         true => Need::Required,
         false => Need::Leftovers,
     }

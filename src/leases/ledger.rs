@@ -185,15 +185,8 @@ impl Ledger {
     fn found(&self) -> core::result::Result<Found, Refusal> {
         match self.record.load() {
             Ok(Found::Foreign(reason)) => {
-                let path = self.record.path();
-                Err(Refusal::new(
-                    Kind::Foreign,
-                    text!(
-                        "\"state\": {:?} is no record of ours ({}) and stays as it is: choose another path",
-                        path,
-                        reason
-                    ),
-                ))
+                let refused = self.record.refused(&reason);
+                Err(Refusal::new(Kind::Foreign, refused))
             }
             Ok(found) => Ok(found),
             Err(errno) => {

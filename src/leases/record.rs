@@ -232,6 +232,15 @@ impl Record {
         Ok(Found::Record(document))
     }
 
+    /// What is said of something foreign.
+    pub fn refused(&self, reason: &[u8]) -> Vec<u8> {
+        text!(
+            "\"state\": {:?} is no record of ours ({}) and stays as it is: choose another path",
+            self.path(),
+            reason
+        )
+    }
+
     /// What a record says. The error says what is wrong with it.
     pub fn read(&self, document: &[u8]) -> core::result::Result<Box<Leases>, Vec<u8>> {
         let boot = match self.lock {

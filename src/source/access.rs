@@ -7,8 +7,9 @@
 use crate::backoff::Backoff;
 use crate::log::{Level, Log};
 use crate::sys::Errno;
-use crate::sys::fd::{Fd, FileKind, Path, Status, status_no_link};
+use crate::sys::fd::{Fd, FileKind, Path, Status, c_path, status, status_no_link};
 use crate::text::Put;
+use alloc::vec::Vec;
 use core::ffi::CStr;
 
 /// Why there is nothing to read at a path.
@@ -20,6 +21,8 @@ pub enum Obstacle {
     Unreadable,
     /// There is a device that nobody has named, or one where a file was.
     Device,
+    /// There is the kernel's queue of lines, which each reader takes from the others.
+    Queue,
     /// It has come to its end for good.
     Ended,
     /// The system refuses.
@@ -31,6 +34,25 @@ impl From<Errno> for Obstacle {
         match errno {
             Errno::ENOENT | Errno::ENOTDIR => Obstacle::Missing,
             errno => Obstacle::System(errno),
+        }
+    }
+}
+
+impl Obstacle {
+    /// What is said of it where no number tells more.
+    fn told(self) -> (Level, &'static str) {
+        match self {
+            Obstacle::Missing => (Level::Warn, "not there yet, waiting for it"),
+            Obstacle::Device => (
+                Level::Error,
+                "leads to a device, which only its own path may name",
+            ),
+            Obstacle::Queue => (
+                Level::Error,
+                "takes its lines from whoever else reads them, old ones first: name /dev/kmsg",
+            ),
+            Obstacle::Ended => (Level::Warn, "has come to its end, trying again"),
+            _ => (Level::Error, "not a file with lines to read"),
         }
     }
 }
@@ -67,11 +89,7 @@ impl Access {
     /// have root read from any, and to open some is to set them going.
     pub fn open(&self) -> Result<(Fd, Status), Obstacle> {
         let held = Fd::hold(&self.path)?;
-        if let FileKind::Device(_) = held.status()?.kind
-            && !is_device(&self.path)
-        {
-            return Err(Obstacle::Device);
-        }
+        check(&self.path, &held.status()?)?;
         let opened = held.open_held();
         let fd = match opened {
             // Without /proc there is only the path.
@@ -102,18 +120,34 @@ impl Access {
         let name = self.name();
         let (level, what) = match obstacle {
             Obstacle::Missing if is_open => (Level::Debug, "gone"),
-            Obstacle::Missing => (Level::Warn, "not there yet, waiting for it"),
-            Obstacle::Unreadable => (Level::Error, "not a file with lines to read"),
-            Obstacle::Device => (
-                Level::Error,
-                "leads to a device, which only its own path may name",
-            ),
-            Obstacle::Ended => (Level::Warn, "has come to its end, trying again"),
             Obstacle::System(errno) => {
                 return say!(log, Error: "{:?}: {}; trying again", name, errno);
             }
+            _ => obstacle.told(),
         };
         log.say(level, "{:?}: {}", &[name.part(), what.part()]);
+    }
+}
+
+/// Whether what stands at a path, and has this status, can be read.
+fn check(path: &CStr, found: &Status) -> Result<(), Obstacle> {
+    match found.kind {
+        FileKind::Device(_) if !is_device(path) => Err(Obstacle::Device),
+        FileKind::Regular if status(c"/proc/kmsg").is_ok_and(|queue| queue.id == found.id) => {
+            Err(Obstacle::Queue)
+        }
+        FileKind::Regular | FileKind::Device(_) | FileKind::Fifo => Ok(()),
+        _ => Err(Obstacle::Unreadable),
+    }
+}
+
+/// Why what stands at a path will not be read; none if it will, or if nothing stands there yet.
+pub fn unreadable(path: &[u8]) -> Option<Vec<u8>> {
+    let checked = c_path(path).and_then(|path| Ok(check(&path, &status(&path)?)));
+    match checked {
+        Err(Errno::ENOENT) | Ok(Ok(())) => None,
+        Err(errno) => Some(text!("{}", errno)),
+        Ok(Err(obstacle)) => Some(text!("{}", obstacle.told().1)),
     }
 }
 

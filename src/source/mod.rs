@@ -19,6 +19,7 @@ mod watch;
 use crate::backoff::NEVER;
 use crate::log::Log;
 use crate::sys::fd::{FileKind, Poll, c_path, status};
+pub use access::unreadable;
 use access::{Access, is_device};
 use alloc::boxed::Box;
 use alloc::string::String;

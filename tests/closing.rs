@@ -280,6 +280,30 @@ fn a_request_that_there_is_no_room_for_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_process_that_only_has_the_number_of_the_daemon_in_its_container_is_left_alone() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    let mut other = std::process::Command::new("cat");
+    let mut other = other.stdin(Stdio::piped()).spawn().expect("cat");
+    // In place: it stays locked.
+    dir.write("state.lock", format!("{}\n", other.id()));
+    let arguments = ["-c", common::CONFIG, "-x", "alice"];
+    let mut command = dir.command_after(&["timeout", "30"], "", &arguments);
+    let (status, said, errors) = outcome(&command.output().expect("it can be run"));
+    assert_eq!((status, &said[..]), (Some(1), ""), "{errors}");
+    assert!(
+        errors.contains("it may run in another container"),
+        "{errors}"
+    );
+    assert!(!dir.path("state.request").exists());
+    drop(other.stdin.take());
+    assert!(other.wait().expect("its end").success());
+    assert_eq!(recorded(&dir.read("state")), ["door alice"]);
+}
+
+#[test]
 fn two_who_close_by_hand_are_both_served() {
     let dir = TempDir::new();
     let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));

@@ -281,6 +281,19 @@ fn what_is_no_record_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
+fn no_file_is_locked_that_is_known_by_another_name() {
+    let dir = TempDir::new();
+    dir.write("precious", "precious");
+    dir.chmod("precious", 0o600);
+    std::fs::hard_link(dir.path("precious"), dir.path("state.lock")).expect("another name");
+    let mut daemon = start(&dir, &format!(r#""timeout": 60, {ACTIONS}"#));
+    dir.append("log", knock("alice"));
+    let refused = daemon.wait_for("knock by alice refused");
+    assert!(refused.contains("Permission denied"), "{refused}");
+    assert_eq!(dir.read("precious"), "precious");
+}
+
+#[test]
 fn root_keeps_no_record_where_others_can_put_one() {
     if !common::is_root() {
         return common::skipped("only root's record is guarded");

@@ -38,7 +38,18 @@ pub fn close(config: &Config, request: &Request) -> Result<(Vec<u8>, Vec<u8>), V
         }
         holder()?;
     };
-    wake(holder()?).map_err(fail)?;
+    let process = holder()?;
+    if let Err(errno) = wake(process) {
+        record.forget_request();
+        return Err(match errno {
+            Errno::ENOENT => text!(
+                "process {} that uses {:?} is no logknockd here: it may run in another container",
+                process,
+                config.state
+            ),
+            _ => fail(errno),
+        });
+    }
     while record.is_asked(&asked) {
         poll(&mut [], Some(LOOK_MS)).map_err(fail)?;
         if holder().is_err() {

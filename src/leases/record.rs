@@ -98,6 +98,9 @@ impl Record {
         if self.lock.is_none() {
             let fd = Fd::open_lock(&self.path_with(LOCK)?)?;
             fd.lock()?;
+            if !is_ours_alone(&fd) {
+                return Err(Errno::EACCES);
+            }
             // For whoever wants to wake us. If it cannot be written, nobody can.
             let _ = fd.write_all(&text!("{}\n", process::own_id()));
             self.lock = Some(fd);
@@ -107,7 +110,7 @@ impl Record {
         Ok(())
     }
 
-    /// The process that has the record locked, if there is one.
+    /// The process that has the record locked, if there is one: the number that it has where it runs, or zero.
     pub fn holder(&self) -> Result<Option<u32>> {
         let fd = match Fd::open_no_link(&self.path_with(LOCK)?) {
             Err(Errno::ENOENT) => return Ok(None),
@@ -117,11 +120,11 @@ impl Record {
             Err(Errno::EAGAIN) => {}
             locked => return locked.map(|()| None),
         }
-        if !fd.status()?.is_private_to(process::user_id()) {
+        if !is_ours_alone(&fd) {
             return Err(Errno::EACCES);
         }
         let written = fd.read_all(4096)?.unwrap_or_default();
-        Ok(whole(until(&written, b'\n')).filter(|id| *id > 1 || *id == 1 && are_we_first()))
+        Ok(Some(whole(until(&written, b'\n')).unwrap_or(0)))
     }
 
     /// Leaves a request for the process that uses the record, locked while somebody waits for it: what others have left
@@ -165,8 +168,7 @@ impl Record {
     pub fn request(&self) -> Option<Request> {
         self.lock.as_ref()?;
         let fd = Fd::open_no_link(&self.path_with(REQUEST).ok()?).ok()?;
-        let status = fd.status().ok()?;
-        if status.kind != FileKind::Regular || !status.is_private_to(process::user_id()) {
+        if !is_ours_alone(&fd) {
             return None;
         }
         let written = fd.read_all(4096).ok()??;
@@ -354,10 +356,12 @@ pub fn now() -> Now {
     }
 }
 
-/// Whether process 1 is one of us, as it may be in a container; somebody else's is not to be woken.
-fn are_we_first() -> bool {
-    let name = Fd::open(c"/proc/1/comm").and_then(|fd| fd.read_all(4096));
-    matches!(name, Ok(Some(name)) if name == b"logknockd\n")
+/// Whether it is a file that nobody but us can have written, and none that has another name, too.
+fn is_ours_alone(fd: &Fd) -> bool {
+    fd.status().is_ok_and(|status| {
+        let is_plain = status.kind == FileKind::Regular && status.links <= 1;
+        is_plain && status.is_private_to(process::user_id())
+    })
 }
 
 /// The number that the kernel gives each boot; none if `/proc` does not tell, and then no record counts

@@ -74,6 +74,8 @@ pub struct Status {
     pub id: FileId,
     /// What it is.
     pub kind: FileKind,
+    /// How many names it has.
+    pub links: u32,
     /// Its length in bytes.
     pub size: u64,
     /// Its owner's user id.
@@ -403,6 +405,7 @@ fn statx(directory: c_int, path: &CStr, flags: c_int) -> Result<Status> {
             inode: answer.inode,
         },
         kind,
+        links: answer.links,
         size: answer.size,
         owner: answer.user,
         permissions: answer.mode & !ffi::S_IFMT,

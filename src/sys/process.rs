@@ -55,8 +55,14 @@ pub fn own_id() -> u32 {
     unsafe { ffi::getpid() }.cast_unsigned()
 }
 
-/// Tells a process of ours, by `SIGUSR2`, that it is asked for something.
+/// Tells a process that runs the same program as we do, by `SIGUSR2`, that it is asked for something. Anybody else would
+/// be ended by that: `ENOENT` if there is no process of that number or it runs another program, as it may where the
+/// number is one of another container.
 pub fn wake(process: u32) -> Result<()> {
+    let name = |path: &[u8]| Fd::open(&fd::c_path(path)?)?.read_all(64);
+    if name(&text!("/proc/{}/comm", process))? != name(b"/proc/self/comm")? {
+        return Err(Errno::ENOENT);
+    }
     let (process, number) = (process.cast_signed(), ffi::arch::SIGUSR2);
     // SAFETY: no memory is involved.
     super::errno::check(c_long::from(unsafe { ffi::kill(process, number) })).map(drop)

@@ -25,7 +25,7 @@ static TURN: Mutex<()> = Mutex::new(());
 /// What the server sees of itself: files of its own where firewalls keep their rules.
 const ENTER: &str = r#"
 set -e
-mount -t tmpfs tmpfs /run
+mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs tmpfs /var/log
 mkdir -p "$0/ufw" "$0/firewalld" /run/sshd /run/dbus
 for name in ufw firewalld; do

@@ -260,7 +260,7 @@ fn when_inotify_watches_run_out_later_files_are_looked_at_every_second() {
 #[test]
 fn on_a_full_disk_nothing_is_opened_what_is_open_is_closed_and_room_is_enough_to_go_on() {
     let launcher = ["unshare", "-Urm"];
-    let mount = "mount -t tmpfs -o size=64k none disk";
+    let mount = "mount -t tmpfs -o size=64k,mode=755 none disk";
     let dir = TempDir::new();
     dir.mkdir("disk");
     dir.write("log", "");

@@ -92,7 +92,7 @@ fn a_line_without_a_key_is_passed_over_and_counted() {
     dir.append("log", log);
     daemon.wait_for("output: 192.0.2.1");
     daemon.signal("USR1");
-    daemon.wait_for("5 lines passed the filter, 1 knock, 1 key in progress, 0 given up for lack of room, 3 lines without a key");
+    daemon.wait_for("5 lines passed the filter, 1 knock, 1 key in progress, 0 gave way to others, 3 lines without a key");
 }
 
 #[test]

@@ -263,8 +263,8 @@ fn the_state_is_reported_on_request() {
     let expected = [
         r#"[INFO] state: source "log": open"#,
         r#"[INFO] state: source "missing": not open"#,
-        r#"[INFO] state: rule "x": 9 lines passed the filter, 2 knocks, 1 key in progress, 0 given up for lack of room, 0 lines without a key"#,
-        r#"[INFO] state: rule "y": 3 lines passed the filter, 0 knocks, 1 key in progress, 0 given up for lack of room, 0 lines without a key"#,
+        r#"[INFO] state: rule "x": 9 lines passed the filter, 2 knocks, 1 key in progress, 0 gave way to others, 0 lines without a key"#,
+        r#"[INFO] state: rule "y": 3 lines passed the filter, 0 knocks, 1 key in progress, 0 gave way to others, 0 lines without a key"#,
         "[INFO] state: queue: 1 running, 1 waiting",
     ];
     assert!(state.eq(expected.iter()), "{report:?}");

@@ -363,8 +363,8 @@ impl Daemon {
         }
         for (rule, counters, keys) in self.engine.report() {
             say!(log, Info: "state: rule {:?}: {} line{s} passed the filter, {} knock{s}, \
-                {} key{s} in progress, {} given up for lack of room, {} line{s} without a key",
-                rule.name, counters.passed, counters.knocks, keys, counters.evicted, counters.nobodys);
+                {} key{s} in progress, {} gave way to others, {} line{s} without a key",
+                rule.name, counters.passed, counters.knocks, keys, counters.gave_way, counters.nobodys);
         }
         self.dispatch.report(clock::boot_time_ms());
     }

@@ -82,8 +82,8 @@ pub struct Counters {
     pub nobodys: u64,
     /// Completed sequences.
     pub knocks: u64,
-    /// Keys that lost their progress to make room for others.
-    pub evicted: u64,
+    /// Keys that gave way to others.
+    pub gave_way: u64,
 }
 
 struct Entry {
@@ -372,7 +372,7 @@ impl Entry {
         let mut change = tracker.advance(passed.key, passed.now_ms, |awaited| {
             sequence.matched(passed.line, awaited, places, scratch)
         });
-        self.course.counters.evicted += u64::from(change.evicted);
+        self.course.counters.gave_way += u64::from(change.gave_way);
         if passed.times > 1 {
             // What it matches is the same every time. However often it completes the sequence, that is one knock: all
             // of it has happened already.

@@ -42,8 +42,8 @@ pub struct Change {
     pub after: Steps,
     /// Steps that would have counted, had they not come too late.
     pub late: Steps,
-    /// Another key's progress was given up to make room.
-    pub evicted: bool,
+    /// Another key gave way.
+    pub gave_way: bool,
     /// The line completed the sequence, for the last time that was wanted.
     pub complete: bool,
     /// How often it has been completed by now, and how often that is wanted.
@@ -185,7 +185,7 @@ impl Tracker {
         let is_hit = self.is_complete(after);
         let kept = self.kept(after);
         let is_kept = kept != 0 || is_hit && self.measure.count > 1;
-        let evicted = is_kept && self.insert(key, kept, now_ms);
+        let gave_way = is_kept && self.insert(key, kept, now_ms);
         let hits = match is_hit {
             true if is_kept => self.hit(self.newest, now_ms, now_ms),
             is_hit => u16::from(is_hit),
@@ -194,7 +194,7 @@ impl Tracker {
             before: 0,
             after,
             late: 0,
-            evicted,
+            gave_way,
             complete: is_hit && hits >= self.measure.count,
             hits,
             count: self.measure.count,
@@ -243,7 +243,7 @@ impl Tracker {
             before,
             after,
             late,
-            evicted: false,
+            gave_way: false,
             complete,
             hits,
             count: self.measure.count,
@@ -295,8 +295,8 @@ impl Tracker {
 
     /// Adds a key; true if another had to give way.
     fn insert(&mut self, key: Key, progress: Steps, now_ms: u64) -> bool {
-        let evicted = self.count >= self.max_keys;
-        if evicted {
+        let gave_way = self.count >= self.max_keys;
+        if gave_way {
             self.remove(self.oldest);
         }
         if self.count >= self.buckets.len() {
@@ -319,7 +319,7 @@ impl Tracker {
         self.link_into_bucket(index);
         self.link_as_newest(index);
         self.count += 1;
-        evicted
+        gave_way
     }
 
     fn store(&mut self, slot: Slot) -> u16 {

@@ -562,8 +562,8 @@ fn open_leases_are_listed_and_reported() {
         "{table}"
     );
     daemon.signal("USR1");
-    daemon.wait_for("state: lease of rule \"door\", alice: closes in 35");
-    daemon.wait_for("state: lease of rule \"door\", bartholomew: closes in 35");
+    daemon.wait_for("state: lease of rule \"door\", alice: open, closes in 3");
+    daemon.wait_for("state: lease of rule \"door\", bartholomew: open, closes in 3");
 }
 
 #[test]

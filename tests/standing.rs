@@ -43,7 +43,7 @@ fn a_failed_action_runs_again_at_the_next_knock_and_opened_is_said_when_it_is_so
     let listed = outcome(&dir.run(&["-l", "-c", common::CONFIG])).1;
     assert!(listed.contains("not standing"), "{listed}");
     daemon.signal("USR1");
-    daemon.wait_for("state: lease of rule \"door\", alice: not standing, closes in");
+    daemon.wait_for("state: lease of rule \"door\", alice: not standing, open, closes in");
     // It is known after a crash, too.
     drop(daemon);
     let mut daemon = start(&dir, &format!(r#""timeout": 60, {OPEN}, {CLOSE}"#));

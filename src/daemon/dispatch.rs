@@ -259,20 +259,22 @@ impl Dispatch {
     /// Reports the leases.
     pub fn report(&mut self, now_ms: u64) {
         for lease in self.ledger.leases().all() {
-            let left_s = lease.terms.deadline_ms.saturating_sub(now_ms) / 1000;
+            let mut closes = ClosesIn(NEVER, now_ms);
             let state = match lease.phase {
-                Phase::Open if lease.terms.deadline_ms == NEVER => &b"open"[..],
-                Phase::Open => &text!("closes in {} s", left_s),
-                Phase::Closing | Phase::Checking => b"being closed",
-                Phase::Failed => b"could not be closed, trying again",
-                Phase::GivenUp => b"could not be closed, given up",
+                Phase::Open => {
+                    closes.0 = lease.terms.deadline_ms;
+                    "open"
+                }
+                Phase::Closing | Phase::Checking => "being closed",
+                Phase::Failed => "could not be closed, trying again",
+                Phase::GivenUp => "could not be closed, given up",
             };
             let stands = match lease.stands || lease.phase != Phase::Open {
                 true => "",
                 false => "not standing, ",
             };
             let Job { rule, key, .. } = &*lease.terms.job;
-            say!(self.log, Info: "state: lease of rule {:?}, {}: {}{}", rule, key, stands, state);
+            say!(self.log, Info: "state: lease of rule {:?}, {}: {}{}{}", rule, key, stands, state, closes);
         }
         let running = usize::from(self.runner.current().is_some());
         let waiting = self.queue.len(self.ledger.leases());
@@ -452,10 +454,7 @@ impl Dispatch {
         };
         let leases = self.ledger.leases_mut();
         // What outlives us needs no check for that.
-        let is_open = leases
-            .get(id)
-            .is_some_and(|lease| lease.phase == Phase::Open);
-        if self.life == Life::Stopping && order.event == Event::Check && is_open {
+        if self.life == Life::Stopping && order.event == Event::Check && leases.is_busy(id) {
             return false;
         }
         match leases.begin(id, order.event) {

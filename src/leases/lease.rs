@@ -223,13 +223,12 @@ impl Leases {
 
     /// How many leases of a rule there are.
     pub fn count_of(&self, rule: &[u8]) -> usize {
-        let set = self.set_of(RULE, rule);
-        set.map_or(0, |set| self.sets[RULE].count(set) as usize)
+        self.sets[RULE].count(self.set_of(RULE, rule)) as usize
     }
 
     /// Those that have something in common, called so by [`common`].
     #[inline(never)]
-    fn set_of(&self, what: usize, name: &[u8]) -> Option<u32> {
+    fn set_of(&self, what: usize, name: &[u8]) -> u32 {
         self.sets[what].find(hash(name, self.seed), &|slot| {
             self.at(slot)
                 .is_some_and(|lease| common(what, &lease.terms.job) == name)
@@ -238,9 +237,9 @@ impl Leases {
 
     /// The open lease of a rule and a key.
     pub fn find(&self, rule: &[u8], key: &[u8]) -> Option<LeaseId> {
-        let set = self.set_of(KEY, &rule_and_key(rule, key))?;
+        let set = self.set_of(KEY, &rule_and_key(rule, key));
         // One that is not open would be in front.
-        let lease = self.at(self.sets[KEY].last(set)?)?;
+        let lease = self.at(self.sets[KEY].last(set))?;
         (lease.phase == Phase::Open).then_some(lease.id)
     }
 
@@ -248,8 +247,8 @@ impl Leases {
     /// last one first.
     pub fn alike(&self, what: usize, name: &[u8], phase: Phase, alike: &mut Vec<LeaseId>) {
         let sets = &self.sets[what];
-        let mut at = sets.first(self.set_of(what, name).unwrap_or(NONE));
-        while let Some(lease) = at.and_then(|slot| self.at(slot)) {
+        let mut at = sets.first(self.set_of(what, name));
+        while let Some(lease) = self.at(at) {
             if lease.phase == phase {
                 alike.push(lease.id);
             }
@@ -441,21 +440,20 @@ impl Leases {
         }
     }
 
-    fn lane(&self, event: Event) -> Option<u32> {
+    fn lane(&self, event: Event) -> u32 {
         self.waiting.find(event as u32, &|_| true)
     }
 
     /// How many checks or reverts wait for their turn.
     pub(super) fn waiting(&self, event: Event) -> usize {
-        let lane = self.lane(event);
-        lane.map_or(0, |lane| self.waiting.count(lane) as usize)
+        self.waiting.count(self.lane(event)) as usize
     }
 
     /// The check or the revert that waits longest, which waits no more.
     pub(super) fn next_waiting(&mut self, event: Event) -> Option<Order> {
-        let slot = self.waiting.first(self.lane(event)?)?;
-        self.waiting.remove(slot);
-        self.order(self.at(slot)?.id, event)
+        let id = self.at(self.waiting.first(self.lane(event)))?.id;
+        self.waiting.remove(id.slot);
+        self.order(id, event)
     }
 
     /// The revert of a lease, which waits no more; none if it did not.
@@ -509,7 +507,7 @@ impl Leases {
     pub fn companion(&self, id: LeaseId) -> Option<LeaseId> {
         let reverts = &self.sets[REVERT];
         let mut at = reverts.first(reverts.set_of(id.slot));
-        while let Some(lease) = at.and_then(|slot| self.at(slot))
+        while let Some(lease) = self.at(at)
             && lease.phase != Phase::Open
         {
             if lease.begun && lease.id != id {
@@ -562,7 +560,7 @@ impl Leases {
     }
 
     /// Whether actions or a check of an open lease are waiting or running.
-    pub(super) fn is_busy(&self, id: LeaseId) -> bool {
+    pub fn is_busy(&self, id: LeaseId) -> bool {
         self.get(id)
             .is_some_and(|lease| lease.busy && lease.phase == Phase::Open)
     }

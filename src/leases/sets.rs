@@ -32,35 +32,27 @@ const UNLINKED: Link = Link {
 };
 
 /// Sets of numbers; each number is in one of them at most.
+#[derive(Default)]
 pub struct Sets {
     table: Vec<u32>,
     sets: Vec<Set>,
+    /// One more than the first set that is free, or zero.
     free: u32,
     links: Vec<Link>,
 }
 
-impl Default for Sets {
-    fn default() -> Sets {
-        Sets {
-            table: Vec::new(),
-            sets: Vec::new(),
-            free: NONE,
-            links: Vec::new(),
-        }
-    }
-}
-
 impl Sets {
-    /// The set with this hash of which `same` says of a member that it is the one.
-    pub fn find(&self, hash: u32, same: &dyn Fn(u32) -> bool) -> Option<u32> {
-        let mut at = *self.table.get(hash as usize & self.mask())?;
+    /// The set with this hash of which `same` says of a member that it is the one; perhaps [`NONE`].
+    pub fn find(&self, hash: u32, same: &dyn Fn(u32) -> bool) -> u32 {
+        let head = self.table.get(hash as usize & self.mask());
+        let mut at = head.copied().unwrap_or(NONE);
         while let Some(set) = self.sets.get(at as usize) {
             if set.hash == hash && same(set.first) {
-                return Some(at);
+                break;
             }
             at = set.next;
         }
-        None
+        at
     }
 
     fn mask(&self) -> usize {
@@ -92,20 +84,20 @@ impl Sets {
         self.sets.get(set as usize).map_or(0, |set| set.held)
     }
 
-    /// The member in front.
-    pub fn first(&self, set: u32) -> Option<u32> {
-        Some(self.sets.get(set as usize)?.first)
+    /// The member in front, or [`NONE`].
+    pub fn first(&self, set: u32) -> u32 {
+        self.sets.get(set as usize).map_or(NONE, |set| set.first)
     }
 
-    /// The member at the end.
-    pub fn last(&self, set: u32) -> Option<u32> {
-        Some(self.sets.get(set as usize)?.last)
+    /// The member at the end, or [`NONE`].
+    pub fn last(&self, set: u32) -> u32 {
+        self.sets.get(set as usize).map_or(NONE, |set| set.last)
     }
 
-    /// The member after another one.
-    pub fn after(&self, member: u32) -> Option<u32> {
-        let after = self.links.get(member as usize)?.after;
-        (after != NONE).then_some(after)
+    /// The member after another one, or [`NONE`].
+    pub fn after(&self, member: u32) -> u32 {
+        let link = self.links.get(member as usize);
+        link.map_or(NONE, |link| link.after)
     }
 
     /// Counts the holds of a member's set up or down.
@@ -119,11 +111,14 @@ impl Sets {
 
     /// Adds a member at the end of the set it belongs to, which is made if there is none.
     pub fn add(&mut self, member: u32, hash: u32, same: &dyn Fn(u32) -> bool) {
-        let set = self.find(hash, same).unwrap_or_else(|| self.make(hash));
+        let mut set = self.find(hash, same);
+        if set == NONE {
+            set = self.make(hash);
+        }
         if self.links.len() <= member as usize {
             self.links.resize(member as usize + 1, UNLINKED);
         }
-        let last = self.last(set).unwrap_or(NONE);
+        let last = self.last(set);
         if let Some(link) = self.link(member) {
             *link = Link {
                 set,
@@ -144,7 +139,7 @@ impl Sets {
     }
 
     fn make(&mut self, hash: u32) -> u32 {
-        if self.sets.len() >= self.table.len() && self.free == NONE {
+        if self.sets.len() >= self.table.len() && self.free == 0 {
             self.grow();
         }
         let mut fresh = Set {
@@ -159,9 +154,9 @@ impl Sets {
         if let Some(head) = self.table.get(index) {
             fresh.next = *head;
         }
-        let place = match self.sets.get_mut(self.free as usize) {
+        let at = self.free.wrapping_sub(1);
+        let place = match self.sets.get_mut(at as usize) {
             Some(place) => {
-                let at = self.free;
                 self.free = place.next;
                 *place = fresh;
                 at
@@ -226,7 +221,7 @@ impl Sets {
         if let Some(set) = self.set(link.set) {
             set.next = free;
         }
-        self.free = link.set;
+        self.free = link.set + 1;
     }
 
     fn unchain(&mut self, link: Link) {
@@ -247,7 +242,7 @@ impl Sets {
         let Some(link) = self.link(member).map(|link| *link) else {
             return;
         };
-        let first = self.first(link.set).unwrap_or(NONE);
+        let first = self.first(link.set);
         if first == member || first == NONE {
             return;
         }
@@ -273,7 +268,8 @@ mod tests {
     fn members(sets: &Sets, set: u32) -> Vec<u32> {
         let mut members = Vec::new();
         let mut at = sets.first(set);
-        while let Some(member) = at {
+        while at != NONE {
+            let member = at;
             members.push(member);
             at = sets.after(member);
         }
@@ -309,11 +305,12 @@ mod tests {
                 }
             }
             let found = sets.find(hash, &|other| common(other) == own);
-            assert_eq!(found.is_some(), !list.is_empty());
-            if let Some(set) = found {
+            assert_eq!(found == NONE, list.is_empty());
+            if found != NONE {
+                let set = found;
                 assert_eq!(&members(&sets, set), list);
                 assert_eq!(sets.count(set) as usize, list.len());
-                assert_eq!(sets.last(set), list.last().copied());
+                assert_eq!(Some(sets.last(set)), list.last().copied());
             }
         }
     }

@@ -17,3 +17,22 @@ int *__errno_location(void) {
 }
 
 int *___errno_location(void) __attribute__((alias("__errno_location")));
+
+#ifdef __mips__
+/* The quotient of two numbers. Rust's own takes 800 bytes; this one takes its time where the number needs more than 32
+   bits, which those that are shown or written down do for a few digits. */
+unsigned long long __udivdi3(unsigned long long number, unsigned long long divisor) {
+    if ((number | divisor) >> 32 == 0)
+        return (unsigned)number / (unsigned)divisor;
+    unsigned long long rest = 0;
+    for (int bit = 0; bit < 64; bit++) {
+        rest = rest << 1 | number >> 63;
+        number <<= 1;
+        if (rest >= divisor) {
+            rest -= divisor;
+            number |= 1;
+        }
+    }
+    return number;
+}
+#endif

@@ -170,6 +170,37 @@ fn every_way_to_fail_at_a_real_server_is_banned_and_nobody_else() {
 }
 
 #[test]
+fn what_another_program_writes_bans_nobody_whoever_it_names() {
+    let tag = "Unable to negotiate with 203.0.113.9 port 1 ";
+    for head in [
+        "Nov  2 06:00:00 host ",
+        "Sun Nov 22 06:00:00 2026 auth.info ",
+        "2026-11-22T06:00:00.123456+01:00 2001:db8::1 ",
+        "Nov 22 06:00:00 host auth.info ",
+        "",
+    ] {
+        let own = format!("{head}sshd[1]: {tag}\n").repeat(5);
+        assert_eq!(
+            banned(&own),
+            BTreeSet::from(["203.0.113.9".into()]),
+            "{head}"
+        );
+        for other in [
+            "vsftpd: pam_unix(vsftpd:auth): ruser=x",
+            "sudo:      bob : COMMAND=/x",
+            "su:\tx",
+            "x[7]: y",
+        ] {
+            let forged = format!("{head}{other} sshd[1]: {tag}\n").repeat(5);
+            assert_eq!(banned(&forged), BTreeSet::new(), "{head}{other}");
+            let forged =
+                format!("{head}{other} dropbear[1]: Exit before auth from <203.0.113.9:9>: x\n");
+            assert_eq!(banned(&forged.repeat(5)), BTreeSet::new(), "{head}{other}");
+        }
+    }
+}
+
+#[test]
 fn the_wake_on_lan_example_wakes() {
     for prefix in ["drop wan in: ", "reject wan in: "] {
         let log = packets(prefix, "203.0.113.9", &[8123, 2750, 6015]);

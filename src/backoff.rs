@@ -1,10 +1,5 @@
 //! Trying again: after 1 s, then after twice as long each time, up to 60 s.
 
-/// The first delay, in milliseconds.
-const FIRST_MS: u64 = 1000;
-/// The longest delay.
-const LONGEST_MS: u64 = 60_000;
-
 /// A time that never comes, in milliseconds like all others.
 pub const NEVER: u64 = u64::MAX;
 
@@ -14,10 +9,15 @@ pub fn after(now_ms: u64, ms: u64) -> u64 {
     now_ms.saturating_add(ms)
 }
 
-/// How long to wait after so many failures before the one that was just seen.
-pub fn delay_ms(failures: u32) -> u64 {
-    // OK because 1000 << 6 is beyond the longest delay already.
-    (FIRST_MS << failures.min(6)).min(LONGEST_MS)
+/// How many seconds to wait after so many failures before the one that was just seen.
+pub fn delay_s(failures: u32) -> u32 {
+    // OK because 1 << 6 is beyond the longest delay already.
+    (1 << failures.min(6)).min(60)
+}
+
+/// The time after a delay in seconds.
+pub fn after_s(now_ms: u64, delay_s: u32) -> u64 {
+    after(now_ms, u64::from(delay_s * 1000))
 }
 
 /// When to try something again that has failed.
@@ -60,7 +60,7 @@ impl Backoff {
 
     /// Notes a failure.
     pub fn fail(&mut self, now_ms: u64) {
-        self.at_ms = after(now_ms, delay_ms(self.failures));
+        self.at_ms = after_s(now_ms, delay_s(self.failures));
         self.failures = self.failures.saturating_add(1);
     }
 

@@ -595,8 +595,7 @@ impl Dispatch {
 
     fn not_closed(&mut self, id: LeaseId, job: &Job, now_ms: u64) {
         match self.ledger.leases_mut().failed(id, now_ms) {
-            Again::After(delay_ms) if self.life == Life::Running => {
-                let seconds = delay_ms / 1000;
+            Again::After(seconds) if self.life == Life::Running => {
                 say!(self.log, Warn: "rule {:?}: not closed for {}, trying again in {} s",
                     job.rule, job.key, seconds);
             }

@@ -12,7 +12,7 @@
 //!   actions have not begun takes over nothing.
 //! * What a call costs grows with the logarithm of the number of leases at most, or with what it hands out.
 
-use crate::backoff::{NEVER, after, delay_ms};
+use crate::backoff::{NEVER, after, after_s, delay_s};
 use crate::commands::job::{Event, Job, LeaseId, Order};
 use crate::engine::tracker::hash;
 use crate::leases::due::Due;
@@ -123,8 +123,8 @@ pub enum Verdict {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Debug))]
 pub enum Again {
-    /// It will be tried again after this many milliseconds.
-    After(u64),
+    /// It will be tried again after this many seconds.
+    After(u32),
     /// It has failed too often.
     GivenUp,
 }
@@ -650,15 +650,15 @@ impl Leases {
         let Some(lease) = self.get_mut(id) else {
             return Again::GivenUp;
         };
-        let delay_ms = delay_ms(lease.failures);
+        let delay_s = delay_s(lease.failures);
         lease.failures += 1;
         if lease.failures > RETRIES {
             lease.phase = Phase::GivenUp;
             return Again::GivenUp;
         }
         lease.phase = Phase::Failed;
-        self.due.set(id.slot, after(now_ms, delay_ms));
-        Again::After(delay_ms)
+        self.due.set(id.slot, after_s(now_ms, delay_s));
+        Again::After(delay_s)
     }
 
     /// Whether anything is known to be spent, or not known at all.

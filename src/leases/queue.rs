@@ -31,12 +31,8 @@ pub struct Queue {
 impl Queue {
     /// Whether there is room for another knock.
     pub fn has_room(&self) -> bool {
-        self.knocks() < MAX_WAITING
-    }
-
-    fn knocks(&self) -> usize {
         let opens = |order: &&Order| order.event == Event::Open;
-        self.orders.iter().filter(opens).count()
+        self.orders.iter().filter(opens).count() < MAX_WAITING
     }
 
     /// How many orders wait.
@@ -122,9 +118,9 @@ impl Queue {
 
     /// Takes out the knocks, and tells how many they were.
     pub fn drop_knocks(&mut self) -> usize {
-        let knocks = self.knocks();
+        let before = self.orders.len();
         self.orders.retain(|order| order.event != Event::Open);
-        knocks
+        before - self.orders.len()
     }
 }
 

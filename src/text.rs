@@ -292,6 +292,24 @@ pub fn put_escaped(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Whether two texts of the same length are the same: by words, where the C library compares bytes.
+#[inline(always)]
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    let (words, rest) = one.as_chunks();
+    let (other_words, other_rest) = other.as_chunks();
+    for (word, other_word) in words.iter().zip(other_words) {
+        if u32::from_ne_bytes(*word) != u32::from_ne_bytes(*other_word) {
+            return false;
+        }
+    }
+    for (byte, other_byte) in rest.iter().zip(other_rest) {
+        if byte != other_byte {
+            return false;
+        }
+    }
+    true
+}
+
 /// Whether `byte` is one of `bytes`. The library's search for a byte is made for long texts, and large.
 #[inline(never)]
 #[expect(clippy::manual_contains, reason = "that is the library's search")]

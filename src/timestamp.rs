@@ -20,7 +20,7 @@
 //! Most lines differ from the one before by their second at most: what has been read is remembered, and a beginning
 //! that is the same but for its second is not read again.
 
-use crate::text::{Put, is_letter, leading};
+use crate::text::{Put, is_letter, leading, same};
 use alloc::vec::Vec;
 
 const DAY_S: i64 = 86_400;
@@ -177,8 +177,8 @@ impl Known {
         else {
             return None;
         };
-        let same = before == known_before && after == known_after;
-        same.then(|| self.minute_s + i64::from((tens - b'0') * 10 + (ones - b'0')))
+        let is_same = same(before, known_before) && same(after, known_after);
+        is_same.then(|| self.minute_s + i64::from((tens - b'0') * 10 + (ones - b'0')))
     }
 
     /// Remembers the beginning of a line that has been read up to `text`, and what behind it decided that it ends there.

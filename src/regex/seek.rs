@@ -19,6 +19,7 @@ pub use blocks::{Telltale, count_lines};
 pub use bytes::{Telltale, count_lines, find_byte};
 
 use super::steps::count;
+use crate::text::same;
 use alloc::vec::Vec;
 
 /// Bytes of which logs of firewalls and servers are full, the worst first.
@@ -349,23 +350,6 @@ impl Literal {
             to = at.checked_sub(1)?;
         }
     }
-}
-
-/// Whether two texts of the same length are the same: by words, where the C library compares bytes.
-fn same(one: &[u8], other: &[u8]) -> bool {
-    let (words, rest) = one.as_chunks();
-    let (other_words, other_rest) = other.as_chunks();
-    for (word, other_word) in words.iter().zip(other_words) {
-        if u32::from_ne_bytes(*word) != u32::from_ne_bytes(*other_word) {
-            return false;
-        }
-    }
-    for (byte, other_byte) in rest.iter().zip(other_rest) {
-        if byte != other_byte {
-            return false;
-        }
-    }
-    true
 }
 
 #[cfg(test)]

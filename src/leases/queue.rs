@@ -1,8 +1,7 @@
 //! The commands that wait for their turn, in three lanes that take turns.
 //!
-//! * Every other turn is that of the knocks, the others are shared by the reverts and the checks. So neither three
-//!   hundred bans that run out together nor as many checks of them keep a knock waiting, nor a hundred spoofed knocks
-//!   what is to be closed.
+//! * Knocks, reverts and checks: one of each. So neither three hundred bans that run out together nor as many checks of
+//!   them keep a knock waiting, nor a hundred spoofed knocks what is to be closed.
 //! * Where the order matters it is kept: one rule's openings and reverts for one key run as they were submitted.
 //!   A revert goes behind the opening of its lease; one that waits goes before a newer opening, and so does
 //!   whatever else must be closed first ([`Queue::bring_forward`]).
@@ -22,8 +21,8 @@ pub const MAX_WAITING: usize = 256;
 pub struct Queue {
     /// Openings, and the reverts that belong before or behind one of them.
     orders: Vec<Order>,
-    /// How many there were.
-    turns: u32,
+    /// Whose turn was last: 1 is the knocks', 2 the reverts'.
+    lane: u32,
     /// The lease that was taken up last without anybody waiting for it.
     taken_up: Option<LeaseId>,
 }
@@ -98,22 +97,19 @@ impl Queue {
 
     /// Takes out what is to be done next.
     pub fn next(&mut self, leases: &mut Leases) -> Option<Order> {
-        self.turns = self.turns.wrapping_add(1);
-        if self.turns & 1 == 0 || self.orders.is_empty() {
-            let (event, other) = match self.turns & 2 {
-                0 => (Event::Check, Event::Close),
-                _ => (Event::Close, Event::Check),
+        for _ in 0..3 {
+            self.lane = (self.lane + 1) % 3;
+            let order = match self.lane {
+                1 if self.orders.is_empty() => None,
+                1 => Some(self.orders.remove(0)),
+                2 => leases.next_waiting(Event::Close),
+                _ => leases.next_waiting(Event::Check),
             };
-            let order = leases.next_waiting(event);
-            let order = order.or_else(|| leases.next_waiting(other));
             if order.is_some() {
                 return order;
             }
         }
-        match self.orders.is_empty() {
-            true => None,
-            false => Some(self.orders.remove(0)),
-        }
+        None
     }
 
     /// Takes out the knocks, and tells how many they were.
@@ -204,16 +200,16 @@ mod tests {
     }
 
     #[test]
-    fn checks_and_reverts_share_every_other_turn() {
+    fn knocks_reverts_and_checks_take_turns() {
         let queue = played(&[
             "?1 b a", "?2 b b", "?3 b c", "-4 b d", "-5 b e", "+6 s a", "+7 s b",
         ]);
         assert_eq!(queue.queue.len(&queue.leases), 7);
-        assert_eq!(queue.drain(), ["+6", "-4", "+7", "?1", "?2", "-5", "?3"]);
+        assert_eq!(queue.drain(), ["+6", "-4", "?1", "+7", "-5", "?2", "?3"]);
         // What is to be closed needs no check any more.
         assert_eq!(
             played(&["?1 b a", "?2 b b", "-1 b a"]).drain(),
-            ["?2", "-1"]
+            ["-1", "?2"]
         );
     }
 

@@ -462,12 +462,12 @@ impl Nearing {
         {
             lines.add(at);
         }
-        let found = engine.filters().found();
-        for near in &mut self.near {
-            // OK because there are at most 1000 rules.
-            if found.binary_search(&(near.rule as u16)).is_ok() {
-                near.look(at, line);
-            }
+        for rule in engine.filters().found() {
+            let rule = usize::from(*rule);
+            let first = self.near.partition_point(|near| near.rule < rule);
+            let rest = self.near.get_mut(first..).unwrap_or_default();
+            let own = rest.iter_mut().take_while(|near| near.rule == rule);
+            own.for_each(|near| near.look(at, line));
         }
     }
 

@@ -169,8 +169,9 @@ fn a_fifo_that_is_replaced_is_read_to_its_end_first() {
     former.write_all(b"first\n").unwrap();
     daemon.expect_lines(&["first"]);
     daemon.signal("STOP");
-    // More than is read at once.
-    let mut lines: Vec<String> = (0..2000).map(|n| format!("line {n}")).collect();
+    // More than is read at once, and less than the log has room for.
+    let line = |number| format!("line {number} {}", "x".repeat(500));
+    let mut lines: Vec<String> = (0..40).map(line).collect();
     former
         .write_all((lines.join("\n") + "\nunfinished").as_bytes())
         .unwrap();

@@ -323,7 +323,15 @@ impl Replay {
                     counters.nobodys
                 );
             }
-            if counters.passed == 0 {
+            if counters.ignored > 0 {
+                summary.pop();
+                put!(
+                    &mut summary,
+                    ", {} line{s} to be ignored\n",
+                    counters.ignored
+                );
+            }
+            if counters.passed + counters.ignored == 0 {
                 self.nearing.put(index, &mut summary);
             }
         }
@@ -393,6 +401,8 @@ struct Nearing {
     near: Vec<Near>,
     /// What every filter looks for, with the lines that have it: no others come here.
     common: Option<(Literal, Lines)>,
+    /// Lines that do not have its telling literal are all that is sieved out of a filter.
+    is_by_literals: bool,
 }
 
 /// What came nearest to one filter.
@@ -407,6 +417,9 @@ struct Near {
     /// The filter's other literals, with how many of those lines have them.
     others: Vec<(Literal, u64)>,
 }
+
+/// Of the filter, where lines have what is said.
+const REST: &str = ": the rest of it does not match";
 
 /// Lines that have something.
 #[derive(Default)]
@@ -448,6 +461,7 @@ impl Nearing {
         let common = engine.filters().common();
         Nearing {
             common: common.map(|common| (Literal::new(common.to_vec()), Lines::default())),
+            is_by_literals: engine.filters().is_by_literals(),
             near,
         }
     }
@@ -475,7 +489,7 @@ impl Nearing {
     fn forget_matched(&mut self, engine: &Engine) {
         if !self.near.is_empty() {
             for (index, (_, seen, _)) in engine.report().enumerate() {
-                if seen.passed > 0 {
+                if seen.passed + seen.ignored > 0 {
                     self.near.retain(|near| near.rule != index);
                 }
             }
@@ -489,7 +503,16 @@ impl Nearing {
             match &self.common {
                 Some((common, lines)) if near.some.count == 0 && lines.count > 0 => {
                     lines.put(common, out);
-                    put!(out, ", none of them has {:?}", near.telling.bytes);
+                    match self.is_by_literals {
+                        true => put!(out, ", none of them has {:?}", near.telling.bytes),
+                        false => put!(out, "{}", REST),
+                    }
+                }
+                None if near.some.count == 0
+                    && !self.is_by_literals
+                    && !near.telling.bytes.is_empty() =>
+                {
+                    put!(out, "no line has enough of what the filter looks for");
                 }
                 _ => near.put(out),
             }
@@ -534,9 +557,10 @@ impl Near {
         } else if self.all.count > 0 {
             put!(
                 out,
-                "{} line{s} with every text the filter looks for, the first is {}: the rest of it does not match",
+                "{} line{s} with every text the filter looks for, the first is {}{}",
                 self.all.count,
-                &self.all.first
+                &self.all.first,
+                REST
             );
         } else {
             self.some.put(&self.telling, out);

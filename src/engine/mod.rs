@@ -80,6 +80,8 @@ pub struct Counters {
     pub passed: u64,
     /// Those of them that were passed over because the filter found no key in them.
     pub nobodys: u64,
+    /// Lines that passed the filter, but that "ignore" or "ignore_hosts" is about; not among those above.
+    pub ignored: u64,
     /// Completed sequences.
     pub knocks: u64,
     /// Keys that gave way to others.
@@ -292,8 +294,10 @@ impl Engine {
             }
             let key = spelling.as_deref().unwrap_or(whose.key(line.bytes));
             let meaning = if entry.rule.ignores(line, places, scratch) {
+                entry.course.counters.ignored += u64::from(times);
                 Meaning::Ignored
             } else if entry.rule.ignores_host(key) {
+                entry.course.counters.ignored += u64::from(times);
                 Meaning::IgnoredHost
             } else if let Whose::Nobodys = whose {
                 entry.course.counters.passed += u64::from(times);

@@ -51,7 +51,8 @@ impl Queue {
         });
     }
 
-    /// Adds commands of a lease. A check does not wait for room: somebody has knocked already. A revert takes its place.
+    /// Adds commands of a lease. A check does not wait for room: somebody has knocked already. It must not find what is
+    /// about to be closed before that knock. A revert takes its place.
     pub fn submit(&mut self, id: LeaseId, event: Event, leases: &mut Leases) {
         let of_lease = |order: &Order| order.lease == Some(id);
         match event {
@@ -61,7 +62,10 @@ impl Queue {
                     self.open(Some(id), job, leases);
                 }
             }
-            Event::Check => leases.wait(id, event),
+            Event::Check => match self.orders.iter().any(|order| order.event == Event::Close) {
+                true => self.orders.extend(leases.order(id, event)),
+                false => leases.wait(id, event),
+            },
             Event::Close => match self.orders.iter().rposition(of_lease) {
                 Some(place) => {
                     if let Some(order) = leases.order(id, event) {
@@ -206,6 +210,9 @@ mod tests {
         ]);
         assert_eq!(queue.queue.len(&queue.leases), 7);
         assert_eq!(queue.drain(), ["+6", "-4", "?1", "+7", "-5", "?2", "?3"]);
+        // A check of what is closed first comes too early before that.
+        let queue = played(&["-1 s a", "+2 s a", "?3 b c", "-4 b d"]);
+        assert_eq!(queue.drain(), ["-1", "-4", "+2", "?3"]);
         // What is to be closed needs no check any more.
         assert_eq!(
             played(&["?1 b a", "?2 b b", "-1 b a"]).drain(),

@@ -512,6 +512,11 @@ impl Sieve {
         self.common.as_ref().map(|literal| &*literal.bytes)
     }
 
+    /// Whether what is sieved out of a pattern is every line without its [telling](Regex::telling) literal, and no other.
+    pub fn is_by_literals(&self) -> bool {
+        self.insts.is_empty()
+    }
+
     /// A place in `text`, which may be many lines: those that end before it match none of the patterns.
     pub fn next(&self, text: &[u8]) -> Option<usize> {
         match &self.common {

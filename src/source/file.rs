@@ -49,6 +49,9 @@ const MAX_SEARCHED: u64 = 256 << 10;
 /// How far from its end a file is searched for the beginning of its successor.
 const MAX_COPIED: u64 = 4 << 20;
 
+/// So many bytes of that are sought, and the rest of the line. More would take longer where lines are all the same.
+const SOUGHT: usize = 256;
+
 /// How much later than the wall clock says a file may have been changed, in milliseconds, by the clock of whoever
 /// keeps it.
 const CLOCK_SKEW_MS: i64 = 60_000;
@@ -466,7 +469,12 @@ impl Opened {
             _ => (true, true),
         };
         match self.find(self.lines.memory(), status.size, MAX_SEARCHED)? {
-            Some(resume) if resume.is_last || is_complete => {
+            // Later it might be further from the end than is searched.
+            Some(resume)
+                if resume.is_last
+                    || is_complete
+                    || status.size - resume.offset > MAX_SEARCHED / 2 =>
+            {
                 say!(log, Debug: "{:?}: holds lines that were read before, going on behind them", name);
                 self.lines.begin_behind(&resume.before);
                 self.offset = resume.offset;
@@ -504,6 +512,9 @@ impl Opened {
         while !matches!(first.last(), None | Some(b'\n')) {
             first.pop();
         }
+        let mut ends = (SOUGHT..first.len()).filter(|end| first.get(end - 1) == Some(&b'\n'));
+        let end = ends.next().unwrap_or(first.len());
+        first.truncate(end);
         let size = other.fd.status()?.size;
         let found = other.find(&first, size, MAX_COPIED)?;
         Ok(found.is_some())

@@ -501,9 +501,10 @@ impl Nearing {
         for near in self.near.iter().filter(|near| near.rule == rule) {
             put!(out, "  nearest: ");
             match &self.common {
-                Some((common, lines)) if near.some.count == 0 && lines.count > 0 => {
+                Some((common, lines)) if near.some.count == 0 => {
                     lines.put(common, out);
                     match self.is_by_literals {
+                        _ if lines.count == 0 => {}
                         true => put!(out, ", none of them has {:?}", near.telling.bytes),
                         false => put!(out, "{}", REST),
                     }

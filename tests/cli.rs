@@ -753,6 +753,12 @@ fn a_filter_that_matches_nothing_says_what_came_nearest() {
         let nearest = format!("nearest: {expected}");
         assert!(summary.contains(&nearest), "{summary}");
     }
+    // Of the rest of such lines nothing is known.
+    dir.write("log", "a DROP wan in: SRC=x PROTO=TCP\n");
+    dir.configure(&config(r#""log""#, &rules(2)));
+    let (_, _, summary) = dry_run(&dir, &["log"]);
+    let nearest = "nearest: no line has \"drop wan in:\" as the filter has it\n";
+    assert_eq!(summary.matches(nearest).count(), 2, "{summary}");
 }
 
 #[test]

@@ -39,6 +39,7 @@ const PURE: &[&str] = &[
     "config/read",
     "config/json",
     "config/diagnostic",
+    "dryrun/nearing",
     "leases/lease",
     "leases/queue",
     "leases/opening",

@@ -2,13 +2,16 @@
 //!
 //! Time is the log's own: `within` and leases go by the lines' time stamps (see `timestamp`), and logs are taken in the
 //! order of their first. A line without one counts as coming with the one before. The summary says how many those are,
-//! where time goes backwards, and what a filter that matched nothing came nearest to. What would run goes to standard
-//! output, one event a line with the line number first; the summary, and on a terminal the progress, go to standard
-//! error.
+//! where time goes backwards, and what a filter that matched nothing came nearest to (see [`nearing`]). What would run
+//! goes to standard output, one event a line with the line number first; the summary, and on a terminal the progress, go
+//! to standard error.
+
+pub mod nearing;
 
 use crate::commands::job::Event;
 use crate::commands::template::put_shell_words;
 use crate::config::Config;
+use crate::dryrun::nearing::Nearing;
 use crate::engine::rule::Rule;
 use crate::engine::tracker::{Change, Steps, reached};
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
@@ -16,7 +19,7 @@ use crate::leases::journal::Now;
 use crate::leases::lease::{Leases, Note, Phase, Verdict};
 use crate::leases::opening::{deadlines, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
-use crate::regex::seek::{Literal, Places, find_byte};
+use crate::regex::seek::{Places, find_byte};
 use crate::regex::{Regex, Scratch, Text};
 use crate::source::lines::{Line, LineBuffer, one_line};
 use crate::sys::fd::{self, Fd, FileKind, Poll, STDERR, STDIN, STDOUT, poll};
@@ -253,7 +256,7 @@ impl Replay {
             }
         }
         if self.shows_lines {
-            put!(&mut self.play.out, "{}read ", at);
+            put!(&mut self.play.out, "{}: read ", at);
             put_escaped(one_line(line).bytes, &mut self.play.out);
             self.play.out.push(b'\n');
         }
@@ -266,7 +269,7 @@ impl Replay {
     fn note_backwards(&mut self, at: &LineNumber) {
         self.backwards += 1;
         if self.backwards == 1 {
-            self.first_backwards = at.line();
+            self.first_backwards = text!("{}", at);
         }
     }
 
@@ -384,195 +387,7 @@ struct LineNumber<'l> {
 
 impl Put for LineNumber<'_> {
     fn put(&self, out: &mut Vec<u8>) {
-        put!(out, "{}{}: ", self.prefix, self.number);
-    }
-}
-
-impl LineNumber<'_> {
-    /// The line's number for the summary.
-    fn line(&self) -> Vec<u8> {
-        text!("{}{}", self.prefix, self.number)
-    }
-}
-
-/// What comes near to the filters of the rules that have matched nothing so far. Of the lines that are sieved out it
-/// is known only that they do not.
-struct Nearing {
-    near: Vec<Near>,
-    /// What every filter looks for, with the lines that have it: no others come here.
-    common: Option<(Literal, Lines)>,
-    /// Lines that do not have its telling literal are all that is sieved out of a filter.
-    is_by_literals: bool,
-}
-
-/// What came nearest to one filter.
-struct Near {
-    /// Index of the filter's rule.
-    rule: usize,
-    /// The literal that tells most.
-    telling: Literal,
-    /// Lines that have it, and those that have all.
-    some: Lines,
-    all: Lines,
-    /// The filter's other literals, with how many of those lines have them.
-    others: Vec<(Literal, u64)>,
-}
-
-/// Of the filter, where lines have what is said.
-const REST: &str = ": the rest of it does not match";
-
-/// Lines that have something.
-#[derive(Default)]
-struct Lines {
-    count: u64,
-    /// Where the first stands.
-    first: Vec<u8>,
-}
-
-impl Lines {
-    fn add(&mut self, at: &LineNumber) {
-        self.count += 1;
-        if self.count == 1 {
-            self.first = at.line();
-        }
-    }
-
-    fn put(&self, literal: &Literal, out: &mut Vec<u8>) {
-        match self.count {
-            0 => put!(out, "no line has {:?} as the filter has it", literal.bytes),
-            count => put!(
-                out,
-                "{} line{s} with {:?}, the first is {}",
-                count,
-                literal.bytes,
-                &self.first
-            ),
-        }
-    }
-}
-
-impl Nearing {
-    fn new(engine: &Engine) -> Nearing {
-        let mut near = Vec::new();
-        for (index, rule) in engine.rules().enumerate() {
-            let filters = rule.filters.iter();
-            near.extend(filters.map(|filter| Near::new(index, filter)));
-        }
-        let common = engine.filters().common();
-        Nearing {
-            common: common.map(|common| (Literal::new(common.to_vec()), Lines::default())),
-            is_by_literals: engine.filters().is_by_literals(),
-            near,
-        }
-    }
-
-    /// Looks at a line that the engine has just looked at.
-    fn look(&mut self, at: &LineNumber, line: &[u8], engine: &Engine) {
-        if self.near.is_empty() {
-            return;
-        }
-        if let Some((common, lines)) = &mut self.common
-            && common.first(line, 0).is_some()
-        {
-            lines.add(at);
-        }
-        for rule in engine.filters().found() {
-            let rule = usize::from(*rule);
-            let first = self.near.partition_point(|near| near.rule < rule);
-            let rest = self.near.get_mut(first..).unwrap_or_default();
-            let own = rest.iter_mut().take_while(|near| near.rule == rule);
-            own.for_each(|near| near.look(at, line));
-        }
-    }
-
-    /// Of a filter that matches nobody asks what came near.
-    fn forget_matched(&mut self, engine: &Engine) {
-        if !self.near.is_empty() {
-            for (index, (_, seen, _)) in engine.report().enumerate() {
-                if seen.passed + seen.ignored > 0 {
-                    self.near.retain(|near| near.rule != index);
-                }
-            }
-        }
-    }
-
-    /// Says what came near to the filters of a rule.
-    fn put(&self, rule: usize, out: &mut Vec<u8>) {
-        for near in self.near.iter().filter(|near| near.rule == rule) {
-            put!(out, "  nearest: ");
-            match &self.common {
-                Some((common, lines)) if near.some.count == 0 => {
-                    lines.put(common, out);
-                    match self.is_by_literals {
-                        _ if lines.count == 0 => {}
-                        true => put!(out, ", none of them has {:?}", near.telling.bytes),
-                        false => put!(out, "{}", REST),
-                    }
-                }
-                None if near.some.count == 0
-                    && !self.is_by_literals
-                    && !near.telling.bytes.is_empty() =>
-                {
-                    put!(out, "no line has enough of what the filter looks for");
-                }
-                _ => near.put(out),
-            }
-            out.push(b'\n');
-        }
-    }
-}
-
-impl Near {
-    fn new(rule: usize, filter: &Regex) -> Near {
-        let new = |literal: &[u8]| Literal::new(literal.to_vec());
-        let telling = filter.telling();
-        let others = filter.literals().filter(|literal| *literal != telling);
-        Near {
-            rule,
-            telling: new(telling),
-            some: Lines::default(),
-            all: Lines::default(),
-            others: others.map(|literal| (new(literal), 0)).collect(),
-        }
-    }
-
-    fn look(&mut self, at: &LineNumber, line: &[u8]) {
-        if self.telling.bytes.is_empty() || self.telling.first(line, 0).is_none() {
-            return;
-        }
-        let mut all = true;
-        for (other, count) in &mut self.others {
-            let has = other.first(line, 0).is_some();
-            *count += u64::from(has);
-            all &= has;
-        }
-        self.some.add(at);
-        if all {
-            self.all.add(at);
-        }
-    }
-
-    fn put(&self, out: &mut Vec<u8>) {
-        if self.telling.bytes.is_empty() {
-            put!(out, "unknown, the filter has no text to look for");
-        } else if self.all.count > 0 {
-            put!(
-                out,
-                "{} line{s} with every text the filter looks for, the first is {}{}",
-                self.all.count,
-                &self.all.first,
-                REST
-            );
-        } else {
-            self.some.put(&self.telling, out);
-            for (other, count) in &self.others {
-                match *count {
-                    count if count == self.some.count => {}
-                    0 => put!(out, ", none of them has {:?}", other.bytes),
-                    count => put!(out, ", {} of them with {:?}", count, other.bytes),
-                }
-            }
-        }
+        put!(out, "{}{}", self.prefix, self.number);
     }
 }
 
@@ -590,51 +405,23 @@ struct Play {
 
 impl Play {
     fn outcome(&mut self, at: &LineNumber, rule: &Rule, outcome: &Outcome, now_ms: u64) {
-        let key = &outcome.key;
-        match &outcome.meaning {
-            Meaning::Knock(knock) => self.knock(at, rule, knock, now_ms),
-            Meaning::Nobodys => {
-                self.event(
-                    at,
-                    "",
-                    rule.name.as_bytes(),
-                    b"no key",
-                    &": none of the filter's groups took part, passed over",
-                );
-            }
-            Meaning::KeyTooLong => {
-                self.event(
-                    at,
-                    "",
-                    rule.name.as_bytes(),
-                    key,
-                    &": longer than a key can be, passed over",
-                );
-            }
+        let mut key = &outcome.key[..];
+        let detail = match &outcome.meaning {
+            Meaning::Knock(knock) => return self.knock(at, rule, knock, now_ms),
             Meaning::Progress(change) => {
                 let mut detail = text!(" {}", change);
                 self.put_reason(rule, outcome.line, change, &mut detail);
-                self.event(at, "", rule.name.as_bytes(), key, &detail);
+                detail
             }
-            Meaning::Ignored => {
-                self.event(
-                    at,
-                    "",
-                    rule.name.as_bytes(),
-                    key,
-                    &": passed over, \"ignore\" matches",
-                );
+            Meaning::Nobodys => {
+                key = b"no key";
+                text!(": none of the filter's groups took part, passed over")
             }
-            Meaning::IgnoredHost => {
-                self.event(
-                    at,
-                    "",
-                    rule.name.as_bytes(),
-                    key,
-                    &": passed over, it is one of \"ignore_hosts\"",
-                );
-            }
-        }
+            Meaning::KeyTooLong => text!(": longer than a key can be, passed over"),
+            Meaning::Ignored => text!(": passed over, \"ignore\" matches"),
+            Meaning::IgnoredHost => text!(": passed over, it is one of \"ignore_hosts\""),
+        };
+        self.event(at, "", rule.name.as_bytes(), key, &detail);
     }
 
     /// Says why a line brought its key no further: which step was due, and what the line is instead.
@@ -670,7 +457,7 @@ impl Play {
         self.event(at, "knock ", rule.name.as_bytes(), &knock.key, &"");
         let job = match job(rule, knock) {
             Ok(job) => job,
-            Err(reason) => return put!(&mut self.out, "{}  refused: {}\n", at, reason),
+            Err(reason) => return put!(&mut self.out, "{}:   refused: {}\n", at, reason),
         };
         let now = Now {
             ms: now_ms,
@@ -679,7 +466,7 @@ impl Play {
         let found = self.leases.find(&job.rule, &job.key);
         let terms = match (found, terms(rule, &job, &self.leases, self.max_leases, now)) {
             (None, Ok(terms)) => terms,
-            (None, Err(reason)) => return put!(&mut self.out, "{}  refused: {}\n", at, reason),
+            (None, Err(reason)) => return put!(&mut self.out, "{}:   refused: {}\n", at, reason),
             (Some(_), _) => None,
         };
         for id in ends(rule, &job, &self.leases, found.is_none(), Phase::Open) {
@@ -719,7 +506,7 @@ impl Play {
     }
 
     fn event(&mut self, at: &LineNumber, what: &str, rule: &[u8], key: &[u8], detail: &dyn Put) {
-        put!(&mut self.out, "{}{}{:?} ", at, what, rule);
+        put!(&mut self.out, "{}: {}{:?} ", at, what, rule);
         put_escaped(key, &mut self.out);
         detail.put(&mut self.out);
         self.out.push(b'\n');
@@ -728,7 +515,7 @@ impl Play {
 
 fn put_commands(at: &LineNumber, commands: &[Vec<u8>], out: &mut Vec<u8>) {
     for words in commands {
-        put!(out, "{}  run ", at);
+        put!(out, "{}:   run ", at);
         put_shell_words(words, out);
         out.push(b'\n');
     }

@@ -197,11 +197,11 @@ fn leases_are_closed_by_hand() {
     let (status, said, errors) = close(&["*"]);
     assert_eq!((status, &said[..]), (Some(1), "closed: \"door\" bob\n"));
     assert!(
-        errors.contains("not closed, see the log: \"broken\" alice"),
+        errors.contains("still in the record, see the log: \"broken\" alice"),
         "{errors}"
     );
     assert!(
-        errors.contains("not closed, see the log: \"broken\" bob"),
+        errors.contains("still in the record, see the log: \"broken\" bob"),
         "{errors}"
     );
     assert!(!dir.path("state.request").exists());

@@ -99,7 +99,7 @@ fn what_cannot_be_recorded_as_spent_opens_nothing() {
     let config = one_time(TWO, ECHO).replace("\"state\": \"state\"", "\"state\": \"no/state\"");
     let mut daemon = Daemon::start(&dir, &config);
     dir.append("log", "alice a\nalice b\n");
-    daemon.wait_for("[ERROR] rule \"door\": knock by alice refused: cannot write \"no/state\"");
+    daemon.wait_for("[ERROR] rule \"door\": knock by alice refused: cannot lock \"no/state.lock\"");
     dir.mkdir("no");
     dir.append("log", "alice a\nalice b\n");
     daemon.wait_without("opened", "knock by alice");

@@ -347,6 +347,34 @@ fn while_the_record_cannot_be_written_what_happens_does_not_write_it_again_and_a
     assert_eq!(recorded(&dir.read("state")).len(), 21);
 }
 
+#[test]
+fn whoever_closes_by_hand_reads_what_is_so_as_soon_as_it_can_be_written() {
+    let dir = TempDir::new();
+    dir.write("log", "");
+    let door = r#""timeout": 600, "actions": ["true"], "revert": ["true {key}"]"#;
+    let door = [rule("door", door)];
+    let mut daemon = Daemon::start(&dir, &config(r#""log", "state": "state""#, &door));
+    for_each(&dir, 0..20, knock);
+    daemon.wait_for(": opened for k19");
+    // Less than the record of those that stay.
+    if limit(&daemon, &[], "--fsize=2000").is_none() {
+        return;
+    }
+    let close = |key| outcome(&dir.run(&["-c", common::CONFIG, "-x", key]));
+    let (status, said, errors) = close("k0");
+    assert_eq!((status, &said[..]), (Some(1), ""));
+    assert_eq!(errors, "still in the record, see the log: \"door\" k0\n");
+    daemon.wait_for("\"door\": closed for k0");
+    limit(&daemon, &[], "--fsize=unlimited").expect("it could be set before");
+    let (status, said, errors) = close("k1");
+    assert_eq!(
+        (status, &said[..]),
+        (Some(0), "closed: \"door\" k1\n"),
+        "{errors}"
+    );
+    assert_eq!(recorded(&dir.read("state")).len(), 18);
+}
+
 /// What the daemon has written, messages and all.
 fn written(daemon: &Daemon) -> usize {
     let io = fs::read_to_string(format!("/proc/{}/io", daemon.pid())).expect("its io");

@@ -153,6 +153,8 @@ impl Dispatch {
             let leases = self.ledger.leases();
             while self.asked.pop_if(|id| !leases.is_closing(*id)).is_some() {}
             if self.asked.is_empty() {
+                // Whoever asks reads there what is closed.
+                self.ledger.sync(now_ms, &mut self.log);
                 self.ledger.forget_request();
             }
         }

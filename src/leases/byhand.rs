@@ -26,19 +26,20 @@ pub fn close(config: &Config, request: &Request) -> Result<(Vec<u8>, Vec<u8>), V
     }
     let holder = || {
         let nobody = || text!("no logknockd is running that uses {:?}", config.state);
-        record.holder().map_err(fail)?.ok_or_else(nobody)
+        let holder = record.holder();
+        holder
+            .map_err(|errno| record.unlocked(errno))?
+            .ok_or_else(nobody)
     };
-    holder()?;
-    let asked = loop {
+    let (asked, process) = loop {
+        let process = holder()?;
         match record.ask(request) {
-            Ok(asked) => break asked,
+            Ok(asked) => break (asked, process),
             // Somebody else waits for what he has asked for.
             Err(Errno::EAGAIN) => poll(&mut [], Some(LOOK_MS)).map_err(fail)?,
             Err(errno) => return Err(fail(errno)),
         }
-        holder()?;
     };
-    let process = holder()?;
     if let Err(errno) = wake(process) {
         record.forget_request();
         return Err(match errno {
@@ -62,7 +63,7 @@ pub fn close(config: &Config, request: &Request) -> Result<(Vec<u8>, Vec<u8>), V
     for name in &before {
         match after.contains(name) {
             false => put!(&mut closed, "closed: {}\n", name),
-            true => put!(&mut left, "not closed, see the log: {}\n", name),
+            true => put!(&mut left, "still in the record, see the log: {}\n", name),
         }
     }
     Ok((closed, left))

@@ -171,7 +171,7 @@ impl Ledger {
                     Kind::Busy,
                     text!("record {:?}: another process uses it", path),
                 ),
-                _ => Refusal::new(Kind::Unlocked, text!("cannot write {:?}: {}", path, errno)),
+                _ => Refusal::new(Kind::Unlocked, self.record.unlocked(errno)),
             });
         }
         let read = self.read(now_ms, log);

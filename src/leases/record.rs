@@ -98,9 +98,7 @@ impl Record {
         if self.lock.is_none() {
             let fd = Fd::open_lock(&self.path_with(LOCK)?)?;
             fd.lock()?;
-            if !is_ours_alone(&fd) {
-                return Err(Errno::EACCES);
-            }
+            ours_alone(&fd)?;
             // For whoever wants to wake us. If it cannot be written, nobody can.
             let _ = fd.write_all(&text!("{}\n", process::own_id()));
             self.lock = Some(fd);
@@ -108,6 +106,12 @@ impl Record {
             self.forget_request();
         }
         Ok(())
+    }
+
+    /// What is said when that fails, or when it cannot be told whether another process uses it.
+    pub fn unlocked(&self, errno: Errno) -> Vec<u8> {
+        let lock = text!("{}{}", self.path(), LOCK);
+        text!("cannot lock {:?}: {}", lock, errno)
     }
 
     /// The process that has the record locked, if there is one: the number that it has where it runs, or zero.
@@ -120,9 +124,7 @@ impl Record {
             Err(Errno::EAGAIN) => {}
             locked => return locked.map(|()| None),
         }
-        if !is_ours_alone(&fd) {
-            return Err(Errno::EACCES);
-        }
+        ours_alone(&fd)?;
         let written = fd.read_all(4096)?.unwrap_or_default();
         Ok(Some(whole(until(&written, b'\n')).unwrap_or(0)))
     }
@@ -168,9 +170,7 @@ impl Record {
     pub fn request(&self) -> Option<Request> {
         self.lock.as_ref()?;
         let fd = Fd::open_no_link(&self.path_with(REQUEST).ok()?).ok()?;
-        if !is_ours_alone(&fd) {
-            return None;
-        }
+        ours_alone(&fd).ok()?;
         let written = fd.read_all(4096).ok()??;
         let mut parts = words(&written);
         let (key, rule) = (parts.next()?.to_vec(), parts.next()?.to_vec());
@@ -356,12 +356,14 @@ pub fn now() -> Now {
     }
 }
 
-/// Whether it is a file that nobody but us can have written, and none that has another name, too.
-fn is_ours_alone(fd: &Fd) -> bool {
-    fd.status().is_ok_and(|status| {
-        let is_plain = status.kind == FileKind::Regular && status.links <= 1;
-        is_plain && status.is_private_to(process::user_id())
-    })
+/// Whether it is a file that nobody but us can have written, and none that has another name, too: that is `EMLINK`.
+fn ours_alone(fd: &Fd) -> Result<()> {
+    let status = fd.status()?;
+    match status.kind == FileKind::Regular && status.is_private_to(process::user_id()) {
+        true if status.links > 1 => Err(Errno::EMLINK),
+        true => Ok(()),
+        false => Err(Errno::EACCES),
+    }
 }
 
 /// The number that the kernel gives each boot; none if `/proc` does not tell, and then no record counts

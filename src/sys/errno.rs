@@ -37,6 +37,8 @@ impl Errno {
     pub const ENAMETOOLONG: Errno = Errno(ffi::arch::ENAMETOOLONG);
     /// The file would be larger than is allowed.
     pub const EFBIG: Errno = Errno(ffi::EFBIG);
+    /// A file has more names than it may have.
+    pub const EMLINK: Errno = Errno(ffi::EMLINK);
     /// Too many symbolic links.
     pub const ELOOP: Errno = Errno(ffi::arch::ELOOP);
 

@@ -33,8 +33,9 @@
 //! Dependencies point one way: `cli`, `daemon`, `dryrun`, `listing`, `advice`, `leases`, `config`, `engine`, `commands`,
 //! `source`, `regex`, `log`, `sys`, and what all share. Nothing names what stands before it in that row, and no two
 //! files name each other (`tests/house.rs` holds that). The pure modules (values in, values out, no I/O, no clock) never name
-//! [`sys`], which is the only one with `unsafe` in it and the only one that calls the C library. The rest is a thin
-//! shell between the two.
+//! [`sys`], which is the only one with `unsafe` in it and the only one that calls the C library; [`regex::seek`] borrows
+//! a search from it, and `text` what messages are handed over as ([`sys::message`]). The rest is a thin shell between
+//! the two.
 //! There is no standard library and no other crate: the whole program is what stands here, small enough
 //! for a router with 8 MB of flash.
 

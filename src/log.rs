@@ -13,7 +13,7 @@
 
 use crate::sys::fd::FileKind;
 use crate::sys::{Errno, fd, process};
-use crate::text::{self, Part, Put, put_escaped};
+use crate::text::{Parts, Put, Template, put_escaped, text};
 use alloc::vec::Vec;
 
 /// How important a message is. Later levels are more talkative.
@@ -99,9 +99,9 @@ impl Log {
 
     /// Writes a message, `template` filled in with `parts`.
     #[inline(never)]
-    pub fn say(&mut self, level: Level, template: &str, parts: &[Part]) {
+    pub fn say(&mut self, level: Level, template: Template, parts: Parts) {
         if self.shows(level) {
-            self.write(level, &text::text(template, parts));
+            self.write(level, &text(template, parts));
         }
     }
 
@@ -165,9 +165,12 @@ impl Log {
     }
 }
 
-/// Logs a message, unless its level is not shown: `say!(log, Info: "rule {:?}", name)`.
+/// Logs a message, unless its level is not shown: `say!(log, Info: "rule {:?}", name)`, or `say!(log, (level): …)`.
 #[macro_export]
 macro_rules! say {
+    ($log:expr, ($level:expr): $($message:tt)+) => {
+        $crate::with_parts!([$log.say], ($level), $($message)+)
+    };
     ($log:expr, $level:ident: $($message:tt)+) => {
         $crate::with_parts!([$log.say], ($crate::log::Level::$level), $($message)+)
     };

@@ -8,10 +8,10 @@
 //! let message = text!("rule {:?}: {} keys", name, count);
 //! ```
 //!
-//! The template is read when the message is made: a call hands over a few words and nothing is compiled for
-//! its type. `{}` stands for the next part, `{:?}` for the next part in quotes, `{s}` for an s unless the number
-//! before it was 1; every other byte, lone braces too, stands for itself, and parts that no mark is left for follow
-//! at the end.
+//! The template is read when the message is made: a call hands over a few words (see `sys::message`) and nothing is
+//! compiled for its type. `{}` stands for the next part, `{:?}` for the next part in quotes, `{s}` for an s unless the
+//! number before it was 1; every other byte, lone braces too, stands for itself, and parts that no mark is left for
+//! follow at the end.
 //!
 //! Nothing is escaped here except in quotes: whoever shows a message to a terminal or a log escapes all of
 //! it at once (see `log`).
@@ -20,66 +20,14 @@ use alloc::string::String;
 #[doc(hidden)]
 pub use alloc::vec::Vec;
 
-/// Something that can be a part of a message.
-pub trait Put {
-    /// Appends `self` to `out`.
-    fn put(&self, out: &mut Vec<u8>);
-
-    /// `self` as a part of a message.
-    fn part(&self) -> Part<'_>
-    where
-        Self: Sized,
-    {
-        Part::Other(self)
-    }
-}
-
-/// A part of a message, in a form that takes few instructions to make.
-#[derive(Clone, Copy)]
-pub enum Part<'a> {
-    /// Bytes as they are.
-    Text(&'a [u8]),
-    /// Bytes that are kept somewhere: their address is one word less to hand over.
-    Kept(&'a Vec<u8>),
-    /// A decimal number.
-    Number(usize),
-    /// One that may be larger.
-    Large(&'a u64),
-    /// A code that its function describes.
-    Code(i32, fn(i32, &mut Vec<u8>)),
-    /// Whatever else can be put.
-    Other(&'a dyn Put),
-}
-
-impl Part<'_> {
-    /// The bytes that it is.
-    fn text(&self) -> Option<&[u8]> {
-        match self {
-            Part::Text(text) => Some(text),
-            Part::Kept(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    fn put(self, out: &mut Vec<u8>) {
-        match self {
-            Part::Text(_) | Part::Kept(_) => {
-                out.extend_from_slice(self.text().unwrap_or_default());
-            }
-            Part::Number(number) => put_number(number as u64, out),
-            Part::Large(number) => put_number(*number, out),
-            Part::Code(code, describe) => describe(code, out),
-            Part::Other(part) => part.put(out),
-        }
-    }
-}
+pub use crate::sys::message::{List, Part, Parts, Put, Template};
 
 /// What is a [`Part`] of its own kind.
 macro_rules! parts {
     ($(($($generic:tt)*) $type:ty, $value:ident => $part:expr;)+) => {
         $(impl<$($generic)*> Put for $type {
             fn put(&self, out: &mut Vec<u8>) {
-                self.part().put(out);
+                put_part(self.part(), out);
             }
 
             #[inline(always)]
@@ -103,6 +51,17 @@ parts! {
     // OK because every machine it runs on has words of 32 bits or more.
     () u32, number => Part::Number(*number as usize);
     () usize, number => Part::Number(*number);
+}
+
+fn put_part(part: Part, out: &mut Vec<u8>) {
+    match part {
+        Part::Text(text) => out.extend_from_slice(text),
+        Part::Kept(text) => out.extend_from_slice(text),
+        Part::Number(number) => put_number(number as u64, out),
+        Part::Large(number) => put_number(*number, out),
+        Part::Code(code, describe) => describe(code, out),
+        Part::Other(part) => part.put(out),
+    }
 }
 
 fn put_number(number: u64, out: &mut Vec<u8>) {
@@ -387,41 +346,79 @@ pub fn checksum(text: &[u8]) -> u32 {
     text.iter().fold(0x811c_9dc5, mix)
 }
 
-/// Appends `template` filled in with `parts`.
-pub fn put_parts(out: &mut Vec<u8>, template: &str, parts: &[Part]) {
-    let mut parts = parts.iter();
-    let mut rest = template.as_bytes();
-    let mut is_one = false;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let mark = if byte == b'{' {
-            until(tail, b'}')
-        } else {
-            tail
-        };
-        let is_mark = matches!(mark, b"" | b":?" | b"s") && mark.len() < tail.len();
-        if !is_mark {
-            rest = tail;
-            out.push(byte);
-            continue;
+/// What stands for the marks of a template, bytes that are no part of any character.
+const PART: u8 = 0xf8;
+const QUOTED: u8 = 0xf9;
+const PLURAL: u8 = 0xfa;
+
+/// What a template has in place of what `text` begins with, and how many bytes of that it stands for.
+const fn compiled(text: &[u8]) -> (u8, usize) {
+    match text {
+        [b'{', b'}', ..] => (PART, 2),
+        [b'{', b':', b'?', b'}', ..] => (QUOTED, 4),
+        [b'{', b's', b'}', ..] => (PLURAL, 3),
+        [byte, ..] => (*byte, 1),
+        [] => (Template::END, 0),
+    }
+}
+
+/// The bytes of a template, and how many these are: see [`template!`].
+#[doc(hidden)]
+pub const fn template<const N: usize>(text: &str) -> ([u8; N], usize) {
+    let mut bytes = [Template::END; N];
+    let (mut rest, mut length) = (text.as_bytes(), 0);
+    loop {
+        let (byte, taken) = compiled(rest);
+        if length < N {
+            bytes[length] = byte;
         }
-        // OK because the brace that closes is behind the mark.
-        rest = &tail[mark.len() + 1..];
-        if mark == b"s" {
-            out.extend_from_slice(if is_one { b"" } else { b"s" });
-        } else if let Some(part) = parts.next() {
-            is_one = matches!(part, Part::Number(1) | Part::Large(1));
-            match part.text() {
-                Some(text) if mark == b":?" => put_quoted(text, out),
-                _ => part.put(out),
+        length += 1;
+        if taken == 0 {
+            return (bytes, length);
+        }
+        rest = rest.split_at(taken).1;
+    }
+}
+
+/// The template of a message, as the program carries it.
+#[macro_export]
+macro_rules! template {
+    ($text:expr) => {
+        const {
+            const LENGTH: usize = $crate::text::template::<0>($text).1;
+            const BYTES: [u8; LENGTH] = $crate::text::template($text).0;
+            $crate::text::Template::new(&BYTES)
+        }
+    };
+}
+
+/// Appends `template` filled in with `parts`.
+#[inline(never)]
+pub fn put_parts(out: &mut Vec<u8>, template: Template, mut parts: Parts) {
+    let mut is_one = false;
+    for byte in template {
+        match byte {
+            PART | QUOTED => {
+                let Some(part) = parts.next() else {
+                    continue;
+                };
+                is_one = matches!(part, Part::Number(1) | Part::Large(1));
+                match part {
+                    Part::Text(text) if byte == QUOTED => put_quoted(text, out),
+                    _ => put_part(part, out),
+                }
             }
+            PLURAL if is_one => {}
+            PLURAL => out.push(b's'),
+            _ => out.push(byte),
         }
     }
-    parts.for_each(|part| part.put(out));
+    parts.for_each(|part| put_part(part, out));
 }
 
 /// `template` filled in with `parts`.
 #[inline(never)]
-pub fn text(template: &str, parts: &[Part]) -> Vec<u8> {
+pub fn text(template: Template, parts: Parts) -> Vec<u8> {
     let mut out = Vec::new();
     put_parts(&mut out, template, parts);
     out
@@ -431,11 +428,22 @@ pub fn text(template: &str, parts: &[Part]) -> Vec<u8> {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! with_parts {
-    ([$($function:tt)+], ($($first:expr),*), $template:literal $(, $part:expr)* $(,)?) => {
-        $($function)+($($first,)* $template, &[$($crate::text::Put::part(&$part)),*])
-    };
+    ([$($function:tt)+], ($($first:expr),*), $template:literal $(, $part:expr)* $(,)?) => {{
+        let template = $crate::template!($template);
+        $crate::list!($crate::text::List::NONE, $($part),*).give(|parts| $($function)+($($first,)* template, parts))
+    }};
     ($function:tt, $first:tt, $($part:expr),+ $(,)?) => {
         $crate::with_parts!($function, $first, "", $($part),+)
+    };
+}
+
+/// A list of parts with more of them.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! list {
+    ($list:expr,) => { $list };
+    ($list:expr, $part:expr $(, $more:expr)*) => {
+        $crate::list!($list.and($crate::text::Put::part(&$part)), $($more),*)
     };
 }
 

@@ -197,11 +197,7 @@ impl Current {
             }
             self.index += 1;
             let (words, rule) = (ShellWords(command), &job.rule);
-            log.say(
-                self.level(),
-                "rule {:?}: running {}",
-                &[rule.part(), words.part()],
-            );
+            say!(log, (self.level()): "rule {:?}: running {}", rule, words);
             match start(&self.order, command, null) {
                 Ok((child, output)) => {
                     self.running = Some(Running {
@@ -355,8 +351,7 @@ impl Output {
             self.logged = self.logged.saturating_add(1);
             if self.logged <= OUTPUT_LINES {
                 let shown = tabs_as_blanks(line.indented);
-                let parts = [job.rule.part(), shown.part()];
-                log.say(level, "rule {:?}: output: {}", &parts);
+                say!(log, (level): "rule {:?}: output: {}", job.rule, shown);
             } else if self.logged == OUTPUT_LINES + 1 {
                 say!(log, Warn: "rule {:?}: the rest of the output is not logged", job.rule);
             }

@@ -20,11 +20,11 @@ use crate::leases::record::now;
 use crate::log::{Level, Log, Throttle};
 use crate::sys::Errno;
 use crate::sys::fd::Poll;
-use crate::text::Put;
+use crate::text::{List, Template};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-const KNOCK: &str = "rule {:?}: knock by {}";
+const KNOCK: Template = template!("rule {:?}: knock by {}");
 
 /// How far the program is from its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -436,15 +436,14 @@ impl Dispatch {
 
     /// Says something of whom a job is for: the template has a place for the rule and one for the key.
     #[inline(never)]
-    fn tell(&mut self, level: Level, template: &str, job: &Job) {
-        self.log
-            .say(level, template, &[job.rule.part(), job.key.part()]);
+    fn tell(&mut self, level: Level, template: Template, job: &Job) {
+        list!(List::NONE, job.rule, job.key).give(|parts| self.log.say(level, template, parts));
     }
 
     /// Queues the reverts of the leases that are due.
     fn close_due(&mut self, now_ms: u64) {
         while let Some((id, job)) = self.ledger.leases_mut().next_due(now_ms) {
-            self.tell(Level::Info, "rule {:?}: closing for {}", &job);
+            self.tell(Level::Info, template!("rule {:?}: closing for {}"), &job);
             self.order(id, Event::Close);
         }
     }
@@ -481,11 +480,13 @@ impl Dispatch {
             let (level, template) = match lease.has_failed() {
                 true => (
                     Level::Warn,
-                    "rule {:?}: 1 lease that could not be closed is left to a newer one, for {}",
+                    template!(
+                        "rule {:?}: 1 lease that could not be closed is left to a newer one, for {}"
+                    ),
                 ),
                 false => (
                     Level::Info,
-                    "rule {:?}: ended for {}, another lease holds the same open",
+                    template!("rule {:?}: ended for {}, another lease holds the same open"),
                 ),
             };
             let job = lease.terms.job.clone();
@@ -528,7 +529,9 @@ impl Dispatch {
         };
         let job = lease.terms.job.clone();
         if !stands {
-            let template = "rule {:?}: not opened for {}: an action has failed, the next knock runs them again";
+            let template = template!(
+                "rule {:?}: not opened for {}: an action has failed, the next knock runs them again"
+            );
             return self.tell(Level::Warn, template, &job);
         }
         let closes = ClosesIn(lease.terms.deadline_ms, now_ms);
@@ -568,12 +571,16 @@ impl Dispatch {
                 if again {
                     self.ledger.leases_mut().set_busy(id, true);
                     self.order(id, Event::Open);
-                    "rule {:?}: what was opened for {} is gone, opening it again"
+                    template!("rule {:?}: what was opened for {} is gone, opening it again")
                 } else {
-                    "rule {:?}: the check does not find what was opened again for {}, the next knock runs the actions"
+                    template!(
+                        "rule {:?}: the check does not find what was opened again for {}, the next knock runs the actions"
+                    )
                 }
             }
-            Answer::Unclear => "rule {:?}: whether what was opened for {} is there cannot be told",
+            Answer::Unclear => {
+                template!("rule {:?}: whether what was opened for {} is there cannot be told")
+            }
         };
         self.tell(Level::Warn, template, &job);
     }
@@ -591,7 +598,7 @@ impl Dispatch {
             // Others that the same commands were to close are closed by them, too.
             next = self.ledger.leases().companion(id);
             self.ledger.note(&[id], Note::Close, now_ms, &mut self.log);
-            self.tell(Level::Info, "rule {:?}: closed for {}", &job);
+            self.tell(Level::Info, template!("rule {:?}: closed for {}"), &job);
         }
     }
 
@@ -601,10 +608,10 @@ impl Dispatch {
                 say!(self.log, Warn: "rule {:?}: not closed for {}, trying again in {} s",
                     job.rule, job.key, seconds);
             }
-            Again::After(_) => self.tell(Level::Warn, "rule {:?}: not closed for {}", job),
+            Again::After(_) => self.tell(Level::Warn, template!("rule {:?}: not closed for {}"), job),
             Again::GivenUp => self.tell(
                 Level::Error,
-                "rule {:?}: not closed for {}, giving up; the record keeps it for the next start",
+                template!("rule {:?}: not closed for {}, giving up; the record keeps it for the next start"),
                 job,
             ),
         }

@@ -8,7 +8,6 @@ use crate::backoff::Backoff;
 use crate::log::{Level, Log};
 use crate::sys::Errno;
 use crate::sys::fd::{Fd, FileKind, Path, Status, c_path, status, status_no_link};
-use crate::text::Put;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -125,7 +124,7 @@ impl Access {
             }
             _ => obstacle.told(),
         };
-        log.say(level, "{:?}: {}", &[name.part(), what.part()]);
+        say!(log, (level): "{:?}: {}", name, what);
     }
 }
 

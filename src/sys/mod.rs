@@ -14,6 +14,7 @@ pub mod fd;
 mod ffi;
 pub mod heap;
 pub mod inotify;
+pub mod message;
 pub mod process;
 pub mod signal;
 

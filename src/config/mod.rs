@@ -131,8 +131,8 @@ pub struct Config {
     pub trace: bool,
     /// Path of the record of leases and spent sequences.
     pub state: String,
-    /// Look at files this often instead of being notified; 100 to 3 600 000.
-    pub poll_ms: Option<u64>,
+    /// Look at files this often, 100 to 3 600 000; [`NEVER`] if notified.
+    pub poll_ms: u64,
     /// Keys in progress per rule; 1 to 65535.
     pub max_keys: usize,
     /// Of the file it was read from: another one for another file.
@@ -204,7 +204,7 @@ impl Loader<'_> {
             debug: numbers[const { index_of(TOP, "debug") }] != 0,
             trace: numbers[const { index_of(TOP, "trace") }] != 0,
             state: state.unwrap_or(DEFAULT_STATE.into()),
-            poll_ms: (poll_ms != NEVER).then_some(poll_ms),
+            poll_ms,
             // OK because the limit fits.
             max_keys: numbers[const { index_of(TOP, "max_keys") }] as usize,
             checksum: checksum(self.document),
@@ -321,7 +321,7 @@ impl Loader<'_> {
             });
         }
         let within_ms = numbers[const { index_of(RULE, "within") }];
-        rule.within_ms = (within_ms != NEVER).then_some(within_ms);
+        rule.within_ms = within_ms;
         rule.repeats = numbers[const { index_of(RULE, "repeats") }] != 0;
         // OK because the limit fits.
         rule.count = numbers[const { index_of(RULE, "count") }] as u16;

@@ -125,7 +125,7 @@ fn every_key_is_read() {
     assert_eq!(config.command.unwrap(), b"logread\0-f\0-e\0{0} }\0");
     assert!(config.debug && config.trace);
     assert_eq!(config.state, "/tmp/state");
-    assert_eq!((config.poll_ms, config.max_keys), (Some(250), 65535));
+    assert_eq!((config.poll_ms, config.max_keys), (250, 65535));
 
     let [rule, once] = config.rules.as_slice() else {
         panic!()
@@ -140,10 +140,7 @@ fn every_key_is_read() {
         Some(r"\bSPT=53\b")
     );
     assert!(rule.repeats && !rule.one_time);
-    assert_eq!(
-        (rule.within_ms, rule.action_timeout_ms),
-        (Some(12_500), 10_000)
-    );
+    assert_eq!((rule.within_ms, rule.action_timeout_ms), (12_500, 10_000));
     let lease = rule.lease.as_ref().unwrap();
     assert_eq!((lease.timeout_ms, lease.exclusive), (3_600_000, true));
     let [sequence] = rule.sequences.as_slice() else {
@@ -215,11 +212,11 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(config.files, ["f"]);
     assert!(config.command.is_none() && !config.debug && !config.trace);
     assert_eq!(config.state, "/var/run/logknockd.state");
-    assert_eq!((config.poll_ms, config.max_keys), (None, 4096));
+    assert_eq!((config.poll_ms, config.max_keys), (NEVER, 4096));
     let rule = &config.rules[0];
     assert!(rule.ignore.is_none() && rule.lease.is_none());
     assert!(!rule.repeats && !rule.one_time);
-    assert_eq!((rule.within_ms, rule.action_timeout_ms), (None, 30_000));
+    assert_eq!((rule.within_ms, rule.action_timeout_ms), (NEVER, 30_000));
 }
 
 #[test]
@@ -454,7 +451,7 @@ fn a_time_is_seconds_or_a_number_with_its_unit() {
             lease_ms,
             rule.action_timeout_ms,
         );
-        assert_eq!(read, (Some(3_600_000), Some(ms), Some(ms), ms), "{written}");
+        assert_eq!(read, (3_600_000, ms, Some(ms), ms), "{written}");
     }
 }
 

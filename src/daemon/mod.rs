@@ -244,8 +244,11 @@ impl Daemon {
             deadline_ms = 0;
         }
         let behind_sources = polls.len();
-        let mut timeout_ms = deadline_ms.saturating_sub(clock::boot_time_ms());
-        if deadline_ms != NEVER && timeout_ms > NAP_MS {
+        let mut timeout_ms = match deadline_ms {
+            NEVER => NEVER,
+            _ => deadline_ms.saturating_sub(clock::boot_time_ms()),
+        };
+        if timeout_ms != NEVER && timeout_ms > NAP_MS {
             // Made when it is needed for the first time.
             if self.alarm.is_none() {
                 self.alarm = Alarm::new().ok();
@@ -259,11 +262,11 @@ impl Daemon {
             // Some twenty looks at the clock in an hour, should it move on in a way that no alarm tells of.
             timeout_ms = NAP_MS.max(timeout_ms / 4);
         }
-        match fd::poll(polls, (deadline_ms != NEVER).then_some(timeout_ms)) {
+        match fd::poll(polls, timeout_ms) {
             // For a few descriptors the kernel needs no memory. The others get their turn when it has some again.
             Err(errno) if errno.is_shortage() => {
                 let few = polls.get_mut(..first).unwrap_or_default();
-                fd::poll(few, Some(timeout_ms.min(SHORTAGE_MS)))?;
+                fd::poll(few, timeout_ms.min(SHORTAGE_MS))?;
             }
             polled => polled?,
         }

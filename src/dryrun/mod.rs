@@ -8,6 +8,7 @@
 
 pub mod nearing;
 
+use crate::backoff::NEVER;
 use crate::commands::job::Event;
 use crate::commands::template::put_shell_words;
 use crate::config::Config;
@@ -57,7 +58,7 @@ const PROGRESS_MS: u64 = 200;
 #[allow(clippy::boxed_local)] // To take it out of its box would be to copy it.
 pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<u8>> {
     let mut rules = config.rules.iter();
-    let limits_time = rules.any(|rule| rule.within_ms.is_some() || rule.lease.is_some());
+    let limits_time = rules.any(|rule| rule.within_ms != NEVER || rule.lease.is_some());
     let setup = Setup {
         max_keys: config.max_keys,
         seed: random_seed(),
@@ -197,7 +198,7 @@ impl Replay {
         let mut buffer = LineBuffer::new(CHUNK);
         self.progress.begin(fd.status().map_err(fail)?.size);
         // A FIFO that nobody has opened to write yet looks as if it were at its end.
-        poll(&mut [Poll::reading(&fd)], None).map_err(fail)?;
+        poll(&mut [Poll::reading(&fd)], NEVER).map_err(fail)?;
         loop {
             let count = read_some(&fd, buffer.room()).map_err(fail)?;
             match count {
@@ -525,7 +526,7 @@ fn put_commands(at: &LineNumber, commands: &[Vec<u8>], out: &mut Vec<u8>) {
 fn read_some(fd: &Fd, room: &mut [u8]) -> Result<usize, Errno> {
     loop {
         match fd.read(room) {
-            Err(Errno::EAGAIN) => poll(&mut [Poll::reading(fd)], None)?,
+            Err(Errno::EAGAIN) => poll(&mut [Poll::reading(fd)], NEVER)?,
             answer => return answer,
         };
     }

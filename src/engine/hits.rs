@@ -7,6 +7,7 @@
 //! The idea: a ring of times in *ticks*. A tick is a millisecond where the time limit is below twelve days, and so
 //! much longer where it is above that twice the limit fits 31 bits.
 
+use crate::backoff::NEVER;
 use alloc::vec::Vec;
 
 /// The hits of one key, oldest first.
@@ -30,11 +31,11 @@ impl Hits {
 
     /// Adds one that began at `start_ms` and came at `now_ms`, after forgetting those that began too long before; tells
     /// how many there are.
-    pub fn add(&mut self, start_ms: u64, now_ms: u64, within_ms: Option<u64>) -> u16 {
-        let Some(within_ms) = within_ms else {
+    pub fn add(&mut self, start_ms: u64, now_ms: u64, within_ms: u64) -> u16 {
+        if within_ms == NEVER {
             self.count = self.count.saturating_add(1);
             return self.count;
-        };
+        }
         // Older ones than that have begun too long ago, too, and their ticks may have come round.
         if now_ms.abs_diff(self.latest_ms) > within_ms {
             *self = Hits::default();
@@ -103,19 +104,19 @@ mod tests {
     #[test]
     fn a_hit_counts_up_to_the_last_millisecond() {
         let mut hits = Hits::default();
-        assert_eq!(hits.add(5, 5, Some(1000)), 1);
-        assert_eq!(hits.add(1004, 1005, Some(1000)), 2);
-        assert_eq!(hits.add(1006, 1006, Some(1000)), 2);
-        assert_eq!(hits.add(2005, 2005, Some(1000)), 2);
+        assert_eq!(hits.add(5, 5, 1000), 1);
+        assert_eq!(hits.add(1004, 1005, 1000), 2);
+        assert_eq!(hits.add(1006, 1006, 1000), 2);
+        assert_eq!(hits.add(2005, 2005, 1000), 2);
     }
 
     #[test]
     fn the_first_hit_takes_no_memory_of_its_own_and_the_ring_no_more_than_there_are_hits() {
         let mut hits = Hits::default();
-        hits.add(1, 1, Some(10));
+        hits.add(1, 1, 10);
         assert_eq!(hits.later.capacity(), 0);
         for now_ms in 2..10_000 {
-            assert_eq!(hits.add(now_ms, now_ms, Some(10)), (now_ms as u16).min(11));
+            assert_eq!(hits.add(now_ms, now_ms, 10), (now_ms as u16).min(11));
         }
         assert_eq!(hits.later.len(), 10);
     }
@@ -124,7 +125,7 @@ mod tests {
     fn ticks_that_come_round_revive_nothing() {
         let within_ms = 12 * 86_400_000;
         let mut hits = Hits::default();
-        hits.add(0, 0, Some(within_ms));
-        assert_eq!(hits.add(1 << 32, 1 << 32, Some(within_ms)), 1);
+        hits.add(0, 0, within_ms);
+        assert_eq!(hits.add(1 << 32, 1 << 32, within_ms), 1);
     }
 }

@@ -5,7 +5,6 @@
 //! (a timeout and the commands that close again) is one value. Only `config` builds rules.
 
 use crate::address::{Address, Network};
-use crate::backoff::NEVER;
 use crate::commands::template::Command;
 use crate::engine::tracker::Steps;
 use crate::regex::seek::Places;
@@ -28,8 +27,8 @@ pub struct Rule {
     pub sequences: Vec<Sequence>,
     /// Whether each sequence works once only.
     pub one_time: bool,
-    /// The time that a whole sequence may take, as often as it must be completed; more than 0.
-    pub within_ms: Option<u64>,
+    /// The time that a whole sequence may take, as often as it must be completed; more than 0, or [`NEVER`](crate::backoff::NEVER).
+    pub within_ms: u64,
     /// How often a key must complete a sequence; 1 to 1000.
     pub count: u16,
     /// Whether a line that repeats the step just matched keeps the progress.
@@ -187,12 +186,7 @@ impl Rule {
         }
         let (repeats, count) = (u32::from(self.repeats), u32::from(self.count));
         put!(&mut out, ";{} {} ", repeats, count);
-        put!(
-            &mut out,
-            "{} {}",
-            u32::from(self.one_time),
-            self.within_ms.unwrap_or(NEVER)
-        );
+        put!(&mut out, "{} {}", u32::from(self.one_time), self.within_ms);
         for sequence in &self.sequences {
             out.push(b',');
             for step in &sequence.steps {

@@ -10,6 +10,7 @@
 //! constant time: a chained hash table finds the key, a doubly linked list through the same slots keeps
 //! the order of activity. Keys are chosen by strangers, so the hash is seeded with a secret.
 
+use crate::backoff::NEVER;
 use crate::engine::hits::Hits;
 use crate::text::Put;
 use alloc::boxed::Box;
@@ -26,8 +27,8 @@ pub struct Measure {
     pub length: u8,
     /// How often a key must complete it; at least 1.
     pub count: u16,
-    /// All of that must arrive within this many milliseconds.
-    pub within_ms: Option<u64>,
+    /// All of that must arrive within this many milliseconds; [`NEVER`] if that is no matter.
+    pub within_ms: u64,
     /// A line that repeats the step just matched keeps the progress.
     pub repeats: bool,
 }
@@ -211,10 +212,11 @@ impl Tracker {
             0
         };
         let (mut after, mut late) = (matched, 0);
-        if let Some(within_ms) = self.measure.within_ms {
+        // Without a limit no times are kept.
+        if !slot.started_ms.is_empty() {
             shift_starts(&mut slot.started_ms, before, stayed, now_ms);
             for (step, started_ms) in slot.started_ms.iter().enumerate() {
-                if now_ms.saturating_sub(*started_ms) > within_ms {
+                if now_ms.saturating_sub(*started_ms) > self.measure.within_ms {
                     late |= after & (1 << step);
                 }
             }
@@ -303,8 +305,8 @@ impl Tracker {
             self.grow();
         }
         let steps = match self.measure.within_ms {
-            Some(_) => usize::from(self.measure.length),
-            None => 0,
+            NEVER => 0,
+            _ => usize::from(self.measure.length),
         };
         let slot = Slot {
             key: key.bytes.into(),

@@ -36,7 +36,7 @@ pub fn close(config: &Config, request: &Request) -> Result<(Vec<u8>, Vec<u8>), V
         match record.ask(request) {
             Ok(asked) => break (asked, process),
             // Somebody else waits for what he has asked for.
-            Err(Errno::EAGAIN) => poll(&mut [], Some(LOOK_MS)).map_err(fail)?,
+            Err(Errno::EAGAIN) => poll(&mut [], LOOK_MS).map_err(fail)?,
             Err(errno) => return Err(fail(errno)),
         }
     };
@@ -52,7 +52,7 @@ pub fn close(config: &Config, request: &Request) -> Result<(Vec<u8>, Vec<u8>), V
         });
     }
     while record.is_asked(&asked) {
-        poll(&mut [], Some(LOOK_MS)).map_err(fail)?;
+        poll(&mut [], LOOK_MS).map_err(fail)?;
         if holder().is_err() {
             record.forget_request();
             return Err(text!("logknockd has ended"));

@@ -86,10 +86,11 @@ pub struct Lease {
     busy: bool,
     /// How often its revert has failed.
     failures: u32,
-    /// When it was checked last because of a knock.
-    checked_ms: Option<u64>,
-    /// When its actions were run again because its check had said no, if neither a yes nor a knock has come since.
-    reopened_ms: Option<u64>,
+    /// Until when no knock has it checked, because one just has.
+    checked_until_ms: u64,
+    /// Until when its actions are not run again because its check says no, because they just have been; 0 if a yes or
+    /// a knock has come since.
+    reopened_until_ms: u64,
     /// Until when the time for that is used up, if no knock has come since.
     used_ms: u64,
     /// Its deadline was moved since that was told.
@@ -289,8 +290,8 @@ impl Leases {
             begun: false,
             busy: true,
             failures: 0,
-            checked_ms: None,
-            reopened_ms: None,
+            checked_until_ms: 0,
+            reopened_until_ms: 0,
             used_ms: 0,
             renewed: false,
         };
@@ -536,7 +537,7 @@ impl Leases {
     /// have failed, a check if there is one and the last is some time ago.
     pub fn knocked(&mut self, id: LeaseId, now_ms: u64) -> Option<Event> {
         let lease = self.get_mut(id)?;
-        lease.reopened_ms = None;
+        lease.reopened_until_ms = 0;
         lease.used_ms = 0;
         if lease.busy {
             return None;
@@ -544,11 +545,10 @@ impl Leases {
         if !lease.stands {
             return Some(Event::Open);
         }
-        let is_early = |checked_ms: u64| now_ms < after(checked_ms, CHECK_MS);
-        if lease.terms.job.check.is_empty() || lease.checked_ms.is_some_and(is_early) {
+        if lease.terms.job.check.is_empty() || now_ms < lease.checked_until_ms {
             return None;
         }
-        lease.checked_ms = Some(now_ms);
+        lease.checked_until_ms = after(now_ms, CHECK_MS);
         Some(Event::Check)
     }
 
@@ -571,20 +571,19 @@ impl Leases {
         let Some(lease) = self.get_mut(id) else {
             return false;
         };
-        let is_early = |then_ms: u64| now_ms < after(then_ms, REOPEN_MS);
         let used_ms = after(lease.used_ms.max(now_ms), REOPEN_EACH_MS);
-        if lease.reopened_ms.is_some_and(is_early) || used_ms > after(now_ms, REOPEN_SAVED_MS) {
+        if now_ms < lease.reopened_until_ms || used_ms > after(now_ms, REOPEN_SAVED_MS) {
             return false;
         }
         lease.used_ms = used_ms;
-        lease.reopened_ms = Some(now_ms);
+        lease.reopened_until_ms = after(now_ms, REOPEN_MS);
         true
     }
 
     /// Notes that a check has said yes.
     pub fn found(&mut self, id: LeaseId) {
         if let Some(lease) = self.get_mut(id) {
-            lease.reopened_ms = None;
+            lease.reopened_until_ms = 0;
         }
     }
 
@@ -592,8 +591,8 @@ impl Leases {
     /// The moment counts from now on, when its actions have ended.
     pub fn is_reopened(&mut self, id: LeaseId, now_ms: u64) -> bool {
         match self.get_mut(id) {
-            Some(lease) if lease.reopened_ms.is_some() && lease.phase == Phase::Open => {
-                lease.reopened_ms = Some(now_ms);
+            Some(lease) if lease.reopened_until_ms != 0 && lease.phase == Phase::Open => {
+                lease.reopened_until_ms = after(now_ms, REOPEN_MS);
                 true
             }
             _ => false,
@@ -624,7 +623,7 @@ impl Leases {
                 && lease.phase == Phase::Open
                 && !lease.busy
                 // A check or a knock may have come first.
-                && (event == Event::Check || !lease.stands && lease.reopened_ms.is_none())
+                && (event == Event::Check || !lease.stands && lease.reopened_until_ms == 0)
             {
                 lease.busy = true;
                 return Some((id, event));

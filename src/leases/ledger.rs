@@ -138,7 +138,7 @@ impl Ledger {
                 Err(refusal) if refusal.kind == Kind::Busy => {}
                 _ => break,
             }
-            poll(&mut [], Some(LOCK_PAUSE_MS)).map_err(failed)?;
+            poll(&mut [], LOCK_PAUSE_MS).map_err(failed)?;
             attached = ledger.attach(now_ms, log);
         }
         match attached {

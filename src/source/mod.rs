@@ -16,7 +16,7 @@ mod resume;
 mod stream;
 mod watch;
 
-use crate::backoff::NEVER;
+use crate::backoff::{NEVER, after};
 use crate::log::Log;
 use crate::sys::fd::{FileKind, Poll, c_path, status};
 pub use access::unreadable;
@@ -40,8 +40,8 @@ pub struct Wanted<'c> {
     pub files: &'c [String],
     /// The words of a command, a NUL byte behind each.
     pub command: Option<&'c [u8]>,
-    /// How often to look at files instead of using inotify.
-    pub poll_ms: Option<u64>,
+    /// How often to look at files; [`NEVER`] if inotify is used.
+    pub poll_ms: u64,
 }
 
 enum Source {
@@ -215,8 +215,8 @@ impl Sources {
     /// When to call [`Sources::look`] even though no descriptor is ready.
     pub fn deadline_ms(&self) -> u64 {
         let mut deadline_ms = match self.watcher.interval_ms() {
-            Some(_) => self.look_at_ms,
-            None => NEVER,
+            NEVER => NEVER,
+            _ => self.look_at_ms,
         };
         for entry in &self.entries {
             if entry.ready || entry.undrained {
@@ -248,10 +248,9 @@ impl Sources {
         self.passed = 0;
         self.go_on();
         let mut news = self.watcher.news();
-        if let Some(interval_ms) = self.watcher.interval_ms()
-            && self.look_at_ms <= now_ms
-        {
-            self.look_at_ms = now_ms.saturating_add(interval_ms);
+        let interval_ms = self.watcher.interval_ms();
+        if interval_ms != NEVER && self.look_at_ms <= now_ms {
+            self.look_at_ms = after(now_ms, interval_ms);
             news = News {
                 content: true,
                 paths: true,

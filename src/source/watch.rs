@@ -14,6 +14,7 @@
 //! often to look instead. So it does when a directory may be entered but not read, which is enough to
 //! open a log in it and not enough to be told of its rotation.
 
+use crate::backoff::NEVER;
 use crate::log::Log;
 use crate::sys::fd::{Fd, Poll, c_path, read_link};
 use crate::sys::inotify::{Event, Inotify, Watch, events};
@@ -54,13 +55,13 @@ pub struct Watcher {
     /// Tells when file systems are mounted or unmounted.
     mounts: Option<Fd>,
     mounts_changed: bool,
-    configured_ms: Option<u64>,
-    interval_ms: Option<u64>,
+    configured_ms: u64,
+    interval_ms: u64,
 }
 
 impl Watcher {
-    /// A watcher that uses inotify, or with `poll_ms` says that files are to be looked at that often.
-    pub fn new(poll_ms: Option<u64>, log: &mut Log) -> Watcher {
+    /// A watcher that says that files are to be looked at every `poll_ms`, or with [`NEVER`] uses inotify.
+    pub fn new(poll_ms: u64, log: &mut Log) -> Watcher {
         let mut watcher = Watcher {
             inotify: None,
             expected: Vec::new(),
@@ -71,7 +72,7 @@ impl Watcher {
             configured_ms: poll_ms,
             interval_ms: poll_ms,
         };
-        if poll_ms.is_none() {
+        if poll_ms == NEVER {
             match Inotify::new() {
                 Ok(inotify) => watcher.inotify = Some(inotify),
                 Err(errno) => watcher.fall_back(errno, log),
@@ -80,13 +81,16 @@ impl Watcher {
         watcher
     }
 
-    /// How often files must be looked at; none if inotify tells.
-    pub fn interval_ms(&self) -> Option<u64> {
-        self.interval_ms.or(self.blind.then_some(FALLBACK_MS))
+    /// How often files must be looked at; [`NEVER`] if inotify tells.
+    pub fn interval_ms(&self) -> u64 {
+        match self.interval_ms {
+            NEVER if self.blind => FALLBACK_MS,
+            interval_ms => interval_ms,
+        }
     }
 
     /// What it was made with.
-    pub fn configured_ms(&self) -> Option<u64> {
+    pub fn configured_ms(&self) -> u64 {
         self.configured_ms
     }
 
@@ -107,7 +111,7 @@ impl Watcher {
         self.inotify = None;
         self.expected.clear();
         self.files.clear();
-        self.interval_ms = Some(FALLBACK_MS);
+        self.interval_ms = FALLBACK_MS;
     }
 
     /// Reads what has happened.

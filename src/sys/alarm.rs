@@ -65,7 +65,7 @@ mod tests {
         };
         let is_heard = |alarm: &Alarm, timeout_ms| {
             let mut polls = [Poll::reading(alarm.fd())];
-            poll(&mut polls, Some(timeout_ms)).unwrap();
+            poll(&mut polls, timeout_ms).unwrap();
             polls[0].is_ready()
         };
         let at_ms = boot_time_ms() + 50;

@@ -5,6 +5,7 @@
 use super::clock::milliseconds;
 use super::errno::{Errno, Result, check, repeat};
 use super::ffi;
+use crate::backoff::NEVER;
 use crate::text::holds;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_int, c_long};
@@ -226,7 +227,7 @@ impl Fd {
                 Ok(0) => return Ok(Some(bytes)),
                 Ok(count) => bytes.extend_from_slice(chunk.get(..count).unwrap_or_default()),
                 // A FIFO, whose writer takes its time.
-                Err(Errno::EAGAIN) => poll(&mut [Poll::reading(self)], None)?,
+                Err(Errno::EAGAIN) => poll(&mut [Poll::reading(self)], NEVER)?,
                 Err(errno) => return Err(errno),
             }
         }
@@ -296,7 +297,7 @@ impl Fd {
     /// Whether a write of up to 4 KiB would go through at once. If even that cannot be asked, it is to be tried.
     pub fn is_writable(&self) -> bool {
         let mut wait = [Poll::writing(self)];
-        poll(&mut wait, Some(0)).is_err() || wait.iter().all(Poll::is_ready)
+        poll(&mut wait, 0).is_err() || wait.iter().all(Poll::is_ready)
     }
 }
 
@@ -466,12 +467,12 @@ impl Poll {
     }
 }
 
-/// Waits until one of `entries` is ready or `timeout_ms` is over; without a timeout, for as long as it
-/// takes. A timeout of more than 24 days ends early.
-pub fn poll(entries: &mut [Poll], timeout_ms: Option<u64>) -> Result<()> {
+/// Waits until one of `entries` is ready or `timeout_ms` is over; if that is [`NEVER`], for as long as it takes. A
+/// timeout of more than 24 days ends early.
+pub fn poll(entries: &mut [Poll], timeout_ms: u64) -> Result<()> {
     let timeout = match timeout_ms {
-        Some(ms) => c_int::try_from(ms).unwrap_or(c_int::MAX),
-        None => -1,
+        NEVER => -1,
+        ms => c_int::try_from(ms).unwrap_or(c_int::MAX),
     };
     let count = entries.len() as core::ffi::c_ulong;
     // SAFETY: Poll is a transparent pollfd, and the slice has `count` of them.

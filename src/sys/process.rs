@@ -9,6 +9,7 @@
 use super::errno::{Errno, Result, check, repeat};
 use super::fd::{self, Fd, FileKind, Poll, poll};
 use super::{ffi, signal};
+use crate::backoff::NEVER;
 use crate::text::{Pieces, Put, holds};
 use crate::text::{program, words};
 use alloc::vec::Vec;
@@ -201,7 +202,7 @@ extern "C" fn become_program(plan: *mut c_void) -> c_int {
 /// Why the program could not be run; none if it runs. Waits for the one or the other.
 fn failure(reason: &Fd) -> Option<Errno> {
     let mut errno = [0; size_of::<c_int>()];
-    let _ = poll(&mut [Poll::reading(reason)], None);
+    let _ = poll(&mut [Poll::reading(reason)], NEVER);
     match reason.read(&mut errno) {
         Ok(0) | Err(_) => None,
         Ok(_) => Some(Errno(c_int::from_ne_bytes(errno))),

@@ -3,6 +3,7 @@
 
 use super::no_remark;
 use crate::hunt::Target;
+use logknockd::backoff::NEVER;
 use logknockd::commands::template::Values;
 use logknockd::config::Config;
 use logknockd::config::diagnostic::Diagnostic;
@@ -103,11 +104,7 @@ fn check_config(config: &Config) {
             .as_ref()
             .is_none_or(|command| !program(command).is_empty())
     );
-    assert!(
-        config
-            .poll_ms
-            .is_none_or(|ms| (100..=3_600_000).contains(&ms))
-    );
+    assert!(config.poll_ms == NEVER || (100..=3_600_000).contains(&config.poll_ms));
     assert!((1..=65_535).contains(&config.max_keys));
     assert!((1..=256).contains(&config.rules.len()));
     assert!(is_set(config.rules.iter().map(|rule| &rule.name)));
@@ -125,7 +122,9 @@ fn check_rule(rule: &Rule) {
     assert!((1..=255).contains(&rule.name.len()) && !rule.name.contains(char::is_control));
     assert!((1..=16).contains(&rule.filters.len()) && (1..=1000).contains(&rule.count));
     assert!(rule.filters.iter().all(|filter| filter.group_count() > 0));
-    assert!(duration(rule.action_timeout_ms) && rule.within_ms.is_none_or(duration));
+    assert!(
+        duration(rule.action_timeout_ms) && (rule.within_ms == NEVER || duration(rule.within_ms))
+    );
     assert!(
         rule.lease
             .as_ref()

@@ -208,6 +208,44 @@ fn a_path_can_become_a_fifo_and_a_file_again() {
 }
 
 #[test]
+fn what_was_written_before_another_kind_of_file_took_the_place_is_read_first() {
+    let dir = TempDir::new();
+    let mut daemon = Daemon::start_with(&dir, &sources(r#""file": "log""#), &["-T"]);
+    // More than is read at once.
+    let line = |number| format!("line {number} {}", "x".repeat(500));
+    let mut lines: Vec<String> = (0..40).map(line).collect();
+    let text = lines.join("\n") + "\nunfinished";
+    lines.push("unfinished".into());
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    dir.append("log", "first\n");
+    daemon.expect_lines(&["first"]);
+    daemon.signal("STOP");
+    dir.append("log", &text);
+    dir.fifo("new");
+    dir.rename("new", "log");
+    daemon.signal("CONT");
+    daemon.expect_lines(&lines);
+    for is_held in [false, true] {
+        let mut writer = open_to_write(&dir, "log");
+        writer.write_all(b"from the fifo\n").unwrap();
+        daemon.expect_lines(&["from the fifo"]);
+        daemon.signal("STOP");
+        writer.write_all(text.as_bytes()).unwrap();
+        let writer = is_held.then_some(writer);
+        dir.write("new", "from the file\n");
+        dir.rename("new", "log");
+        daemon.signal("CONT");
+        daemon.expect_lines(&lines);
+        daemon.expect_lines(&["from the file"]);
+        dir.remove("log");
+        dir.fifo("log");
+        drop(writer);
+    }
+    assert_eq!(daemon.count("has come to its end"), 0);
+    assert_eq!(daemon.count("[ERROR]"), 0);
+}
+
+#[test]
 fn a_command_is_watched_and_started_again_when_it_ends() {
     let dir = TempDir::new();
     dir.fifo("lines");

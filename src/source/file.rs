@@ -202,6 +202,12 @@ impl FileSource {
         }
     }
 
+    /// Makes what has come of unfinished lines lines. Returns whether something has come.
+    pub fn finish(&mut self) -> bool {
+        let files = self.files.iter_mut();
+        files.fold(false, |any, file| file.lines.finish() | any)
+    }
+
     /// Ends the inotify watches.
     pub fn close(&mut self, watcher: &mut Watcher) {
         while self.is_open() {

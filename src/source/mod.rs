@@ -5,7 +5,8 @@
 //! a bounded amount at a time, so that a noisy source cannot starve the others or the timers.
 //!
 //! What a path is, a file or a stream, is decided when something is found there, and decided again when
-//! something else takes its place.
+//! something else takes its place. What was there before is read to its end first, with the line that it ends in the
+//! middle of.
 
 mod access;
 mod command;
@@ -64,6 +65,8 @@ struct Entry {
     ready: bool,
     /// There may be lines that were read and not yet taken.
     undrained: bool,
+    /// Something else has taken its place.
+    is_left: bool,
     /// That a line was cut has been said.
     cut_told: bool,
 }
@@ -165,6 +168,7 @@ impl Sources {
                 polled: 0,
                 ready: false,
                 undrained: false,
+                is_left: false,
                 source: match words {
                     Some(words) => Source::Command(CommandSource::new(words)),
                     None => Source::File(FileSource::default()),
@@ -351,13 +355,8 @@ impl Sources {
 
     /// Each source's name and whether it is open.
     pub fn report(&self) -> impl Iterator<Item = (&[u8], bool)> {
-        let row = |entry: &'_ Entry| match &entry.source {
-            Source::File(file) => file.is_open(),
-            Source::Stream(stream) => stream.is_open(),
-            Source::Command(command) => command.is_running(),
-        };
-        let rows = self.entries.iter();
-        rows.map(move |entry| (entry.access.name(), row(entry)))
+        let entries = self.entries.iter();
+        entries.map(|entry| (entry.access.name(), entry.source.is_open()))
     }
 }
 
@@ -385,6 +384,7 @@ impl Entry {
     /// When to look at it even though nothing has happened.
     fn wake_at_ms(&self) -> u64 {
         let wake_at_ms = match &self.source {
+            _ if self.is_left => 0,
             Source::File(file) => file.wake_at_ms(),
             Source::Stream(_) => NEVER,
             Source::Command(command) => command.wake_at_ms(),
@@ -399,15 +399,19 @@ impl Entry {
         let is_other = match &self.source {
             // A path that was a file does not become a device.
             Source::File(file) => is_stream == Some(true) && !(file.is_open() && is_device(path)),
-            Source::Stream(_) => is_stream == Some(false),
+            Source::Stream(stream) => is_stream == Some(false) || stream.is_replaced(path),
             Source::Command(_) => false,
         };
+        if is_other && !self.is_read_out() {
+            return;
+        }
+        self.is_left = false;
         if is_other {
-            self.source = match &mut self.source {
-                Source::File(file) => {
-                    file.close(watcher);
-                    Source::Stream(StreamSource::new())
-                }
+            if let Source::File(file) = &mut self.source {
+                file.close(watcher);
+            }
+            self.source = match is_stream {
+                Some(true) => Source::Stream(StreamSource::new()),
                 _ => Source::File(FileSource::default()),
             };
         }
@@ -415,13 +419,36 @@ impl Entry {
         let access = &mut self.access;
         match &mut self.source {
             Source::File(file) => file.look(access, begin, watcher, now_ms, log),
-            Source::Stream(stream) => self.ready |= stream.look(access, now_ms, log),
+            Source::Stream(stream) => stream.look(access, now_ms, log),
             Source::Command(command) => command.start(&mut access.backoff, now_ms, log),
         }
+    }
+
+    /// Whether all has been taken that is to be had of what something else has taken the place of; until then it is read.
+    fn is_read_out(&mut self) -> bool {
+        if !core::mem::replace(&mut self.is_left, true) {
+            self.ready = self.source.is_open();
+        } else if !self.ready && !self.undrained {
+            self.undrained = match &mut self.source {
+                Source::File(file) => file.finish(),
+                Source::Stream(stream) => stream.finish(),
+                Source::Command(_) => false,
+            };
+        }
+        !self.ready && !self.undrained
     }
 }
 
 impl Source {
+    /// Whether something is open.
+    fn is_open(&self) -> bool {
+        match self {
+            Source::File(file) => file.is_open(),
+            Source::Stream(stream) => stream.is_open(),
+            Source::Command(command) => command.is_running(),
+        }
+    }
+
     fn next_line(&mut self) -> Option<Line<'_>> {
         match self {
             Source::File(file) => file.next_line(),

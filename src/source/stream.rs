@@ -2,8 +2,7 @@
 //!
 //! * *Standard input* ends the program when it ends; its unfinished last line is a line.
 //! * *A FIFO* never blocks, and survives writers coming and going: at the end of the last writer it is
-//!   opened anew, before the old descriptor is closed, so that nothing written in between is lost. One that was replaced is
-//!   read to its end first.
+//!   opened anew, before the old descriptor is closed, so that nothing written in between is lost.
 //! * *`/dev/kmsg`* is read from its end, one record (see `kmsg`) at a time. Records that were overwritten
 //!   before we came to them are counted by the gap in the sequence numbers and reported.
 //!
@@ -15,6 +14,7 @@ use super::lines::{Line, LineBuffer};
 use crate::log::Log;
 use crate::sys::Errno;
 use crate::sys::fd::{Device, Fd, FileId, FileKind, Poll, STDIN, status};
+use core::ffi::CStr;
 
 /// The name of standard input.
 pub const STDIN_NAME: &[u8] = b"-";
@@ -41,8 +41,6 @@ pub struct StreamSource {
     /// The sequence number of the record that comes next, if nothing is lost.
     expected: Option<u32>,
     has_ended: bool,
-    /// The path leads to another one.
-    is_left: bool,
 }
 
 impl StreamSource {
@@ -54,7 +52,6 @@ impl StreamSource {
             is_kmsg: false,
             expected: None,
             has_ended: false,
-            is_left: false,
         }
     }
 
@@ -74,32 +71,31 @@ impl StreamSource {
         Some(Poll::reading(&opened.fd))
     }
 
-    /// Looks whether the path leads to another stream than before, and if so goes over to that one when this one has
-    /// nothing more; `-` is standard input. Returns whether it is to be read.
-    pub fn look(&mut self, access: &mut Access, now_ms: u64, log: &mut Log) -> bool {
+    /// Whether it is open and a path leads to something else.
+    pub fn is_replaced(&self, path: &CStr) -> bool {
+        let current = self.opened.as_ref().and_then(|opened| opened.id);
+        current.is_some_and(|id| status(path).is_ok_and(|status| status.id != id))
+    }
+
+    /// Makes what has come of an unfinished line a line. Returns whether something has come.
+    pub fn finish(&mut self) -> bool {
+        self.lines.finish()
+    }
+
+    /// Opens it if it is not; `-` is standard input.
+    pub fn look(&mut self, access: &mut Access, now_ms: u64, log: &mut Log) {
         if access.name() == STDIN_NAME {
             let stdin = Opened {
                 fd: STDIN,
                 id: None,
             };
             self.opened.get_or_insert(stdin);
-            return false;
-        }
-        match self.open_if_new(access) {
-            // Success is what can be read, not what can be opened.
-            Ok(()) => access.backoff.begin(),
-            Err(obstacle) => access.fail(obstacle, self.is_open(), now_ms, log),
-        }
-        self.is_left
-    }
-
-    fn open_if_new(&mut self, access: &Access) -> core::result::Result<(), Obstacle> {
-        let current = self.opened.as_ref().and_then(|opened| opened.id);
-        let is_same = current == Some(status(access.path())?.id);
-        self.is_left = current.is_some() && !is_same;
-        match current {
-            Some(_) => Ok(()),
-            None => self.reopen(access),
+        } else if !self.is_open() {
+            match self.reopen(access) {
+                // Success is what can be read, not what can be opened.
+                Ok(()) => access.backoff.begin(),
+                Err(obstacle) => access.fail(obstacle, false, now_ms, log),
+            }
         }
     }
 
@@ -119,7 +115,6 @@ impl StreamSource {
         }
         self.is_kmsg = is_kmsg;
         self.expected = None;
-        self.is_left = false;
         self.opened = Some(Opened {
             fd,
             id: Some(status.id),
@@ -135,11 +130,6 @@ impl StreamSource {
         let is_stdin = opened.id.is_none();
         let room = self.lines.room();
         let count = match opened.fd.read(room) {
-            Ok(0) | Err(Errno::EAGAIN) if self.is_left => {
-                self.lines.finish();
-                self.restart(access, now_ms, log);
-                return false;
-            }
             Ok(0) if !self.is_kmsg => {
                 self.lines.finish();
                 match is_stdin {
@@ -186,9 +176,14 @@ impl StreamSource {
     /// The last writer of a FIFO is gone: the next one is waited for with a new descriptor, because the
     /// old one would go on reporting the end.
     fn restart(&mut self, access: &mut Access, now_ms: u64, log: &mut Log) {
-        let reopened = match status(access.path()) {
-            Ok(status) if self.is_left || status.kind == FileKind::Fifo => self.reopen(access),
-            Ok(_) => Err(Obstacle::Ended),
+        let reopened = match status(access.path()).map(|status| status.kind) {
+            Ok(FileKind::Fifo) => self.reopen(access),
+            Ok(FileKind::Device(_)) => Err(Obstacle::Ended),
+            // Something else has taken its place, and is looked at next.
+            Ok(_) => {
+                self.opened = None;
+                return;
+            }
             Err(errno) => Err(Obstacle::from(errno)),
         };
         if let Err(obstacle) = reopened {

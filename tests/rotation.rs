@@ -291,6 +291,30 @@ fn a_log_that_is_trimmed_more_slowly_than_lines_usually_come_repeats_nothing() {
 }
 
 #[test]
+fn a_log_that_grows_fast_while_it_is_rewritten_repeats_nothing() {
+    let dir = TempDir::new();
+    let mut daemon = follow_numbered(&dir);
+    daemon.signal("STOP");
+    // Without the last line that was read: it might still come. And with more than half of what is searched of a file.
+    dir.write("log", numbered(200..299) + &numbered(300..4300));
+    daemon.signal("CONT");
+    let mut lines = Vec::new();
+    // Between two reports it has looked.
+    for _ in 0..2 {
+        daemon.signal("USR1");
+        lines.extend(daemon.lines_until("state: queue"));
+    }
+    dir.append("log", numbered(4300..8300));
+    lines.extend(daemon.lines_until("\"log\": Nov 26 06:00:00 gw line 8299 "));
+    let lines = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("[TRACE] \"log\": "));
+    let lines: String = lines.map(|line| line.to_string() + "\n").collect();
+    let first = lines.lines().next().unwrap_or_default();
+    assert!(lines == numbered(300..8300), "it begins with {first:?}");
+}
+
+#[test]
 fn lines_that_are_taken_out_of_a_log_do_not_make_the_others_count_again() {
     for out in [&[299][..], &[298], &[295], &[288], &[281, 286, 291, 297]] {
         for in_place in [true, false] {

@@ -49,9 +49,6 @@ const MAX_SEARCHED: u64 = 256 << 10;
 /// How far from its end a file is searched for the beginning of its successor.
 const MAX_COPIED: u64 = 4 << 20;
 
-/// So many bytes of that are sought, and the rest of the line. More would take longer where lines are all the same.
-const SOUGHT: usize = 256;
-
 /// How much later than the wall clock says a file may have been changed, in milliseconds, by the clock of whoever
 /// keeps it.
 const CLOCK_SKEW_MS: i64 = 60_000;
@@ -515,12 +512,6 @@ impl Opened {
         let mut first = alloc::vec![0; MEMORY];
         let count = self.fd.read_at(&mut first, 0)?;
         first.truncate(count);
-        while !matches!(first.last(), None | Some(b'\n')) {
-            first.pop();
-        }
-        let mut ends = (SOUGHT..first.len()).filter(|end| first.get(end - 1) == Some(&b'\n'));
-        let end = ends.next().unwrap_or(first.len());
-        first.truncate(end);
         let size = other.fd.status()?.size;
         let found = other.find(&first, size, MAX_COPIED)?;
         Ok(found.is_some())

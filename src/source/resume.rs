@@ -11,11 +11,14 @@
 //! The very last line that was read may not be in the file: it was written while somebody made the shorter one of
 //! what was there before. Then the line before is sought. Lines that were read and follow on the place, though not on
 //! each other, are known too.
+//!
+//! That takes time in proportion to what is searched, however alike its lines are.
 
 use super::lines::MEMORY;
 use crate::regex::seek::find_byte;
 use crate::sys::Result;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// So many of the last lines are sought.
 const LINES: usize = 16;
@@ -49,7 +52,7 @@ pub fn find(
     most: u64,
     mut read_at: impl FnMut(&mut [u8], u64) -> Result<usize>,
 ) -> Result<Option<Resume>> {
-    let ends = line_ends(memory);
+    let lines = Lines::of(memory);
     let mut resume = Resume {
         offset: 0,
         before: Vec::new(),
@@ -57,18 +60,26 @@ pub fn find(
     };
     // How good the place is: 2 if all before it was read, 1 if a part was; and where in what is remembered it is.
     let mut found = (0, 0);
+    // How many bytes of the file were searched behind it.
+    let mut behind = 0;
+    // An end before that is not good enough.
+    let least = lines.end(lines.last().start + 1);
+    let end = lines.end(lines.last().end);
+    let least = least.max(end / 2 + 1).max(LEAST);
+    // How many of the lines that are remembered, from the first on, stand before a place in the file.
+    let mut matched = 0;
     let mut chunk = alloc::vec![0; CHUNK];
     // How much of the chunk is filled, and where in the file that ends.
     let mut filled = 0;
     let mut read = size.saturating_sub(most);
     let is_whole = read == 0;
-    while ends.len() > 1 && read < size {
+    while end > 0 && read < size {
         let room = chunk.get_mut(filled..).unwrap_or_default();
         let count = match read_at(room, read)? {
             0 => break,
             count => count.min(room.len()),
         };
-        let mut searched = filled;
+        let (mut searched, mut place) = (filled, 0);
         filled += count;
         // OK because no file is longer.
         read = read.wrapping_add(count as u64);
@@ -79,53 +90,101 @@ pub fn find(
         {
             searched += length + 1;
             let before = known.get(..searched).unwrap_or_default();
-            let offset = read - (filled - searched) as u64;
-            for pair in ends.windows(2) {
-                // OK because there are two of them.
-                let (begin, end) = (pair[0], pair[1]);
-                let alike = alike(before, memory.get(..end).unwrap_or_default());
-                let is_all = is_whole || searched >= end;
-                let length = end - begin;
-                let follows = found.1 <= begin && resume.offset + length as u64 == offset;
-                let merit = match alike {
-                    _ if end <= memory.len() / 2 => 0,
-                    LEAST.. if is_all && alike == searched.min(end) => 2,
-                    _ if follows && alike >= length => found.0,
-                    _ if alike >= length + PART => 1,
-                    _ => 0,
+            behind += length + 1;
+            matched = lines.further(matched, before);
+            for index in lines.last() {
+                let (begin, end) = (lines.end(index), lines.end(index + 1));
+                let own = memory.get(..end).unwrap_or_default();
+                let line = own.get(begin..).unwrap_or_default();
+                let part = own.get(begin.saturating_sub(PART)..).unwrap_or_default();
+                let follows = found.1 <= begin && behind == line.len();
+                let merit = match () {
+                    () if end < least => 0,
+                    () if index + 1 == matched => 2,
+                    () if is_whole && searched >= LEAST && own.ends_with(before) => 2,
+                    () if follows && before.ends_with(line) => found.0,
+                    () if found.0 < 2 && begin >= PART && before.ends_with(part) => 1,
+                    () => 0,
                 };
                 if merit > 0 && (merit, end) >= found {
                     found = (merit, end);
-                    resume.offset = offset;
-                    let first = searched.saturating_sub(MEMORY);
-                    resume.before = before.get(first..).unwrap_or_default().to_vec();
+                    behind = 0;
+                    place = searched;
                 }
             }
+        }
+        behind += filled - searched;
+        if place > 0 {
+            resume.offset = read - (filled - place) as u64;
+            let before = known.get(place.saturating_sub(MEMORY)..place);
+            resume.before = before.unwrap_or_default().to_vec();
         }
         let forgotten = filled.saturating_sub(MEMORY);
         chunk.copy_within(forgotten..filled, 0);
         filled -= forgotten;
     }
-    resume.is_last = ends.last() == Some(&found.1);
+    resume.is_last = found.1 == end;
     Ok((found.0 > 0).then_some(resume))
 }
 
-/// Where the last lines of `memory` end, in their order, behind where the first of them begins.
-fn line_ends(memory: &[u8]) -> Vec<usize> {
-    let mut ends = Vec::new();
-    for at in (0..=memory.len()).rev() {
-        let is_end = memory.get(..at).unwrap_or_default().ends_with(b"\n");
-        if (is_end || at == 0) && ends.len() <= LINES {
-            ends.insert(0, at);
-        }
-    }
-    ends
+/// The lines that are remembered, the first perhaps without its beginning. Sought as Knuth, Morris and Pratt seek bytes:
+/// however alike lines are, each line of a file is compared with two of them on the average.
+struct Lines<'m> {
+    memory: &'m [u8],
+    /// Where they end, behind where the first begins.
+    ends: Vec<usize>,
+    /// For so many of the first ones, how many of the first ones those end with, all of them apart.
+    borders: Vec<usize>,
 }
 
-/// How many bytes two texts have in common at their end.
-fn alike(one: &[u8], other: &[u8]) -> usize {
-    let pairs = one.iter().rev().zip(other.iter().rev());
-    pairs.take_while(|(one, other)| one == other).count()
+impl Lines<'_> {
+    fn of(memory: &[u8]) -> Lines<'_> {
+        let mut lines = Lines {
+            memory,
+            ends: alloc::vec![0],
+            borders: alloc::vec![0],
+        };
+        let mut matched = 0;
+        for end in 1..=memory.len() {
+            let before = memory.get(..end).unwrap_or_default();
+            if before.ends_with(b"\n") {
+                lines.ends.push(end);
+                if lines.ends.len() > 2 {
+                    matched = lines.further(matched, before);
+                }
+                lines.borders.push(matched);
+            }
+        }
+        lines
+    }
+
+    /// Where the first so many of them end.
+    fn end(&self, count: usize) -> usize {
+        self.ends.get(count).copied().unwrap_or(0)
+    }
+
+    /// The last of them.
+    fn last(&self) -> Range<usize> {
+        let count = self.ends.len() - 1;
+        count.saturating_sub(LINES)..count
+    }
+
+    /// With how many of the first of them a text ends; without its last line it did with `matched`.
+    fn further(&self, mut matched: usize, text: &[u8]) -> usize {
+        loop {
+            let line = self.memory.get(self.end(matched)..self.end(matched + 1));
+            if let Some(line) = line
+                && let Some(before) = text.strip_suffix(line)
+                && (matched == 0 || before.ends_with(b"\n"))
+            {
+                return matched + 1;
+            }
+            if matched == 0 {
+                return 0;
+            }
+            matched = self.borders.get(matched).copied().unwrap_or(0);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -144,7 +203,7 @@ mod tests {
     fn found(memory: &str, file: &str) -> Option<(usize, bool)> {
         let read_at = |room: &mut [u8], offset: u64| {
             let rest = &file.as_bytes()[file.len().min(offset as usize)..];
-            let count = rest.len().min(room.len()).min(5000);
+            let count = rest.len().min(room.len()).min(333);
             room[..count].copy_from_slice(&rest[..count]);
             Ok(count)
         };
@@ -226,6 +285,35 @@ mod tests {
         assert_eq!(found("a\nb\n", "b\nc\n"), None);
         let long = "x".repeat(10 * MEMORY);
         assert_eq!(found(memory(&long), &long), None);
+    }
+
+    #[test]
+    fn a_line_that_is_not_finished_is_none_of_them() {
+        let read = log(0..5);
+        let unfinished = read.clone() + &"x".repeat(500);
+        assert_eq!(found(&unfinished, &log(0..9)), Some((read.len(), true)));
+    }
+
+    #[test]
+    fn lines_that_are_all_the_same_take_hardly_longer_than_others() {
+        // Of the same length, and as many.
+        let others: String = (1000..9000).map(|line| std::format!("{line}\n")).collect();
+        let same = "1000\n".repeat(8000);
+        // The worst that comes to mind: it ends like something else, before which all is the same.
+        let last = String::from(memory(&same)) + "else\n";
+        let took = |memory: &str, file: &str| {
+            let tries = (0..3).map(|_| {
+                let start = std::time::Instant::now();
+                found(memory, file);
+                start.elapsed()
+            });
+            tries.min().expect("three of them")
+        };
+        let usual = took(memory(&others), &others);
+        for memory in [memory(&same), memory(&last)] {
+            let long = took(memory, &same);
+            assert!(long < usual * 30, "{long:?} instead of {usual:?}");
+        }
     }
 
     #[test]

@@ -552,6 +552,50 @@ fn a_record_that_the_daemon_would_refuse_is_an_error() {
 }
 
 #[test]
+fn a_dry_run_counts_lines_that_are_cut_or_open_and_no_others() {
+    let dir = TempDir::new();
+    dir.write(
+        "conf",
+        r#"{"file": "log", "ruleset": [{"name": "r", "filter": "KNOCK ([0-9])",
+            "sequence": ["KNOCK"], "actions": ["true"]}]}"#,
+    );
+    let long = |length| "x".repeat(length);
+    for (log, count, knocks) in [
+        (String::new(), "0", &[][..]),
+        ("KNOCK 1".into(), "1", &["1"]),
+        ("\n\nKNOCK 1\n\0\0\n".into(), "4", &["3"]),
+        ("a\nKNOCK 1\nb\0\0".into(), "3", &["2"]),
+        ("a\nKNOCK 1\n\0\0".into(), "2", &["2"]),
+        (format!("{}\nKNOCK 1", long(8193)), "2", &["2"]),
+        (format!("a\n{}", long(300_000)), "2", &[]),
+        (format!("a\n{}\nKNOCK 1\n", long(300_000)), "3", &["3"]),
+        (
+            format!("KNOCK 1{}\nKNOCK 2{}", long(70_000), long(70_000)),
+            "2",
+            &["1", "2"],
+        ),
+        (
+            format!(
+                "{}KNOCK 1\n{}KNOCK 2\n",
+                "a\n".repeat(40_000),
+                "b\n".repeat(9)
+            ),
+            "40011",
+            &["40001", "40011"],
+        ),
+    ] {
+        dir.write("log", &log);
+        let (status, out, summary) = outcome(&dir.run(&["-n", "-c", "conf", "log"]));
+        assert_eq!(status, Some(0), "{summary}");
+        let counted = summary.split_once(" line").map(|(counted, _)| counted);
+        assert_eq!(counted, Some(count), "{summary}");
+        let numbers = out.lines().filter_map(|line| line.split_once(": knock "));
+        let numbers: Vec<&str> = numbers.map(|(number, _)| number).collect();
+        assert_eq!(numbers, knocks, "{out}");
+    }
+}
+
+#[test]
 fn what_the_unit_runs_before_the_start_tells_no_pattern() {
     let unit =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("cross/systemd/logknockd.service");

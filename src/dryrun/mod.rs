@@ -20,7 +20,7 @@ use crate::leases::journal::Now;
 use crate::leases::lease::{Leases, Note, Phase, Verdict};
 use crate::leases::opening::{deadlines, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
-use crate::regex::seek::{Places, find_byte};
+use crate::regex::seek::{Places, count_byte, find_byte};
 use crate::regex::{Regex, Scratch, Text};
 use crate::source::lines::{Line, LineBuffer, one_line};
 use crate::sys::fd::{self, Fd, FileKind, Poll, STDERR, STDIN, STDOUT, poll};
@@ -29,6 +29,7 @@ use crate::text::{Pieces, Put, put_escaped};
 use crate::timestamp::LogClock;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::ffi::CStr;
 
 /// Bytes read at a time.
@@ -201,22 +202,40 @@ impl Replay {
         poll(&mut [Poll::reading(&fd)], NEVER).map_err(fail)?;
         loop {
             let count = read_some(&fd, buffer.room()).map_err(fail)?;
+            // The last line has no newline by which it would be counted.
+            let mut is_open = false;
             match count {
-                0 => _ = buffer.finish(),
+                0 => {
+                    is_open = buffer.is_skipping();
+                    buffer.finish();
+                }
                 count => buffer.add(count),
             }
+            // Up to here lines are counted: the others when somebody asks for a number, or all at once.
+            let mut counted = buffer.place();
             loop {
-                let (skipped, count) = buffer.skip_lines(|text| self.engine.concern(text));
+                let skipped = buffer.skip_lines(|text| self.engine.concern(text));
                 if self.clock.is_some() || self.shows_lines {
-                    self.pass(&prefix, self.lines - first, skipped);
+                    self.lines += count_lines(buffer.between(counted..skipped.start));
+                    counted = skipped.end;
+                    self.pass(&prefix, first, buffer.between(skipped));
                 }
-                self.lines += count;
-                let Some(line) = buffer.next_line() else {
+                let Some(places) = buffer.next_places() else {
                     break;
                 };
-                self.lines += 1;
-                self.line(&prefix, self.lines - first, line);
+                is_open |= count == 0;
+                let at = LineNumber {
+                    prefix: &prefix,
+                    number: Cell::new(self.lines - first + 1),
+                    before: Cell::new(buffer.between(counted..places.start)),
+                };
+                counted = places.start;
+                self.line(&at, buffer.line(places));
+                self.lines = first + at.number.get() - 1;
+                counted -= at.before.get().len();
             }
+            self.lines += count_lines(buffer.between(counted..buffer.place()));
+            self.lines += u64::from(is_open);
             self.nearing.forget_matched(&self.engine);
             self.progress.add(count, self.lines);
             if self.play.out.len() >= FLUSH_AT {
@@ -228,13 +247,18 @@ impl Replay {
         }
     }
 
-    /// Goes through lines that concern no rule, for their time. `number` is that of the line before.
-    fn pass(&mut self, prefix: &[u8], mut number: u64, mut text: &[u8]) {
+    /// Goes through lines that concern no rule, for their time. `first` is how many lines the logs before had.
+    fn pass(&mut self, prefix: &[u8], first: u64, mut text: &[u8]) {
         while let Some(end) = find_byte(text, b'\n') {
             let (line, rest) = text.split_at(end);
             text = rest.get(1..).unwrap_or_default();
-            number += 1;
-            self.tell_time(&LineNumber { prefix, number }, line);
+            self.lines += 1;
+            let at = LineNumber {
+                prefix,
+                number: Cell::new(self.lines - first),
+                before: Cell::default(),
+            };
+            self.tell_time(&at, line);
         }
     }
 
@@ -279,13 +303,12 @@ impl Replay {
         self.timeless += u64::from(!line.trim_ascii().is_empty());
     }
 
-    fn line(&mut self, prefix: &[u8], number: u64, line: Line) {
-        let at = LineNumber { prefix, number };
-        let now_ms = self.tell_time(&at, line.bytes);
+    fn line(&mut self, at: &LineNumber, line: Line) {
+        let now_ms = self.tell_time(at, line.bytes);
         let play = &mut self.play;
         let outcomes = self.engine.line(line, now_ms);
-        outcomes.for_each(|(rule, outcome)| play.outcome(&at, rule, &outcome, now_ms));
-        self.nearing.look(&at, line.bytes, &self.engine);
+        outcomes.for_each(|(rule, outcome)| play.outcome(at, rule, &outcome, now_ms));
+        self.nearing.look(at, line.bytes, &self.engine);
         for index in self.play.spent.drain(..) {
             if let Some(rule) = self.engine.rule(index) {
                 let next = first_unspent(rule, &self.play.leases);
@@ -379,16 +402,26 @@ fn trimmed(line: &[u8]) -> Option<&[u8]> {
     (text.len() < line.len()).then_some(text)
 }
 
-/// Which line an event belongs to.
+/// How many complete lines these are.
+fn count_lines(text: &[u8]) -> u64 {
+    count_byte(text, b'\n') as u64
+}
+
+/// Which line an event belongs to. Few lines have an event: they are counted when one has.
 struct LineNumber<'l> {
     /// The log's name and a colon, if there are several.
     prefix: &'l [u8],
-    number: u64,
+    /// The line's number, but for the lines below.
+    number: Cell<u64>,
+    /// Lines before it that have not been counted.
+    before: Cell<&'l [u8]>,
 }
 
 impl Put for LineNumber<'_> {
     fn put(&self, out: &mut Vec<u8>) {
-        put!(out, "{}{}", self.prefix, self.number);
+        let number = self.number.get() + count_lines(self.before.take());
+        self.number.set(number);
+        put!(out, "{}{}", self.prefix, number);
     }
 }
 

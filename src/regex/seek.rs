@@ -1,4 +1,4 @@
-//! Where a byte or a literal stands in a text, from either end, and how many lines there are.
+//! Where a byte or a literal stands in a text, from either end, and how often a byte does.
 //!
 //! Logs are made of few different bytes, small letters and blanks most of all; one capital or digit tells more than the
 //! beginning of a word does. So a word is sought by its [`Telltale`]. On x86-64 those are its two rarest bytes: at
@@ -11,12 +11,11 @@
 //!
 //! This is where the pure half of the program borrows speed from the other ([`crate::sys`]).
 
+pub use crate::sys::{find_byte, find_last_byte};
 #[cfg(target_arch = "x86_64")]
-pub use crate::sys::find_byte;
-#[cfg(target_arch = "x86_64")]
-pub use blocks::{Telltale, count_lines};
+pub use blocks::{Telltale, count_byte};
 #[cfg(not(target_arch = "x86_64"))]
-pub use bytes::{Telltale, count_lines, find_byte};
+pub use bytes::{Telltale, count_byte};
 
 use super::steps::count;
 use crate::text::same;
@@ -35,7 +34,6 @@ fn rarity(byte: u8) -> usize {
 mod blocks {
     use super::rarity;
     use crate::sys::block::{self, SIZE};
-    use crate::sys::find_last_byte;
 
     /// The two rarest bytes of a word, and where in it they are.
     #[derive(Clone, Copy, PartialEq, Eq)]
@@ -126,30 +124,19 @@ mod blocks {
         }
     }
 
-    /// How many complete lines a text begins with, and how long they are together.
-    pub fn count_lines(text: &[u8]) -> (usize, usize) {
-        let length = find_last_byte(text, b'\n').map_or(0, |last| last + 1);
-        let lines = text.get(..length).unwrap_or(text);
-        let (blocks, rest) = lines.as_chunks();
+    /// How often a byte stands in a text.
+    pub fn count_byte(text: &[u8], byte: u8) -> usize {
+        let (blocks, rest) = text.as_chunks();
         let parts = blocks.chunks(block::COUNTED_TOGETHER);
-        let count: usize = parts.map(|blocks| block::count(blocks, b'\n')).sum();
-        let more = match lines.last_chunk() {
-            Some(end) => {
-                let hits = block::both((end, b'\n'), (end, b'\n'));
-                hits.from(SIZE - rest.len()).count()
-            }
-            None => rest.iter().filter(|byte| **byte == b'\n').count(),
-        };
-        (count + more, length)
+        let count: usize = parts.map(|blocks| block::count(blocks, byte)).sum();
+        count + rest.iter().filter(|other| **other == byte).count()
     }
 }
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod bytes {
     use super::rarity;
-    use core::hint::black_box;
-
-    const WORD: usize = size_of::<usize>();
+    use crate::sys::word::{find_byte, find_last_byte};
 
     /// The rarest byte of a word, and where in it that is.
     #[derive(Clone, Copy, PartialEq, Eq)]
@@ -172,6 +159,7 @@ mod bytes {
         }
 
         /// The first place not before `from` where the word might begin: its telltale stands as it would there.
+        #[inline(always)]
         pub fn first(&self, text: &[u8], from: usize) -> Option<usize> {
             let places = text.get(from + self.at..)?;
             Some(from + find_byte(places, self.byte)?)
@@ -185,82 +173,14 @@ mod bytes {
         }
     }
 
-    /// The first place where a byte stands.
-    pub fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
-        let sought = Sought::new(byte);
-        let mut at = 0;
-        for words in text.as_chunks().0.as_chunks().0 {
-            if sought.is_in(words) {
-                break;
-            }
-            at += size_of_val(words);
-        }
-        while *text.get(at)? != byte {
-            at += 1;
-        }
-        Some(at)
-    }
-
-    /// The last place where a byte stands.
-    pub fn find_last_byte(text: &[u8], byte: u8) -> Option<usize> {
-        let sought = Sought::new(byte);
-        let mut end = text.len();
-        for words in text.as_rchunks().1.as_rchunks().1.iter().rev() {
-            if sought.is_in(words) {
-                break;
-            }
-            end -= size_of_val(words);
-        }
-        loop {
-            end = end.checked_sub(1)?;
-            if text.get(end) == Some(&byte) {
-                return Some(end);
-            }
-        }
-    }
-
-    /// A byte in each place of a word, and what arithmetic wants. Those two are hidden from the compiler, which would
-    /// make them anew wherever they are used.
-    struct Sought {
-        bytes: usize,
-        lowest: usize,
-        highest: usize,
-    }
-
-    impl Sought {
-        #[inline(always)]
-        fn new(byte: u8) -> Sought {
-            Sought {
-                bytes: usize::from_ne_bytes([byte; WORD]),
-                lowest: black_box(usize::from_ne_bytes([1; WORD]) - 1),
-                highest: black_box(usize::from_ne_bytes([0x80; WORD])),
-            }
-        }
-
-        #[inline(always)]
-        fn is_in(&self, [one, two, three, four]: &[[u8; WORD]; 4]) -> bool {
-            let others = self.others(one) & self.others(two);
-            let others = others & self.others(three) & self.others(four);
-            others & self.highest != self.highest
-        }
-
-        /// The highest bit of each byte is set but in the lowest that is sought, and perhaps in some above it.
-        #[inline(always)]
-        fn others(&self, word: &[u8; WORD]) -> usize {
-            let differences = usize::from_ne_bytes(*word) ^ self.bytes;
-            // That is !(differences - 1 in each byte): the first to borrow is the first without a difference.
-            differences | self.lowest.wrapping_sub(differences)
-        }
-    }
-
-    /// How many complete lines a text begins with, and how long they are together.
-    pub fn count_lines(text: &[u8]) -> (usize, usize) {
+    /// How often a byte stands in a text.
+    pub fn count_byte(text: &[u8], byte: u8) -> usize {
         let (mut count, mut rest) = (0, text);
-        while let Some(at) = find_byte(rest, b'\n') {
+        while let Some(at) = find_byte(rest, byte) {
             rest = rest.get(at + 1..).unwrap_or_default();
             count += 1;
         }
-        (count, text.len() - rest.len())
+        count
     }
 }
 
@@ -355,6 +275,7 @@ impl Literal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::word;
 
     /// Texts of few different bytes and any length, with what is sought in all places.
     fn texts() -> impl Iterator<Item = Vec<u8>> {
@@ -435,9 +356,9 @@ mod tests {
             for byte in *b"a\x80c\0" {
                 let first = text.iter().position(|there| *there == byte);
                 assert_eq!(find_byte(&text, byte), first);
-                assert_eq!(bytes::find_byte(&text, byte), first);
+                assert_eq!(word::find_byte(&text, byte), first);
                 let last = text.iter().rposition(|there| *there == byte);
-                assert_eq!(bytes::find_last_byte(&text, byte), last);
+                assert_eq!(word::find_last_byte(&text, byte), last);
             }
         }
         // The neighbours of what is sought are what arithmetic on words gets wrong first.
@@ -445,27 +366,28 @@ mod tests {
         for byte in values {
             for other in values.into_iter().filter(|other| *other != byte) {
                 let text = [[other; 17], [byte; 17], [other; 17]].concat();
-                assert_eq!(bytes::find_byte(&text, byte), Some(17));
-                assert_eq!(bytes::find_last_byte(&text, byte), Some(33));
+                assert_eq!(word::find_byte(&text, byte), Some(17));
+                assert_eq!(word::find_last_byte(&text, byte), Some(33));
             }
         }
     }
 
     #[test]
-    fn every_line_is_counted_however_many_there_are() {
+    fn a_byte_is_counted_however_often_it_stands() {
         for length in [
             0usize, 1, 7, 8, 15, 16, 17, 31, 32, 255, 4079, 4080, 4081, 40_000,
         ] {
             for every in [1, 2, 3, 16, 50_000] {
-                let byte = |at: usize| match (at + 1).is_multiple_of(every) {
-                    true => b'\n',
-                    false => b'\x8a',
-                };
-                let text: Vec<u8> = (0..length).map(byte).collect();
-                let count = length / every;
-                let expected = (count, count * every);
-                assert_eq!(count_lines(&text), expected, "{length} {every}");
-                assert_eq!(bytes::count_lines(&text), expected);
+                for other in [b'\x8a', b'\x0b', b'\0'] {
+                    let byte = |at: usize| match (at + 1).is_multiple_of(every) {
+                        true => b'\n',
+                        false => other,
+                    };
+                    let text: Vec<u8> = (0..length).map(byte).collect();
+                    let count = length / every;
+                    assert_eq!(count_byte(&text, b'\n'), count, "{length} {every}");
+                    assert_eq!(bytes::count_byte(&text, b'\n'), count);
+                }
             }
         }
     }

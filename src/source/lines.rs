@@ -13,7 +13,7 @@
 //! was rewritten (see `resume`).
 
 use crate::regex::Text;
-use crate::regex::seek::{count_lines, find_byte};
+use crate::regex::seek::{find_byte, find_last_byte};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -144,25 +144,44 @@ impl LineBuffer {
         self.finished = false;
     }
 
-    /// Drops the complete lines that end before the place `find` gives, or all if it gives none. Returns them, and how many
-    /// they are.
-    pub fn skip_lines(&mut self, find: impl FnOnce(&[u8]) -> Option<usize>) -> (&[u8], u64) {
+    /// Where the next line begins. Like all places in the buffer this holds until there is [`LineBuffer::room`] again.
+    pub fn place(&self) -> usize {
+        self.filled.start
+    }
+
+    /// What stands between two places.
+    pub fn between(&self, places: Range<usize>) -> &[u8] {
+        self.bytes.get(places).unwrap_or_default()
+    }
+
+    /// Whether the rest of a line that was cut is still to come.
+    pub fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
+    /// Drops the complete lines that end before the place `find` gives, or all if it gives none. Returns where they were.
+    pub fn skip_lines(&mut self, find: impl FnOnce(&[u8]) -> Option<usize>) -> Range<usize> {
         let start = self.filled.start;
-        let rest = self.bytes.get(self.filled.clone()).unwrap_or_default();
         if self.skipping {
-            return (&[], 0);
+            return start..start;
         }
-        let end = find(rest).unwrap_or(rest.len());
-        let (count, length) = count_lines(rest.get(..end).unwrap_or_default());
+        let rest = self.between(self.filled.clone());
+        let rest = find(rest).and_then(|end| rest.get(..end)).unwrap_or(rest);
+        let length = find_last_byte(rest, b'\n').map_or(0, |last| last + 1);
         // What comes before the place and behind its last newline has none.
-        self.searched = self.searched.max(start + end);
+        self.searched = self.searched.max(start + rest.len());
         self.filled.start += length;
-        let lines = self.bytes.get(start..self.filled.start);
-        (lines.unwrap_or_default(), count as u64)
+        start..self.filled.start
     }
 
     /// The next complete or cut line.
     pub fn next_line(&mut self) -> Option<Line<'_>> {
+        let places = self.next_places()?;
+        Some(self.line(places))
+    }
+
+    /// Where the next complete or cut line is, for [`LineBuffer::line`].
+    pub fn next_places(&mut self) -> Option<Range<usize>> {
         loop {
             let unsearched = self.bytes.get(self.searched..self.filled.end)?;
             let start = self.filled.start;
@@ -172,17 +191,16 @@ impl LineBuffer {
             let end = self.searched + offset;
             self.filled.start = end + 1;
             self.searched = end + 1;
-            if core::mem::take(&mut self.skipping) {
-                continue;
+            if !core::mem::take(&mut self.skipping) {
+                return Some(start..end);
             }
-            return self.line(start..end);
         }
     }
 
     /// Without a newline in sight: the beginning of a line that is too long, the last line, or nothing.
-    fn cut_line(&mut self) -> Option<Line<'_>> {
+    fn cut_line(&mut self) -> Option<Range<usize>> {
         let mut rest = self.filled.clone();
-        let unfinished = self.bytes.get(rest.clone()).unwrap_or_default();
+        let unfinished = self.between(rest.clone());
         rest.start += unfinished.len() - without_nuls(unfinished).len();
         self.filled.start = rest.start;
         self.searched = rest.end;
@@ -193,10 +211,12 @@ impl LineBuffer {
         self.filled.start = rest.end;
         let skipped = self.skipping;
         self.skipping = !last;
-        if skipped || rest.is_empty() {
-            return None;
-        }
-        self.line(rest)
+        (!skipped && !rest.is_empty()).then_some(rest)
+    }
+
+    /// The line at these places.
+    pub fn line(&self, places: Range<usize>) -> Line<'_> {
+        one_line(self.between(places))
     }
 
     /// Makes the next lines handed out include what has come of one whose end will never come, such as
@@ -205,10 +225,6 @@ impl LineBuffer {
     pub fn finish(&mut self) -> bool {
         self.finished = true;
         !self.filled.is_empty()
-    }
-
-    fn line(&self, range: Range<usize>) -> Option<Line<'_>> {
-        self.bytes.get(range).map(one_line)
     }
 }
 
@@ -307,22 +323,32 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_skipped_up_to_the_place_found_and_counted() {
+    fn lines_are_skipped_up_to_the_place_found() {
         let mut buffer = LineBuffer::new(0);
         let text = b"one\ntwo\nthree\nfour";
         buffer.room()[..text.len()].copy_from_slice(text);
         buffer.add(text.len());
-        assert_eq!(buffer.skip_lines(|_| Some(5)), (&b"one\n"[..], 1));
-        assert_eq!(buffer.skip_lines(|_| Some(0)), (&b""[..], 0));
-        assert_eq!(buffer.next_line().map(|line| line.bytes), Some(&b"two"[..]));
-        assert_eq!(buffer.skip_lines(|_| None), (&b"three\n"[..], 1));
-        assert_eq!(buffer.next_line(), None);
+        let mut skip = |find: fn(&[u8]) -> Option<usize>| {
+            let skipped = buffer.skip_lines(find);
+            let skipped = String::from_utf8_lossy(buffer.between(skipped)).into_owned();
+            let next = buffer.next_line().map(|line| line.bytes.to_vec());
+            (
+                skipped,
+                next.map_or(String::new(), |line| {
+                    String::from_utf8(line).expect("ASCII")
+                }),
+            )
+        };
+        let told = |skipped, next| (String::from(skipped), String::from(next));
+        assert_eq!(skip(|_| Some(5)), told("one\n", "two"));
+        assert_eq!(skip(|_| Some(0)), told("", "three"));
+        assert_eq!(skip(|_| None), told("", ""));
         buffer.finish();
+        assert_eq!(buffer.skip_lines(|_| None).len(), 0);
         assert_eq!(
             buffer.next_line().map(|line| line.bytes),
             Some(&b"four"[..])
         );
-        assert_eq!(buffer.skip_lines(|_| None), (&b""[..], 0));
     }
 
     #[test]
@@ -402,7 +428,7 @@ mod tests {
         assert!(buffer.next_line().is_some_and(|line| line.cut));
         buffer.room()[..6].copy_from_slice(b"x\nend\n");
         buffer.add(6);
-        assert_eq!(buffer.skip_lines(|_| None), (&b""[..], 0));
+        assert_eq!(buffer.skip_lines(|_| None).len(), 0);
         assert_eq!(buffer.next_line().map(|line| line.bytes), Some(&b"end"[..]));
     }
 }

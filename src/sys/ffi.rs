@@ -322,6 +322,7 @@ pub struct InotifyEvent {
 }
 
 /// `memchr` and `memrchr`.
+#[cfg(target_arch = "x86_64")]
 pub type Search = unsafe extern "C" fn(*const c_void, c_int, usize) -> *const c_void;
 
 #[link(name = "c")]
@@ -331,6 +332,7 @@ unsafe extern "C" {
     pub fn __errno_location() -> *mut c_int;
     /// The arguments are as wide as a register: `usize` or pointers.
     pub fn syscall(number: c_long, ...) -> c_long;
+    #[cfg(target_arch = "x86_64")]
     pub fn memchr(text: *const c_void, byte: c_int, length: usize) -> *const c_void;
     #[cfg(target_arch = "x86_64")]
     pub fn memrchr(text: *const c_void, byte: c_int, length: usize) -> *const c_void;

@@ -17,22 +17,28 @@ pub mod inotify;
 pub mod message;
 pub mod process;
 pub mod signal;
+#[cfg(any(test, not(target_arch = "x86_64")))]
+pub mod word;
 
 pub use errno::{Errno, Result};
+#[cfg(not(target_arch = "x86_64"))]
+pub use word::{find_byte, find_last_byte};
 
 use core::ffi::{CStr, c_int};
 
-/// Index of the first `byte` in `text`, by the C library's fast search.
+/// Index of the first `byte` in `text`. glibc's search is fast; musl's is not.
+#[cfg(target_arch = "x86_64")]
 pub fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
     find_by(ffi::memchr, text, byte)
 }
 
-/// Index of the last `byte` in `text`. glibc's search is fast; musl's goes byte by byte.
+/// Index of the last `byte` in `text`.
 #[cfg(target_arch = "x86_64")]
 pub fn find_last_byte(text: &[u8], byte: u8) -> Option<usize> {
     find_by(ffi::memrchr, text, byte)
 }
 
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn find_by(search: ffi::Search, text: &[u8], byte: u8) -> Option<usize> {
     let start = text.as_ptr();

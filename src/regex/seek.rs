@@ -4,16 +4,17 @@
 //! beginning of a word does. So a word is sought by its [`Telltale`]. On x86-64 those are its two rarest bytes: at
 //! their distance they hardly ever stand anywhere else. A block of places is compared at once; what remains in the end
 //! is less than a block, and is searched with a block that reaches into places that have been searched already or were
-//! not to be. A single byte is sought by the C library, behind the safe functions that borrow it.
+//! not to be. A single byte is sought the same way: for lines that is as quick as glibc is, and quicker than musl.
 //!
-//! Everywhere else the rarest byte is sought alone: to compare words with two takes MIPS more instructions than a few
-//! strangers do. The byte is sought by code of ours, four words at a time: routers have musl, whose searches are slower.
+//! Everywhere else the rarest byte is sought alone, four words at a time: to compare words with two takes MIPS more
+//! instructions than a few strangers do.
 //!
 //! This is where the pure half of the program borrows speed from the other ([`crate::sys`]).
 
-pub use crate::sys::{find_byte, find_last_byte};
+#[cfg(not(target_arch = "x86_64"))]
+pub use crate::sys::word::{find_byte, find_last_byte};
 #[cfg(target_arch = "x86_64")]
-pub use blocks::{Telltale, count_byte};
+pub use blocks::{Telltale, count_byte, find_byte, find_last_byte};
 #[cfg(not(target_arch = "x86_64"))]
 pub use bytes::{Telltale, count_byte};
 
@@ -121,6 +122,24 @@ mod blocks {
             let ones = text.get(self.at..)?;
             let others = ones.get(self.distance..)?;
             Some((ones.get(..others.len())?, others))
+        }
+    }
+
+    /// The first place where a byte stands.
+    pub fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
+        single(byte).first(text, 0)
+    }
+
+    /// The last place where a byte stands.
+    pub fn find_last_byte(text: &[u8], byte: u8) -> Option<usize> {
+        single(byte).last(text, 0, usize::MAX)
+    }
+
+    fn single(byte: u8) -> Telltale {
+        Telltale {
+            bytes: [byte; 2],
+            at: 0,
+            distance: 0,
         }
     }
 

@@ -321,10 +321,6 @@ pub struct InotifyEvent {
     pub name_length: u32,
 }
 
-/// `memchr` and `memrchr`.
-#[cfg(target_arch = "x86_64")]
-pub type Search = unsafe extern "C" fn(*const c_void, c_int, usize) -> *const c_void;
-
 #[link(name = "c")]
 unsafe extern "C" {
     pub static environ: *const *const c_char;
@@ -332,10 +328,6 @@ unsafe extern "C" {
     pub fn __errno_location() -> *mut c_int;
     /// The arguments are as wide as a register: `usize` or pointers.
     pub fn syscall(number: c_long, ...) -> c_long;
-    #[cfg(target_arch = "x86_64")]
-    pub fn memchr(text: *const c_void, byte: c_int, length: usize) -> *const c_void;
-    #[cfg(target_arch = "x86_64")]
-    pub fn memrchr(text: *const c_void, byte: c_int, length: usize) -> *const c_void;
     pub fn _exit(status: c_int) -> !;
 
     pub fn open(path: *const c_char, flags: c_int, ...) -> c_int;

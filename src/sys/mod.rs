@@ -21,32 +21,8 @@ pub mod signal;
 pub mod word;
 
 pub use errno::{Errno, Result};
-#[cfg(not(target_arch = "x86_64"))]
-pub use word::{find_byte, find_last_byte};
 
 use core::ffi::{CStr, c_int};
-
-/// Index of the first `byte` in `text`. glibc's search is fast; musl's is not.
-#[cfg(target_arch = "x86_64")]
-pub fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
-    find_by(ffi::memchr, text, byte)
-}
-
-/// Index of the last `byte` in `text`.
-#[cfg(target_arch = "x86_64")]
-pub fn find_last_byte(text: &[u8], byte: u8) -> Option<usize> {
-    find_by(ffi::memrchr, text, byte)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn find_by(search: ffi::Search, text: &[u8], byte: u8) -> Option<usize> {
-    let start = text.as_ptr();
-    // SAFETY: memchr and memrchr read at most `text.len()` bytes of a slice that is borrowed for the call.
-    let found = unsafe { search(start.cast(), c_int::from(byte), text.len()) };
-    // OK because a match lies inside the slice, behind its start.
-    (!found.is_null()).then(|| found as usize - start as usize)
-}
 
 /// A number nobody outside can guess, to seed hash functions with.
 pub fn random_seed() -> u64 {

@@ -51,8 +51,8 @@ const PURE: &[&str] = &[
 /// The pure files that borrow from `sys` what has nothing of the system in it: a fast search, and how messages are
 /// handed over.
 const BORROWED: [(&str, &str); 3] = [
-    ("regex/seek", "sys/mod"),
     ("regex/seek", "sys/block"),
+    ("regex/seek", "sys/word"),
     ("text", "sys/message"),
 ];
 

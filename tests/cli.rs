@@ -596,6 +596,31 @@ fn a_dry_run_counts_lines_that_are_cut_or_open_and_no_others() {
 }
 
 #[test]
+fn a_record_that_may_not_be_read_is_no_error_of_the_configuration() {
+    let Some((dir, launcher)) = common::as_nobody() else {
+        return;
+    };
+    // Somebody who writes rules need not be the daemon.
+    dir.write("state", "");
+    dir.chmod("state", 0);
+    let one_time = r#"{"name": "x", "filter": "^(a)", "one_time": [["a"]], "actions": ["echo"]}"#;
+    dir.configure(&config(r#""log", "state": "state""#, &[one_time.into()]));
+    let run = |option| {
+        let arguments = [option, "-c", common::CONFIG];
+        let mut command = dir.command_after(launcher, "", &arguments);
+        outcome(&command.output().expect("it can be run"))
+    };
+    let reason = "record \"state\": Permission denied (errno 13)";
+    let (status, stdout, stderr) = run("-t");
+    assert_eq!((status, stderr.as_str()), (FINE, ""));
+    let unknown = format!("\"x\": one-time sequences left: unknown, {reason}\n");
+    assert!(stdout.contains(&unknown), "{stdout}");
+    let (status, stdout, stderr) = run("-l");
+    assert_eq!((status, stdout.as_str()), (FAILED, ""));
+    assert_eq!(stderr, format!("logknockd: {reason}\n"));
+}
+
+#[test]
 fn what_the_unit_runs_before_the_start_tells_no_pattern() {
     let unit =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("cross/systemd/logknockd.service");

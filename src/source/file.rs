@@ -15,7 +15,8 @@
 //!   reading goes on behind them; if they are not in it, it is new and read from its beginning. A file that takes the
 //!   place of another is searched in the same way: once, or for as long if it begins with lines of the other one, of
 //!   which it will be a copy. Lines written before the rewriting and not yet read are gone, as they are for everyone
-//!   but a copy; we read at every write, so that takes a writer faster than us.
+//!   but a copy; we read at every write, so that takes a writer faster than us, or one that rewrites the file again
+//!   while it is waited for.
 //! * A file that cannot be opened, or opened and not read, is waited for (see `access`).
 
 use super::access::{Access, Obstacle};

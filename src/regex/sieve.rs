@@ -331,32 +331,21 @@ impl Sieve {
 
     /// Bytes are of one class if no set tells them apart. A newline is one of its own, because a line may end before it.
     fn divide_bytes(&mut self) {
-        let mut newline = Set::EMPTY;
-        newline.insert(b'\n');
         self.classes = vec![0; 256];
         let mut class_count = 1;
-        for set in self.sets.iter().chain([&newline]) {
-            // What a class becomes within the set, if some of its bytes are not members.
-            let mut parts: Vec<(u8, u8)> = Vec::new();
-            for byte in 0..=u8::MAX {
-                let class = self.classes.get(usize::from(byte)).copied().unwrap_or(0);
-                if !set.contains(byte) {
-                    continue;
+        for set in self.sets.iter().chain([&Set::from(b'\n')]) {
+            // What a class becomes, for its members and for others.
+            let mut known = Vec::new();
+            for (byte, class) in (0..=u8::MAX).zip(&mut self.classes) {
+                let old = (*class, set.contains(byte));
+                let place = known.iter().position(|known| *known == old);
+                if place.is_none() {
+                    known.push(old);
                 }
-                let known = parts.iter().find(|(old, _)| *old == class);
-                let new = known.map(|(_, new)| *new).or_else(|| {
-                    let mut bytes = (0..=u8::MAX).zip(&self.classes);
-                    let divided = bytes.any(|(byte, other)| *other == class && !set.contains(byte));
-                    // OK because no more classes than bytes are ever made.
-                    let new = if divided { class_count as u8 } else { class };
-                    class_count += usize::from(divided);
-                    parts.push((class, new));
-                    Some(new)
-                });
-                if let Some(place) = self.classes.get_mut(usize::from(byte)) {
-                    *place = new.unwrap_or(class);
-                }
+                // OK because there are no more classes than bytes.
+                *class = place.unwrap_or(known.len() - 1) as u8;
             }
+            class_count = known.len();
         }
         self.bytes = vec![0; class_count];
         for (byte, class) in (0..=u8::MAX).zip(&self.classes) {

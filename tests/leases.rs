@@ -117,6 +117,9 @@ fn what_cannot_be_recorded_is_not_opened() {
     let rules = [rule("door", &format!(r#""timeout": 60, {ACTIONS}"#))];
     let config = config(r#""log", "state": "missing/state""#, &rules);
     let mut daemon = Daemon::start(&dir, &config);
+    // It is said before somebody stands in front of the door.
+    let message = "[ERROR] cannot lock \"missing/state.lock\": No such file or directory (errno 2): no lease can be opened";
+    assert_eq!(daemon.count(message), 1);
     dir.append("log", knock("alice"));
     let message = daemon.wait_for("refused: ");
     assert!(message.starts_with("[ERROR]"), "{message}");

@@ -142,8 +142,13 @@ impl Ledger {
             attached = ledger.attach(now_ms, log);
         }
         match attached {
-            // What cannot be locked cannot be written either, and that is told when it matters.
-            Err(refusal) if refusal.kind == Kind::Unlocked => ledger.unsaved.fail(now_ms),
+            // What cannot be locked cannot be written either; perhaps later.
+            Err(refusal) if refusal.kind == Kind::Unlocked => {
+                if need == Need::Required {
+                    say!(log, Error: "{}: no lease can be opened", refusal.reason);
+                }
+                ledger.unsaved.fail(now_ms);
+            }
             Err(refusal) if refusal.kind == Kind::Busy && need == Need::Leftovers => {}
             attached => attached?,
         }

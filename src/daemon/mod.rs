@@ -325,6 +325,7 @@ impl Daemon {
         }
     }
 
+    #[inline(never)]
     fn reload(&mut self) {
         let log = &mut self.dispatch.log;
         let config = match load(self.options.config, Purpose::Act) {

@@ -185,6 +185,7 @@ struct Replay {
 
 impl Replay {
     /// Replays one log. The error is a message.
+    #[inline(never)]
     fn log(&mut self, name: &CStr, several: bool) -> Result<(), Vec<u8>> {
         let fail = |errno: Errno| text!("{}: {}", name.to_bytes(), errno);
         let fd = match name.to_bytes() {

@@ -118,6 +118,7 @@ impl Ledger {
     }
 
     /// Goes on with what is recorded at `state`. The seed is a secret for hash tables.
+    #[inline(never)]
     pub fn load(
         state: &str,
         need: Need,

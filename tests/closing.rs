@@ -328,6 +328,40 @@ fn two_who_close_by_hand_are_both_served() {
 }
 
 #[test]
+fn a_record_whose_lock_was_taken_away_is_locked_again() {
+    let dir = TempDir::new();
+    dir.mkdir("var");
+    dir.append("log", "");
+    let rules = [rule("door", &format!(r#""timeout": 600, {ACTIONS}"#))];
+    let config = config(r#""log", "state": "var/state""#, &rules);
+    let mut daemon = Daemon::start(&dir, &config);
+    let close = |key| outcome(&dir.run(&["-c", common::CONFIG, "-x", key]));
+    dir.append("log", knock("alice") + &knock("bob"));
+    daemon.wait_for(": opened for bob");
+    dir.remove("var/state.lock");
+    // With the next that is written.
+    dir.append("log", knock("carol"));
+    daemon.wait_for(": opened for carol");
+    let (status, said, errors) = close("alice");
+    assert_eq!(
+        (status, &said[..]),
+        (Some(0), "closed: \"door\" alice\n"),
+        "{errors}"
+    );
+    // With all that is in the folder.
+    std::fs::remove_dir_all(dir.path("var")).expect("it can be removed");
+    dir.mkdir("var");
+    dir.append("log", knock("dave"));
+    daemon.wait_for(": opened for dave");
+    let (status, _, errors) = outcome(&dir.run(&["-c", common::CONFIG]));
+    assert_eq!(status, Some(1));
+    assert!(errors.contains("another process uses it"), "{errors}");
+    let (status, said, errors) = close("*");
+    assert_eq!(status, Some(0), "{errors}");
+    assert_eq!(said.lines().count(), 3, "{said}");
+}
+
+#[test]
 fn an_address_is_closed_by_hand_however_it_is_spelt() {
     let dir = TempDir::new();
     let mut daemon = start(&dir, &format!(r#""timeout": 600, {ACTIONS}"#));

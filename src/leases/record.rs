@@ -7,7 +7,8 @@
 //!   temporary file is made anew and never opened through a link, and a file that others can write is as bad as
 //!   damage.
 //! * Two daemons with one record would each forget what the other has opened: whoever uses it holds a lock
-//!   on the file of its name with `.lock` behind, for as long as it lives, and locks before reading.
+//!   on the file of its name with `.lock` behind, for as long as it lives, and locks before reading. If somebody takes
+//!   that file away, it is made and locked again before anything more is written.
 //! * A damaged record gets a second name before it is replaced: it may be the only thing that still knows
 //!   what is open. If only the system has nothing left to read it with, it stays where it is.
 //! * What is no record of ours is left as it is: a folder, a link, somebody else's file, a text that looks nothing like one.
@@ -93,9 +94,15 @@ impl Record {
         self.path.to_bytes()
     }
 
+    /// Whether it is ours alone, and nobody has taken away what is locked.
+    fn is_locked(&self) -> bool {
+        let lock = self.lock.as_ref();
+        lock.is_some_and(|lock| self.is_beside(LOCK, lock))
+    }
+
     /// Makes the record ours alone. `EAGAIN` if another process uses it.
     pub fn lock(&mut self) -> Result<()> {
-        if self.lock.is_none() {
+        if !self.is_locked() {
             let fd = Fd::open_lock(&self.path_with(LOCK)?)?;
             fd.lock()?;
             ours_alone(&fd)?;
@@ -280,9 +287,12 @@ impl Record {
         }
     }
 
-    /// Adds lines to the record, which is `length` bytes long; false if the file is not the one that was written last.
-    /// An error means that they do not stand there.
+    /// Adds lines to the record, which is `length` bytes long; false if the file is not the one that was written last, or
+    /// is not locked any more. An error means that they do not stand there.
     pub fn append(&self, length: usize, lines: &[u8]) -> Result<bool> {
+        if !self.is_locked() {
+            return Ok(false);
+        }
         let fd = match Fd::open_to_append(&self.path) {
             Err(Errno::ENOENT | Errno::ELOOP | Errno::EISDIR) => return Ok(false),
             fd => fd?,
@@ -305,8 +315,9 @@ impl Record {
         journal::whole(leases, &self.boot, clock::boot_time_ms())
     }
 
-    /// Replaces the record.
-    pub fn replace(&self, document: &[u8]) -> Result<()> {
+    /// Replaces the record. Where somebody has taken away what was locked, it is locked again first.
+    pub fn replace(&mut self, document: &[u8]) -> Result<()> {
+        self.lock()?;
         let temporary = self.path_with(".new")?;
         let replaced = self.replace_by(&temporary, document);
         match replaced {

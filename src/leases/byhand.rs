@@ -17,7 +17,6 @@ use alloc::vec::Vec;
 const LOOK_MS: u64 = 50;
 
 /// Has the running daemon close what is meant; what was closed, and what was not. The error says why nothing was.
-#[inline(never)]
 pub fn close(config: &Config, request: &Request) -> Result<(Vec<u8>, Vec<u8>), Vec<u8>> {
     let fail = |errno: Errno| text!("record {:?}: {}", config.state, errno);
     let record = Record::new(&config.state, random_seed()).map_err(fail)?;

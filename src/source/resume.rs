@@ -74,10 +74,12 @@ pub fn find(
     let mut read = size.saturating_sub(most);
     let is_whole = read == 0;
     while end > 0 && read < size {
+        // What has been written since is for the next time.
+        let left = usize::try_from(size - read).unwrap_or(CHUNK);
         let room = chunk.get_mut(filled..).unwrap_or_default();
         let count = match read_at(room, read)? {
             0 => break,
-            count => count.min(room.len()),
+            count => count.min(room.len()).min(left),
         };
         let (mut searched, mut place) = (filled, 0);
         filled += count;
@@ -326,6 +328,23 @@ mod tests {
             Some((kept.len(), true))
         );
         assert_eq!(found(memory(&read), &(kept + &noise)), None);
+    }
+
+    #[test]
+    fn what_is_written_while_it_is_searched_is_not_searched() {
+        let read = log(0..100);
+        let (file, more) = (log(50..90), log(90..100));
+        let grown = file.clone() + &more;
+        let read_at = |room: &mut [u8], offset: u64| {
+            let rest = &grown.as_bytes()[offset as usize..];
+            let count = rest.len().min(room.len());
+            room[..count].copy_from_slice(&rest[..count]);
+            Ok(count)
+        };
+        let size = file.len() as u64;
+        let place = find(memory(&read).as_bytes(), size, 256 << 10, read_at);
+        let place = place.ok().flatten().expect("it holds them");
+        assert_eq!((place.offset, place.is_last), (size, false));
     }
 
     #[test]

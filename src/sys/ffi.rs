@@ -37,10 +37,12 @@ pub mod arch {
     pub const SYS_CLOCK_GETTIME: c_long = 4403;
     pub const SYS_CLOCK_GETTIME32: c_long = 4263;
     pub const SYS_FCNTL: c_long = 4055;
+    pub const SYS_INOTIFY_INIT1: c_long = 4329;
     pub const SYS_MMAP: c_long = 4210;
     pub const SYS_MREMAP: c_long = 4167;
     pub const SYS_MUNMAP: c_long = 4091;
     pub const SYS_PIPE2: c_long = 4328;
+    pub const SYS_PRCTL: c_long = 4192;
     pub const SYS_RT_SIGACTION: c_long = 4194;
     pub const SYS_RT_SIGPROCMASK: c_long = 4195;
     pub const SYS_SIGNALFD4: c_long = 4324;
@@ -98,10 +100,12 @@ mod x86_64 {
     #[cfg(target_env = "musl")]
     pub const SYS_CLOCK_GETTIME: c_long = 228;
     pub const SYS_FCNTL: c_long = 72;
+    pub const SYS_INOTIFY_INIT1: c_long = 294;
     pub const SYS_MMAP: c_long = 9;
     pub const SYS_MREMAP: c_long = 25;
     pub const SYS_MUNMAP: c_long = 11;
     pub const SYS_PIPE2: c_long = 293;
+    pub const SYS_PRCTL: c_long = 157;
     pub const SYS_RT_SIGACTION: c_long = 13;
     pub const SYS_RT_SIGPROCMASK: c_long = 14;
     pub const SYS_SIGNALFD4: c_long = 289;
@@ -118,10 +122,12 @@ mod aarch64 {
     #[cfg(target_env = "musl")]
     pub const SYS_CLOCK_GETTIME: c_long = 113;
     pub const SYS_FCNTL: c_long = 25;
+    pub const SYS_INOTIFY_INIT1: c_long = 26;
     pub const SYS_MMAP: c_long = 222;
     pub const SYS_MREMAP: c_long = 216;
     pub const SYS_MUNMAP: c_long = 215;
     pub const SYS_PIPE2: c_long = 59;
+    pub const SYS_PRCTL: c_long = 167;
     pub const SYS_RT_SIGACTION: c_long = 134;
     pub const SYS_RT_SIGPROCMASK: c_long = 135;
     pub const SYS_SIGNALFD4: c_long = 74;
@@ -139,10 +145,12 @@ mod arm {
     pub const SYS_CLOCK_GETTIME: c_long = 403;
     pub const SYS_CLOCK_GETTIME32: c_long = 263;
     pub const SYS_FCNTL: c_long = 55;
+    pub const SYS_INOTIFY_INIT1: c_long = 360;
     pub const SYS_MMAP: c_long = 192;
     pub const SYS_MREMAP: c_long = 163;
     pub const SYS_MUNMAP: c_long = 91;
     pub const SYS_PIPE2: c_long = 359;
+    pub const SYS_PRCTL: c_long = 172;
     pub const SYS_RT_SIGACTION: c_long = 174;
     pub const SYS_RT_SIGPROCMASK: c_long = 175;
     pub const SYS_SIGNALFD4: c_long = 355;
@@ -199,7 +207,7 @@ pub const WNOHANG: c_int = 1;
 pub const WEXITED: c_int = 4;
 pub const WNOWAIT: c_int = 0x0100_0000;
 
-pub const PR_SET_DUMPABLE: c_int = 4;
+pub const PR_SET_DUMPABLE: usize = 4;
 
 pub const CLONE_VM: c_int = 0x100;
 pub const CLONE_VFORK: c_int = 0x4000;
@@ -346,12 +354,10 @@ unsafe extern "C" {
     pub fn poll(fds: *mut PollFd, count: c_ulong, timeout_ms: c_int) -> c_int;
     pub fn connect(fd: c_int, address: *const UnixAddress, length: u32) -> c_int;
     pub fn send(fd: c_int, buffer: *const c_void, length: usize, flags: c_int) -> isize;
-    pub fn inotify_init1(flags: c_int) -> c_int;
     pub fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int;
     pub fn inotify_rm_watch(fd: c_int, watch: c_int) -> c_int;
 
     pub fn umask(mask: u32) -> u32;
-    pub fn prctl(option: c_int, ...) -> c_int;
     pub fn getpid() -> c_int;
     pub fn geteuid() -> u32;
     pub fn getrandom(buffer: *mut c_void, length: usize, flags: u32) -> isize;

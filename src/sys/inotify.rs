@@ -33,7 +33,7 @@ impl Inotify {
     pub fn new() -> Result<Inotify> {
         let flags = ffi::O_CLOEXEC | ffi::arch::O_NONBLOCK;
         // SAFETY: no memory is involved.
-        own(c_long::from(unsafe { ffi::inotify_init1(flags) })).map(Inotify)
+        own(unsafe { ffi::syscall(ffi::arch::SYS_INOTIFY_INIT1, flags as usize) }).map(Inotify)
     }
 
     /// The descriptor to poll for reading.

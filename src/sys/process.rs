@@ -13,7 +13,7 @@ use crate::backoff::NEVER;
 use crate::text::{Pieces, Put, holds};
 use crate::text::{program, words};
 use alloc::vec::Vec;
-use core::ffi::{CStr, c_char, c_int, c_long, c_ulong, c_void};
+use core::ffi::{CStr, c_char, c_int, c_long, c_void};
 use core::mem::MaybeUninit;
 use core::ptr::null;
 
@@ -89,8 +89,8 @@ pub fn settle_in() {
         for fd in INHERITED {
             ffi::syscall(ffi::arch::SYS_FCNTL, fd, ffi::F_SETFD, ffi::FD_CLOEXEC);
         }
-        let [no, unused] = [0 as c_ulong; 2];
-        ffi::prctl(ffi::PR_SET_DUMPABLE, no, unused, unused, unused);
+        let (option, [no, unused]) = (ffi::PR_SET_DUMPABLE, [0usize; 2]);
+        ffi::syscall(ffi::arch::SYS_PRCTL, option, no, unused, unused, unused);
     }
 }
 

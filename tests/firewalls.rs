@@ -7,20 +7,17 @@
 mod common;
 
 use common::{Daemon, PATIENCE, TempDir, outcome, skipped, works};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// The kernel logs nothing that happens in other network namespaces than the first, unless this says 1.
+/// The kernel logs nothing that happens in other network namespaces than the first, unless this says 1. Whoever has it
+/// locked has his turn: it is everybody's, and so is the kernel's log.
 const LOG_ALL: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
 const SERVER: [&str; 2] = ["10.97.0.1", "fd97::1"];
 const PORTS: [&str; 4] = ["7411", "3907", "9230", "5642"];
 const WRONG: [&str; 4] = ["7411", "9230", "3907", "5642"];
-
-/// One at a time: the kernel's switch and its log are everybody's.
-static TURN: Mutex<()> = Mutex::new(());
 
 /// What the server sees of itself: files of its own where firewalls keep their rules.
 const ENTER: &str = r#"
@@ -35,7 +32,7 @@ export DBUS_SYSTEM_BUS_ADDRESS="unix:path=$0/bus"
 exec "$@""#;
 
 struct World {
-    _turn: MutexGuard<'static, ()>,
+    _turn: File,
     dir: TempDir,
     log_all: String,
     children: Vec<Child>,
@@ -74,11 +71,12 @@ impl World {
                 return None;
             }
         }
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok(log_all) = fs::read_to_string(LOG_ALL) else {
+        let Ok(turn) = File::open(LOG_ALL) else {
             skipped("the kernel cannot log from network namespaces");
             return None;
         };
+        turn.lock().expect("its turn");
+        let log_all = fs::read_to_string(LOG_ALL).expect("the switch");
         if fs::write(LOG_ALL, "1").is_err() || !works("ip", &["netns", "add", &namespace("server")])
         {
             let _ = fs::write(LOG_ALL, log_all);

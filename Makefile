@@ -39,21 +39,22 @@ test: build ## formatting, lints, unit, integration and differential tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
-	shellcheck .ci/run examples/knock tests/setup tests/demo tests/sanitized tests/bench/measure \
+	shellcheck .ci/run examples/knock tests/setup tests/demo tests/several tests/integration tests/sanitized \
+	    tests/bench/measure \
 	    tests/bench/instructions cross/setup cross/target cross/build cross/cc cross/mips16 cross/test cross/check-package \
 	    cross/dist cross/deb cross/check-deb cross/debian/postinst cross/debian/prerm cross/debian/postrm \
 	    tests/router/fetch tests/router/run tests/router/rc.common tests/router/functions.sh tests/router/uci \
 	    tests/router/fw4 tests/router/ubus tests/router/service tests/router/firewall.init
 	shellcheck examples/*.sh
-	cargo test
-	@echo "The integration tests again, with the release build:"
-	LOGKNOCKD=target/release/logknockd cargo test --tests
+	cargo test --no-run
+	cargo test --lib
+	tests/integration debug release
 	tests/soak/checker_test.py
 	tests/soak/soak.py target/release/logknockd --seconds 12
-	tests/soak/leaks.py target/release/logknockd --knocks 1000 --reloads 100 --rotations 100
-	cd tests/fuzz && cargo fmt --check && cargo clippy --release -- -D warnings
-	@echo "A short search for inputs that break a promise, always the same:"
-	cd tests/fuzz && cargo run --release --quiet -- --tries 4000
+	@# The short search for inputs that break a promise is always the same one.
+	tests/several 2 'eval "$$1"' \
+	    'tests/soak/leaks.py target/release/logknockd --knocks 1000 --reloads 100 --rotations 100' \
+	    'cd tests/fuzz && cargo fmt --check && cargo clippy --release -- -D warnings && cargo run --release --quiet -- --tries 4000'
 
 soak: build ## knocks, rotation, reloads, kills, floods for SECONDS (half an hour), every command checked
 	@tests/setup test
@@ -118,8 +119,7 @@ size: $(TARGETS) ## what each program is made of; fails when one is larger than 
 
 test-router: ipk apk ## boot an emulated router with our package in it and knock (ARM too: a few minutes)
 	@cross/setup router
-	@tests/router/run mipsel
-	@tests/router/run aarch64
+	@tests/several 2 'tests/router/run "$$1"' mipsel aarch64
 
 measure: build ## size, speed, idle system calls and latency of this machine's build
 	@tests/setup measure

@@ -53,7 +53,7 @@ pub struct Sequence {
 
 /// How what a knock opens is held open.
 pub struct Holding {
-    /// More than 0; [`NEVER`] if only another rule's knock, or somebody by hand, ends the lease.
+    /// More than 0; [`crate::backoff::NEVER`] if only another rule's knock, or somebody by hand, ends the lease.
     pub timeout_ms: u64,
     /// Whether the lease outlives a stop and a reboot.
     pub keep: bool,

@@ -65,10 +65,10 @@ pub struct Since {
 }
 
 impl Since {
-    /// The present, which is `now_ms`.
-    pub fn now(now_ms: u64) -> Since {
+    /// The present by both: a turn may have begun long before.
+    pub fn now() -> Since {
         Since {
-            boot_ms: now_ms,
+            boot_ms: clock::boot_time_ms(),
             wall_ms: clock::file_time_ms(),
         }
     }
@@ -485,7 +485,7 @@ impl Opened {
                 self.outlook = Outlook::AtEnd;
             }
             _ if !is_complete => return Ok(Read::Nothing),
-            _ if is_opened && self.is_old(&status, since, now_ms) => {
+            _ if is_opened && self.is_old(&status, since) => {
                 say!(log, Info: "{:?}: older than the start, going on at its end", name);
                 self.read_on_at(status.size);
             }
@@ -519,8 +519,8 @@ impl Opened {
     }
 
     /// Whether what is in a file that was just opened was written before `since`.
-    fn is_old(&self, status: &Status, since: Since, now_ms: u64) -> bool {
-        let now = Since::now(now_ms);
+    fn is_old(&self, status: &Status, since: Since) -> bool {
+        let now = Since::now();
         let vague_ms = if status.by_the_second { 2000 } else { 0 };
         let is_before = status.modified_ms < since.by_clock_of(now).wrapping_sub(vague_ms);
         // A router without a clock of its own, which has not been told the time yet.

@@ -118,10 +118,10 @@ impl Sources {
             }
         }
         for name in wanted.files {
-            self.take_over(&mut former, name.as_bytes(), None, now_ms, log);
+            self.take_over(&mut former, name.as_bytes(), None, log);
         }
         if let Some(words) = wanted.command {
-            self.take_over(&mut former, &spaced(words), Some(words), now_ms, log);
+            self.take_over(&mut former, &spaced(words), Some(words), log);
         }
         // Before any file is opened, so that none can be replaced unseen.
         self.watch_paths(log);
@@ -149,7 +149,6 @@ impl Sources {
         former: &mut Entries,
         name: &[u8],
         words: Option<&[u8]>,
-        now_ms: u64,
         log: &mut Log,
     ) {
         let is_it = |entry: &Entry| match &entry.source {
@@ -163,7 +162,7 @@ impl Sources {
         match c_path(name) {
             Ok(path) => self.entries.push(Box::new(Entry {
                 access: Access::new(path),
-                since: Since::now(now_ms),
+                since: Since::now(),
                 begin: Begin::AtEnd,
                 polled: 0,
                 ready: false,

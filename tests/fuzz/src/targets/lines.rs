@@ -189,10 +189,10 @@ fn take(buffer: &mut LineBuffer, wanted: Option<u8>, lines: &mut Vec<(Vec<u8>, b
     loop {
         if let Some(wanted) = wanted {
             let find = |text: &[u8]| text.iter().position(|&byte| byte == wanted);
-            let (text, count) = buffer.skip_lines(find);
-            let newlines = text.iter().filter(|byte| **byte == b'\n').count() as u64;
-            assert!(count == newlines && (text.is_empty() || text.ends_with(b"\n")));
-            skipped += count;
+            let places = buffer.skip_lines(find);
+            let text = buffer.between(places);
+            assert!(text.is_empty() || text.ends_with(b"\n"));
+            skipped += text.iter().filter(|byte| **byte == b'\n').count() as u64;
         }
         match buffer.next_line() {
             Some(line) => lines.push((line.bytes.to_vec(), line.cut)),

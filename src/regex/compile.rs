@@ -10,6 +10,9 @@
 //! after `b`. So whoever runs a program counts: [`Op::Enter`] begins an iteration, whatever consumes a byte makes all
 //! loops stale (what consumed for the inner one consumed for the outer ones), and [`Op::Leave`] asks. What
 //! happens behind a state depends on the state alone, which is what makes matching linear.
+//!
+//! For the [`super::sieve`], which wants to know only what cannot match, programs are *rough*: byte by byte, without groups
+//! and loops to be counted, many parts of patterns in one. What they match is more than the trees do.
 
 use alloc::vec::Vec;
 
@@ -27,6 +30,9 @@ const ERR_TOO_LARGE: &str = "pattern is too large (repetitions count as often as
 const MAX_STATES: u16 = 3000;
 /// Nodes that are looked at, each as often as it is repeated.
 const MAX_VISITS: u16 = 60_000;
+/// States of a part in a rough program, and the repetitions that are written out there; more are any number.
+const MAX_PART: u16 = 500;
+pub(super) const REPETITIONS: u32 = 8;
 
 /// Index of an instruction.
 pub(super) type Pc = u16;
@@ -64,9 +70,11 @@ pub(super) enum Op {
     Enter,
     /// Ends one: goes on at `next` if it has consumed something, here otherwise.
     Leave(Pc),
+    /// In a rough program, the part with the number `next`.
     Match,
 }
 
+#[derive(Default)]
 pub(super) struct Program {
     pub insts: Vec<Inst>,
     pub literals: Vec<Literal>,
@@ -97,6 +105,12 @@ impl Program {
         self.inst(pc).map_or(0, |inst| inst.state + fresh)
     }
 
+    /// The number of the part that ends at `pc`.
+    pub fn part(&self, pc: Pc) -> Option<u16> {
+        let inst = self.inst(pc)?;
+        matches!(inst.op, Op::Match).then_some(inst.next)
+    }
+
     /// The literal where the program goes on at `pc`.
     fn ahead(&self, pc: Pc) -> Option<u16> {
         let mut inst = self.inst(pc)?;
@@ -110,23 +124,10 @@ impl Program {
     }
 }
 
-/// Compiles trees that follow each other. What repeats more often than `repetitions` says may repeat more often here.
-pub(super) fn compile(nodes: &[&Node], repetitions: u32) -> Result<Program, Error> {
-    let mut compiler = Compiler {
-        program: Program {
-            insts: Vec::new(),
-            literals: Vec::new(),
-            sets: Vec::from([Set::LINE]),
-            start: 0,
-            ahead: None,
-            states: 0,
-        },
-        repetitions,
-        depth: 0,
-        visits: MAX_VISITS,
-        fault: 0,
-    };
-    match compiler.whole(nodes) {
+/// Compiles a tree.
+pub(super) fn compile(node: &Node) -> Result<Program, Error> {
+    let mut compiler = Compiler::new(false);
+    match compiler.add(&[node], 0) {
         Some(start) => {
             compiler.program.start = start;
             compiler.program.ahead = compiler.program.ahead(start);
@@ -139,9 +140,14 @@ pub(super) fn compile(nodes: &[&Node], repetitions: u32) -> Result<Program, Erro
     }
 }
 
-struct Compiler {
-    program: Program,
-    repetitions: u32,
+#[derive(Default)]
+pub(super) struct Compiler {
+    pub program: Program,
+    is_rough: bool,
+    /// States there may be.
+    most: u16,
+    /// Where what is being compiled ends.
+    end: Pc,
     /// Loops around the current node whose iterations could be empty.
     depth: u16,
     visits: u16,
@@ -151,10 +157,32 @@ struct Compiler {
 
 /// None is returned for what is too large.
 impl Compiler {
-    fn whole(&mut self, nodes: &[&Node]) -> Option<Pc> {
-        let end = self.push(Op::Match, 0)?;
+    pub fn new(is_rough: bool) -> Compiler {
+        let mut compiler = Compiler {
+            is_rough,
+            ..Compiler::default()
+        };
+        compiler.program.sets.push(Set::LINE);
+        compiler
+    }
+
+    /// Compiles trees that follow each other, in a rough program as one more part. Says where it begins.
+    pub fn add(&mut self, nodes: &[&Node], number: u16) -> Option<Pc> {
+        let first = self.program.states;
+        self.most = match self.is_rough {
+            true => first.saturating_add(MAX_PART).min(u16::MAX - 1),
+            false => MAX_STATES,
+        };
+        self.visits = MAX_VISITS;
+        self.end = first;
+        let end = self.push(Op::Match, number);
         let mut nodes = nodes.iter().rev();
-        nodes.try_fold(end, |next, node| self.node(node, next))
+        let start = end.and_then(|end| nodes.try_fold(end, |next, node| self.node(node, next)));
+        if start.is_none() {
+            self.program.insts.truncate(usize::from(first));
+            self.program.states = first;
+        }
+        start
     }
 
     fn push(&mut self, op: Op, next: Pc) -> Option<Pc> {
@@ -168,20 +196,32 @@ impl Compiler {
 
     fn claim(&mut self, states: u16) -> Option<()> {
         self.program.states = self.program.states.saturating_add(states);
-        (self.program.states <= MAX_STATES).then_some(())
+        (self.program.states <= self.most).then_some(())
     }
 
     fn node(&mut self, node: &Node, next: Pc) -> Option<Pc> {
         self.visits = self.visits.checked_sub(1)?;
         match node {
             Node::Empty => Some(next),
+            Node::Byte(byte) if self.is_rough => self.one_of(&Set::from(*byte), next),
             Node::Byte(_) => self.literal(core::slice::from_ref(node), next),
-            Node::Set(set) => {
-                let set = self.set(set);
-                self.push(Op::Set(set), next)
+            Node::Set(set) => self.one_of(set, next),
+            Node::Look(look) if !self.is_rough || *look == Look::TextStart => {
+                self.push(Op::Look(*look), next)
             }
-            Node::Look(look) => self.push(Op::Look(*look), next),
+            // A line ends before a newline or as if before one, and what follows is not asked for.
+            Node::Look(Look::TextEnd | Look::TextEndOrNewline | Look::LineEnd) => {
+                self.one_of(&Set::from(b'\n'), self.end)
+            }
+            Node::Look(_) => Some(next),
+            Node::Host(_) if self.is_rough => {
+                // What an address looks like does not matter here. OK because the next instruction has a number.
+                let byte = self.program.insts.len() as Pc + 1;
+                let more = self.push(Op::Split(byte), next)?;
+                self.one_of(&Set::LINE, more)
+            }
             Node::Host(reading) => self.push(Op::Host(*reading), next),
+            Node::Group(_, node) if self.is_rough => self.node(node, next),
             Node::Group(number, node) => {
                 // OK because the parser admits no number that large.
                 let slot = number * 2;
@@ -213,7 +253,7 @@ impl Compiler {
         let mut next = next;
         let mut rest = nodes;
         while let Some((last, before)) = rest.split_last() {
-            let is_byte = |node: &&Node| matches!(node, Node::Byte(_));
+            let is_byte = |node: &&Node| matches!(node, Node::Byte(_)) && !self.is_rough;
             let bytes = rest.iter().rev().take_while(is_byte).count();
             let (more, literal) = rest.split_at(rest.len() - bytes);
             (next, rest) = match bytes {
@@ -238,6 +278,11 @@ impl Compiler {
         self.push(Op::Literal(index as u16), next)
     }
 
+    fn one_of(&mut self, set: &Set, next: Pc) -> Option<Pc> {
+        let set = self.set(set);
+        self.push(Op::Set(set), next)
+    }
+
     fn set(&mut self, set: &Set) -> u16 {
         let sets = &mut self.program.sets;
         let index = sets.iter().position(|known| known == set);
@@ -249,10 +294,11 @@ impl Compiler {
     }
 
     fn repeat(&mut self, repeat: &Repeat, next: Pc) -> Option<Pc> {
-        let mut mandatory = repeat.min.min(self.repetitions);
+        let repetitions = if self.is_rough { REPETITIONS } else { u32::MAX };
+        let mut mandatory = repeat.min.min(repetitions);
         let more = repeat.max.map(|max| max - mandatory);
         let mut entry = next;
-        match more.filter(|more| *more <= self.repetitions) {
+        match more.filter(|more| *more <= repetitions) {
             Some(more) => {
                 for _ in 0..more {
                     let body = self.iteration(repeat, entry, next)?;
@@ -260,7 +306,7 @@ impl Compiler {
                 }
             }
             None => {
-                if let Some(set) = repeat.node.as_set() {
+                if let (false, Some(set)) = (self.is_rough, repeat.node.as_set()) {
                     let run = Op::Run {
                         set: self.set(&set),
                         greedy: repeat.greedy,
@@ -292,7 +338,7 @@ impl Compiler {
 
     /// One iteration that leads to `again`, or out of the loop if it was empty.
     fn iteration(&mut self, repeat: &Repeat, again: Pc, leave: Pc) -> Option<Pc> {
-        if !repeat.nullable {
+        if self.is_rough || !repeat.nullable {
             return self.node(&repeat.node, again);
         }
         self.depth += 1;

@@ -103,7 +103,7 @@ impl Regex {
         let literals = literal::required(&parsed.node);
         Ok(Regex {
             pattern: String::from(pattern),
-            program: compile::compile(&[&parsed.node], u32::MAX)?,
+            program: compile::compile(&parsed.node)?,
             quick: true,
             telling: literal::worth_seeking(&literals),
             literals,

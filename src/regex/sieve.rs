@@ -3,8 +3,7 @@
 //! Guarantees only a necessary condition: what is sieved out has no match. Of every pattern a *part* is sought that no
 //! match can do without: the bytes in a row that tell most, be they letters of either case, digits, alternatives
 //! or repetitions that end, and the fewer patterns have a part, the more it tells. Only a pattern without such a part
-//! is sought as a whole. Groups, word boundaries and who is greedy do not matter here, and what repeats often may
-//! repeat for ever.
+//! is sought as a whole. What does not matter here is left out of the program of all parts ([`super::compile`]).
 //!
 //! The parts are one automaton that is made deterministic as lines need it: a state is the set of places in parts where
 //! the line may be, a row of the table says where each class of bytes leads. What has been computed once costs a
@@ -17,16 +16,15 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::mem::{replace, swap, take};
+use core::mem::{replace, take};
 use core::ops::Range;
 
-use super::compile::{self, compile};
+use super::compile::{Compiler, Inst, Op, Pc, Program, REPETITIONS};
 use super::literal;
 use super::parse;
 use super::seek::{Literal, Places};
-use super::set::Set;
 use super::steps::count;
-use super::tree::{Look, Node};
+use super::tree::Node;
 use super::{Regex, Text};
 
 /// Entries of the table, and places in parts that all states together may have: 48 KiB on routers, and
@@ -36,16 +34,10 @@ const ENTRIES: usize = match size_of::<usize>() {
     _ => 1 << 18,
 };
 const PLACES: usize = ENTRIES;
-/// How often one line may fill the memory before it is given up.
-const FORGETS: u32 = 1;
 /// What a part must tell.
 const TELLING: u32 = 4;
 /// Sets of more bytes than this are in every line.
 const NARROW: u32 = 16;
-/// More repetitions than this are as good as any number.
-const REPETITIONS: u32 = 8;
-/// A larger part is not sought.
-const MAX_INSTS: usize = 500;
 /// So many patterns are told apart by their literals: to seek each is cheaper than to follow the automaton.
 const FEW: usize = 12;
 
@@ -65,19 +57,17 @@ pub struct Sieve {
     patterns: Vec<Pattern>,
     /// What every line that any pattern matches holds.
     common: Option<Literal>,
-    insts: Vec<Inst>,
-    sets: Vec<Set>,
-    /// Where the parts begin.
-    entries: Vec<u16>,
+    /// The parts.
+    program: Program,
     /// The places that every state has, because a part can begin anywhere. They are not in the states' sets.
-    starts: Vec<u16>,
+    starts: Vec<Pc>,
+    /// What the state in which a line begins has beside them.
+    first: Vec<Pc>,
     /// The indices of all patterns, and of those that may match any line that has their literal.
     all: Vec<u16>,
     always: Vec<u16>,
     /// The class of each byte.
     classes: Vec<u8>,
-    /// A byte of each class. What comes behind the last byte of a line is one class more.
-    bytes: Vec<u8>,
     /// The length of a row.
     stride: usize,
     /// For each state and class the row that follows: where it begins, which is odd, or one less if that state is one to
@@ -87,12 +77,11 @@ pub struct Sieve {
     /// The state that was made last of those whose hashes begin with this number.
     newest: Vec<u32>,
     /// What the sets of the states are parts of.
-    places: Vec<u16>,
+    places: Vec<Pc>,
     work: Work,
 }
 
 struct Pattern {
-    text: Vec<u8>,
     /// What every match holds, if that tells enough and is not what all patterns have in common.
     literal: Option<Literal>,
     numbers: Vec<u16>,
@@ -107,50 +96,21 @@ struct State {
     older: u32,
 }
 
-#[derive(Clone, Copy)]
-struct Inst {
-    op: Op,
-    next: u16,
-}
-
-#[derive(Clone, Copy)]
-enum Op {
-    /// A byte of the set with this index.
-    Set(u16),
-    /// Goes on at `next` and here.
-    Split(u16),
-    /// Goes on where the line begins.
-    Start,
-    /// Goes on where it ends.
-    End,
-    /// The part of this pattern.
-    Found(u16),
-}
-
 /// What one step from state to state needs.
 #[derive(Default)]
 struct Work {
     /// The number of the step that came to an instruction last.
     marks: Vec<u32>,
     step: u32,
-    stack: Vec<u16>,
-    before: Vec<u16>,
-    after: Vec<u16>,
-    /// How often this line may still fill the memory.
-    forgets: u32,
+    stack: Vec<Pc>,
+    after: Vec<Pc>,
+    /// Whether this line has filled the memory.
+    is_full: bool,
     /// Where in it literals might stand.
     places: Places,
     /// The patterns whose parts have been found in it, and the numbers of those.
     hits: Vec<u16>,
     found: Vec<u16>,
-}
-
-/// Which assertions hold where a step leads.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Edge {
-    Start,
-    Middle,
-    End,
 }
 
 /// The mark of what every state has.
@@ -170,68 +130,61 @@ impl Sieve {
             common: common(patterns),
             ..Sieve::default()
         };
+        let mut texts: Vec<&str> = Vec::new();
         for (number, pattern) in patterns {
-            sieve.add(pattern, *number);
+            let index = texts.iter().position(|text| *text == pattern.pattern());
+            if let Some(known) = index.and_then(|index| sieve.patterns.get_mut(index)) {
+                known.numbers.push(*number);
+                continue;
+            }
+            texts.push(pattern.pattern());
+            let literal = pattern.telling();
+            let is_sought = tells_enough(literal) && sieve.common() != Some(literal);
+            sieve.patterns.push(Pattern {
+                literal: is_sought.then(|| Literal::new(literal.to_vec())),
+                numbers: vec![*number],
+                is_hit: false,
+            });
         }
-        sieve.prepare(few);
+        // OK because there are at most as many patterns as numbers.
+        sieve.all = (0..texts.len() as u16).collect();
+        let mut patterns = sieve.patterns.iter();
+        let all_tell = sieve.common.is_some() || patterns.all(|pattern| pattern.literal.is_some());
+        if all_tell && texts.len() <= few {
+            sieve.always = sieve.all.clone();
+        } else {
+            sieve.prepare(&texts);
+        }
         sieve
     }
 
-    fn add(&mut self, pattern: &Regex, number: u16) {
-        let text = pattern.pattern().as_bytes();
-        let mut known = self.patterns.iter_mut();
-        if let Some(known) = known.find(|known| known.text == text) {
-            return known.numbers.push(number);
-        }
-        let literal = pattern.telling();
-        let common = self.common.as_ref().map(|common| &*common.bytes);
-        let is_sought = tells_enough(literal) && common != Some(literal);
-        self.patterns.push(Pattern {
-            text: text.to_vec(),
-            literal: is_sought.then(|| Literal::new(literal.to_vec())),
-            numbers: vec![number],
-            is_hit: false,
-        });
-    }
-
-    /// Makes ready what the search needs.
-    fn prepare(&mut self, few: usize) {
-        // OK because there are at most as many patterns as numbers.
-        self.all = (0..self.patterns.len() as u16).collect();
-        let mut patterns = self.patterns.iter();
-        let all_tell = self.common.is_some() || patterns.all(|pattern| pattern.literal.is_some());
-        if all_tell && self.patterns.len() <= few {
-            self.always = self.all.clone();
-            return;
-        }
-        self.add_parts();
+    /// Makes the automaton.
+    fn prepare(&mut self, texts: &[&str]) {
+        let entries = self.add_parts(texts);
         self.divide_bytes();
-        self.work.marks = vec![0; self.insts.len()];
-        self.work.step = 1;
-        for entry in &self.entries {
-            self.work.stack.push(*entry);
-        }
-        self.work.close(&self.insts, Edge::Middle);
-        let starts = take(&mut self.work.after);
-        self.starts = starts;
-        for mark in &mut self.work.marks {
-            if *mark == self.work.step {
-                *mark = EVERYWHERE;
+        let (work, insts) = (&mut self.work, &self.program.insts);
+        work.marks = vec![0; insts.len()];
+        work.stack.clone_from(&entries);
+        work.close(insts, true);
+        self.first = take(&mut work.after);
+        work.stack = entries;
+        work.close(insts, false);
+        self.starts = take(&mut work.after);
+        let is_start = |pc: &Pc| work.marks.get(usize::from(*pc)) == Some(&work.step);
+        self.first.retain(|pc| !is_start(pc));
+        for pc in self.first.iter().chain(&self.starts) {
+            if let Some(index) = self.program.part(*pc) {
+                self.always.push(index);
             }
         }
         self.table = vec![UNKNOWN; ENTRIES];
         self.begin();
-        for inst in self.places.iter().chain(&self.starts) {
-            if let Some(Op::Found(pattern)) = self.op(*inst) {
-                self.always.push(pattern);
-            }
-        }
     }
 
-    /// Adds a part of each pattern to the automaton: the fewer have it, the more it tells.
-    fn add_parts(&mut self) {
-        let texts = self.patterns.iter().map(|pattern| &pattern.text);
-        let parsed: Vec<_> = texts.map(|text| parse::parse(text)).collect();
+    /// Adds a part of each pattern to the automaton: the fewer have it, the more it tells. Says where they begin.
+    fn add_parts(&mut self, texts: &[&str]) -> Vec<Pc> {
+        let parsed = texts.iter().map(|text| parse::parse(text.as_bytes()));
+        let parsed: Vec<_> = parsed.collect();
         let (mut digests, mut all) = (Vec::new(), Vec::new());
         for pattern in parsed.iter().flatten() {
             let mut nodes = Vec::new();
@@ -240,6 +193,8 @@ impl Sieve {
             digests.extend(parts.iter().map(|part| part.digest));
             all.push((nodes, parts));
         }
+        let mut compiler = Compiler::new(true);
+        let mut entries = Vec::new();
         // OK because there are at most as many patterns as numbers.
         for (index, (nodes, parts)) in (0..).zip(&all) {
             let (mut best, mut most) = (0..nodes.len(), 0);
@@ -251,89 +206,19 @@ impl Sieve {
                     (best, most) = (part.nodes.clone(), told);
                 }
             }
-            if self
-                .add_part(nodes.get(best).unwrap_or_default(), index)
-                .is_none()
-            {
-                self.always.push(index);
+            match compiler.add(nodes.get(best).unwrap_or_default(), index) {
+                Some(entry) => entries.push(entry),
+                None => self.always.push(index),
             }
         }
+        self.program = compiler.program;
+        entries
     }
 
-    /// Adds one part to the automaton. None if it would be too large.
-    fn add_part(&mut self, nodes: &[&Node], index: u16) -> Option<()> {
-        let program = compile(nodes, REPETITIONS).ok()?;
-        let bytes = |index| program.literal(index).map_or(&[][..], |known| &known.bytes);
-        let mut length = self.insts.len();
-        let mut places = Vec::new();
-        for inst in &program.insts {
-            places.push(u16::try_from(length).ok()?);
-            length += match inst.op {
-                compile::Op::Literal(index) => bytes(index).len(),
-                compile::Op::Run { .. } | compile::Op::Host(_) => 2,
-                _ => 1,
-            };
-        }
-        if length > self.insts.len() + MAX_INSTS || length > usize::from(u16::MAX) {
-            return None;
-        }
-        let place = |pc| places.get(usize::from(pc)).copied().unwrap_or(0);
-        for inst in &program.insts {
-            let (here, next) = (self.insts.len() as u16, place(inst.next));
-            match inst.op {
-                compile::Op::Match => self.push(Op::Found(index), 0),
-                compile::Op::Literal(index) => {
-                    let (last, others) = bytes(index).split_last()?;
-                    for (next, byte) in (here + 1..).zip(others) {
-                        self.push_set(&Set::from(*byte), next);
-                    }
-                    self.push_set(&Set::from(*last), next);
-                }
-                compile::Op::Set(set) => self.push_set(program.set(set), next),
-                compile::Op::Run { set, .. } => {
-                    self.push(Op::Split(here + 1), next);
-                    self.push_set(program.set(set), here);
-                }
-                // What an address looks like does not matter here.
-                compile::Op::Host(_) => {
-                    self.push_set(&Set::LINE, here + 1);
-                    self.push(Op::Split(here), next);
-                }
-                compile::Op::Look(Look::TextStart) => self.push(Op::Start, next),
-                compile::Op::Look(Look::TextEnd | Look::TextEndOrNewline | Look::LineEnd) => {
-                    self.push(Op::End, next);
-                }
-                compile::Op::Split(other) | compile::Op::Leave(other) => {
-                    self.push(Op::Split(place(other)), next);
-                }
-                compile::Op::Look(_) | compile::Op::Save(_) | compile::Op::Enter => {
-                    self.push(Op::Split(next), next);
-                }
-            }
-        }
-        self.entries.push(place(program.start));
-        Some(())
-    }
-
-    fn push(&mut self, op: Op, next: u16) {
-        self.insts.push(Inst { op, next });
-    }
-
-    fn push_set(&mut self, set: &Set, next: u16) {
-        let known = self.sets.iter().position(|known| known == set);
-        let index = known.unwrap_or(self.sets.len());
-        if known.is_none() {
-            self.sets.push(*set);
-        }
-        // OK because there are no more sets than instructions.
-        self.push(Op::Set(index as u16), next);
-    }
-
-    /// Bytes are of one class if no set tells them apart. A newline is one of its own, because a line may end before it.
+    /// Bytes are of one class if no set tells them apart. A newline is one of its own.
     fn divide_bytes(&mut self) {
         self.classes = vec![0; 256];
-        let mut class_count = 1;
-        for set in self.sets.iter().chain([&Set::from(b'\n')]) {
+        for set in &self.program.sets {
             // What a class becomes, for its members and for others.
             let mut known = Vec::new();
             for (byte, class) in (0..=u8::MAX).zip(&mut self.classes) {
@@ -345,49 +230,28 @@ impl Sieve {
                 // OK because there are no more classes than bytes.
                 *class = place.unwrap_or(known.len() - 1) as u8;
             }
-            class_count = known.len();
+            self.stride = (known.len() + 1) & !1;
         }
-        self.bytes = vec![0; class_count];
-        for (byte, class) in (0..=u8::MAX).zip(&self.classes) {
-            if let Some(place) = self.bytes.get_mut(usize::from(*class)) {
-                *place = byte;
-            }
-        }
-        self.stride = (class_count + 2) & !1;
-    }
-
-    /// As if it had been asked for days.
-    #[cfg(test)]
-    pub fn use_up_steps(&mut self) {
-        self.work.step = EVERYWHERE - 3;
-    }
-
-    fn op(&self, inst: u16) -> Option<Op> {
-        self.insts.get(usize::from(inst)).map(|inst| inst.op)
     }
 
     /// Forgets all states but the one in which a line begins.
     fn begin(&mut self) {
         let used = self.states.len() * self.stride + 1;
-        self.table
-            .iter_mut()
-            .take(used)
-            .for_each(|entry| *entry = UNKNOWN);
+        if let Some(used) = self.table.get_mut(..used) {
+            used.fill(UNKNOWN);
+        }
         self.newest = vec![NONE; 1 << HASH_BITS];
         self.states.clear();
         self.places.clear();
-        let work = &mut self.work;
-        work.begin_step();
-        work.after.clear();
-        // What can begin anywhere is passed through again, to what can only begin here.
-        let mut marks = vec![0; work.marks.len()];
-        swap(&mut marks, &mut work.marks);
-        work.stack.extend(&self.entries);
-        work.close(&self.insts, Edge::Start);
-        swap(&mut marks, &mut work.marks);
-        let marks = &work.marks;
-        work.after
-            .retain(|inst| marks.get(usize::from(*inst)) != Some(&EVERYWHERE));
+        // Until all is forgotten again there are no more steps than entries of the table.
+        self.work.step = 0;
+        self.work.marks.fill(0);
+        for pc in &self.starts {
+            if let Some(mark) = self.work.marks.get_mut(usize::from(*pc)) {
+                *mark = EVERYWHERE;
+            }
+        }
+        self.work.after.clone_from(&self.first);
         self.add_state();
     }
 
@@ -425,11 +289,7 @@ impl Sieve {
                 older: replace(newest, index),
             });
         }
-        let insts = &self.insts;
-        let mut ops = places
-            .iter()
-            .filter_map(|place| insts.get(usize::from(*place)));
-        let is_end = ops.any(|inst| matches!(inst.op, Op::Found(_)));
+        let is_end = places.iter().any(|pc| self.program.part(*pc).is_some());
         let is_dead = places.is_empty() && self.starts.is_empty();
         // OK because a row ends within the table.
         Some(row as u32 - u32::from(is_end || is_dead))
@@ -437,63 +297,32 @@ impl Sieve {
 
     /// Computes an entry of the table. None if the line is to be given up.
     #[inline(never)]
-    fn compute(&mut self, row: u32, class: usize) -> Option<u32> {
+    fn compute(&mut self, row: u32, byte: u8) -> Option<u32> {
+        let place = row as usize + self.class(byte);
         let state = self.states.get(row as usize / self.stride)?;
-        let byte = self.bytes.get(class).copied();
-        let work = &mut self.work;
-        work.before.clear();
-        work.before.extend(self.places.get(state.places.clone())?);
-        work.before.extend(&self.starts);
-        count(work.before.len());
-        work.after.clear();
-        work.begin_step();
-        if byte.is_none_or(|byte| byte == b'\n') {
-            for place in &work.before {
-                if let Some(Inst { op: Op::End, next }) = self.insts.get(usize::from(*place)) {
-                    work.stack.push(*next);
-                }
-            }
-            work.close(&self.insts, Edge::End);
-        }
-        if let Some(byte) = byte {
-            let ended = take(&mut work.after);
-            work.before.extend(&ended);
-            work.begin_step();
-            for place in &work.before {
-                if let Some(Inst {
-                    op: Op::Set(set),
-                    next,
-                }) = self.insts.get(usize::from(*place))
-                    && self.sets.get(usize::from(*set))?.contains(byte)
+        let before = self.places.get(state.places.clone())?;
+        count(before.len() + self.starts.len());
+        for pcs in [before, &self.starts] {
+            for pc in pcs {
+                let inst = self.program.inst(*pc)?;
+                if let Op::Set(set) = inst.op
+                    && self.program.set(set).contains(byte)
                 {
-                    work.stack.push(*next);
+                    self.work.stack.push(inst.next);
                 }
             }
-            work.close(&self.insts, Edge::Middle);
-            // What ends before a newline has been found there.
-            work.after.extend(ended.iter().filter(|place| {
-                let inst = self.insts.get(usize::from(**place));
-                matches!(
-                    inst,
-                    Some(Inst {
-                        op: Op::Found(_),
-                        ..
-                    })
-                )
-            }));
         }
-        let entry = self.add_state();
-        if let Some(entry) = entry {
-            if let Some(place) = self.table.get_mut(row as usize + class) {
-                *place = entry;
-            }
-            return Some(entry);
+        self.work.close(&self.program.insts, false);
+        let mut entry = self.add_state();
+        if let (Some(entry), Some(place)) = (entry, self.table.get_mut(place)) {
+            *place = entry;
+        } else if !replace(&mut self.work.is_full, true) {
+            let places = take(&mut self.work.after);
+            self.begin();
+            self.work.after = places;
+            entry = self.add_state();
         }
-        self.work.forgets = self.work.forgets.checked_sub(1)?;
-        let places = take(&mut self.work.after);
-        self.begin();
-        self.work.after = places;
-        self.add_state()
+        entry
     }
 
     /// What every line holds that any pattern matches, if that is known.
@@ -503,7 +332,7 @@ impl Sieve {
 
     /// Whether what is sieved out of a pattern is every line without its [telling](Regex::telling) literal, and no other.
     pub fn is_by_literals(&self) -> bool {
-        self.insts.is_empty()
+        self.table.is_empty()
     }
 
     /// A place in `text`, which may be many lines: those that end before it match none of the patterns.
@@ -520,18 +349,18 @@ impl Sieve {
         self.work.places.forget();
         self.work.found.clear();
         self.work.hits.clear();
-        let is_passed = self.insts.is_empty() || self.pass(line);
+        let is_passed = self.is_by_literals() || self.pass(line);
         let asked = if is_passed { &self.always } else { &self.all };
+        let work = &mut self.work;
         for index in asked {
             // What no part tells apart its literal may.
             if let Some(pattern) = self.patterns.get(usize::from(*index))
                 && let literal = pattern.literal.as_ref()
-                && literal.is_none_or(|literal| literal.is_in(line.bytes, &mut self.work.places))
+                && literal.is_none_or(|literal| literal.is_in(line.bytes, &mut work.places))
             {
-                self.work.found.extend_from_slice(&pattern.numbers);
+                work.found.extend_from_slice(&pattern.numbers);
             }
         }
-        let work = &mut self.work;
         for index in &work.hits {
             if let Some(pattern) = self.patterns.get_mut(usize::from(*index)) {
                 pattern.is_hit = false;
@@ -550,20 +379,20 @@ impl Sieve {
 
     /// Notes which parts are in a line. False if it is given up.
     fn pass(&mut self, line: Text) -> bool {
-        self.work.hits.clear();
-        self.work.forgets = FORGETS;
+        self.work.is_full = false;
         count(line.bytes.len());
         let (mut row, mut at) = (1, 0);
         loop {
             (row, at) = self.run(line.bytes, row, at);
-            let class = match line.bytes.get(at) {
-                Some(byte) => self.class(*byte),
+            let byte = match line.bytes.get(at) {
+                Some(byte) => *byte,
                 None if line.is_cut => return true,
-                None => self.bytes.len(),
+                // As if the next line followed: so the program says where one ends.
+                None => b'\n',
             };
-            let known = self.table.get(row as usize + class).copied();
+            let known = self.table.get(row as usize + self.class(byte)).copied();
             let known = known.filter(|entry| *entry != UNKNOWN);
-            let Some(entry) = known.or_else(|| self.compute(row, class)) else {
+            let Some(entry) = known.or_else(|| self.compute(row, byte)) else {
                 return false;
             };
             row = entry | 1;
@@ -620,16 +449,12 @@ impl Sieve {
             return false;
         };
         let places = self.places.get(state.places.clone()).unwrap_or_default();
-        for place in places {
-            if let Some(Inst {
-                op: Op::Found(index),
-                ..
-            }) = self.insts.get(usize::from(*place))
-                && let Some(pattern) = self.patterns.get_mut(usize::from(*index))
-                && !pattern.is_hit
+        for pc in places {
+            if let Some(index) = self.program.part(*pc)
+                && let Some(pattern) = self.patterns.get_mut(usize::from(index))
+                && !replace(&mut pattern.is_hit, true)
             {
-                pattern.is_hit = true;
-                self.work.hits.push(*index);
+                self.work.hits.push(index);
             }
         }
         !places.is_empty() || !self.starts.is_empty()
@@ -637,23 +462,14 @@ impl Sieve {
 }
 
 impl Work {
-    /// Begins a step. When the numbers of steps are used up, after days of a flood, they start over.
-    fn begin_step(&mut self) {
-        self.step += 1;
-        if self.step == EVERYWHERE {
-            self.step = 1;
-            for mark in &mut self.marks {
-                *mark = if *mark == EVERYWHERE { EVERYWHERE } else { 0 };
-            }
-        }
-    }
-
     /// Follows what consumes nothing from the instructions on the stack to those that do, and to the ends of parts.
-    fn close(&mut self, insts: &[Inst], edge: Edge) {
-        while let Some(index) = self.stack.pop() {
+    fn close(&mut self, insts: &[Inst], is_start: bool) {
+        self.step += 1;
+        self.after.clear();
+        while let Some(pc) = self.stack.pop() {
             let (Some(inst), Some(mark)) = (
-                insts.get(usize::from(index)),
-                self.marks.get_mut(usize::from(index)),
+                insts.get(usize::from(pc)),
+                self.marks.get_mut(usize::from(pc)),
             ) else {
                 continue;
             };
@@ -663,11 +479,10 @@ impl Work {
             *mark = self.step;
             match inst.op {
                 Op::Split(other) => self.stack.extend([other, inst.next]),
-                // A line may be empty.
-                Op::Start if edge != Edge::Middle => self.stack.push(inst.next),
-                Op::Start => {}
-                Op::End if edge == Edge::End => self.stack.push(inst.next),
-                _ => self.after.push(index),
+                // Of all that looks only this is left: a line begins here.
+                Op::Look(_) if is_start => self.stack.push(inst.next),
+                Op::Look(_) => {}
+                _ => self.after.push(pc),
             }
         }
     }

@@ -266,24 +266,6 @@ fn assert_sifted(patterns: &[&str], line: &str, expected: &[u16]) {
 }
 
 #[test]
-fn a_sieve_that_has_used_up_its_numbers_of_steps_finds_what_it_found() {
-    let (_, mut sieve) = sieved(&["^a[bc]+d", r"x.*y\d", "knock"]);
-    sieve.use_up_steps();
-    for _ in 0..2 {
-        for (line, expected) in [
-            ("abcbd", &[0][..]),
-            ("a x b y1 knock", &[1, 2]),
-            ("nothing of that", &[]),
-            ("no knock abd", &[2]),
-        ] {
-            let mut found = sieve.sift(Text::from(line)).to_vec();
-            found.sort();
-            assert_eq!(found, expected, "{line}");
-        }
-    }
-}
-
-#[test]
 fn an_address_is_taken_the_sure_way_too() {
     let mut scratch = Scratch::new();
     for (pattern, text) in [

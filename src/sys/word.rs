@@ -26,26 +26,26 @@ pub fn find_byte(text: &[u8], byte: u8) -> Option<usize> {
                 at = at.add(1);
             }
             let sought = Sought::new(byte);
-            let mut fours = range.end.offset_from_unsigned(at) / FOUR;
-            loop {
-                if sought.may_be_in(&*at.cast()) {
-                    let mut words = 4;
-                    while !sought.is_in(*at.cast()) {
-                        at = at.add(WORD);
-                        words -= 1;
-                        if words == 0 {
-                            break;
-                        }
-                    }
-                    if words != 0 {
+            let fours = range.end.offset_from_unsigned(at) / FOUR;
+            let end = at.add(fours * FOUR);
+            while at < end {
+                // A loop of its own, because it is most of what a router does with a log.
+                while !sought.may_be_in(&*at.cast()) {
+                    at = at.add(FOUR);
+                    if at == end {
                         break 'near;
                     }
-                    at = at.sub(FOUR);
                 }
-                at = at.add(FOUR);
-                fours -= 1;
-                if fours == 0 {
-                    break;
+                let mut words = 4;
+                loop {
+                    if sought.is_in(*at.cast()) {
+                        break 'near;
+                    }
+                    at = at.add(WORD);
+                    words -= 1;
+                    if words == 0 {
+                        break;
+                    }
                 }
             }
         }
@@ -76,26 +76,25 @@ pub fn find_last_byte(text: &[u8], byte: u8) -> Option<usize> {
                 at = at.sub(1);
             }
             let sought = Sought::new(byte);
-            let mut fours = at.offset_from_unsigned(range.start) / FOUR;
-            loop {
-                if sought.may_be_in(&*at.sub(FOUR).cast()) {
-                    let mut words = 4;
-                    while !sought.is_in(*at.sub(WORD).cast()) {
-                        at = at.sub(WORD);
-                        words -= 1;
-                        if words == 0 {
-                            break;
-                        }
-                    }
-                    if words != 0 {
+            let fours = at.offset_from_unsigned(range.start) / FOUR;
+            let end = at.sub(fours * FOUR);
+            while at > end {
+                while !sought.may_be_in(&*at.sub(FOUR).cast()) {
+                    at = at.sub(FOUR);
+                    if at == end {
                         break 'near;
                     }
-                    at = at.add(FOUR);
                 }
-                at = at.sub(FOUR);
-                fours -= 1;
-                if fours == 0 {
-                    break;
+                let mut words = 4;
+                loop {
+                    if sought.is_in(*at.sub(WORD).cast()) {
+                        break 'near;
+                    }
+                    at = at.sub(WORD);
+                    words -= 1;
+                    if words == 0 {
+                        break;
+                    }
                 }
             }
         }

@@ -111,7 +111,10 @@ impl Scratch {
             choices: &mut self.choices,
             steps,
             sure: None,
-            line: (1, 0),
+            line: match text.is_line {
+                true => (0, text.bytes.len()),
+                false => (1, 0),
+            },
             here: Point {
                 pc: program.start,
                 fresh: 0,

@@ -64,6 +64,8 @@ pub struct Text<'t> {
     pub bytes: &'t [u8],
     /// There was more, which is not known: `$`, `\Z`, `\b` and `\B` do not hold at the end.
     pub is_cut: bool,
+    /// No newline is in it: nobody has to look for one.
+    pub is_line: bool,
 }
 
 /// Bytes are all there is.
@@ -72,6 +74,7 @@ impl<'t, B: AsRef<[u8]> + ?Sized> From<&'t B> for Text<'t> {
         Text {
             bytes: bytes.as_ref(),
             is_cut: false,
+            is_line: false,
         }
     }
 }

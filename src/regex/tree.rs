@@ -65,6 +65,7 @@ impl Look {
         let Text {
             bytes: text,
             is_cut,
+            ..
         } = text;
         let before = at.checked_sub(1).and_then(|at| text.get(at)).copied();
         let after = text.get(at).copied();

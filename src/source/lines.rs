@@ -34,6 +34,8 @@ pub struct Line<'b> {
     pub indented: &'b [u8],
     /// It was longer than [`MAX_LINE`]: this is its beginning, the rest is skipped.
     pub cut: bool,
+    /// It may hold newlines.
+    pub is_record: bool,
 }
 
 impl<'b> From<Line<'b>> for Text<'b> {
@@ -41,6 +43,7 @@ impl<'b> From<Line<'b>> for Text<'b> {
         Text {
             bytes: line.bytes,
             is_cut: line.cut,
+            is_line: !line.is_record,
         }
     }
 }
@@ -56,6 +59,8 @@ pub struct LineBuffer {
     skipping: bool,
     /// No more will come: what is left is a line.
     finished: bool,
+    /// Lines are added whole, whatever is in them.
+    holds_records: bool,
 }
 
 impl LineBuffer {
@@ -67,6 +72,7 @@ impl LineBuffer {
             searched: 0,
             skipping: false,
             finished: false,
+            holds_records: false,
         }
     }
 
@@ -94,6 +100,7 @@ impl LineBuffer {
     pub fn add_line(&mut self, count: usize) {
         self.add(count + 1);
         self.searched = self.filled.end.saturating_sub(1);
+        self.holds_records = true;
     }
 
     /// The same as [`LineBuffer::add`] if the first `again` of these bytes were read before and should be the last that were added. False
@@ -216,7 +223,10 @@ impl LineBuffer {
 
     /// The line at these places.
     pub fn line(&self, places: Range<usize>) -> Line<'_> {
-        one_line(self.between(places))
+        Line {
+            is_record: self.holds_records,
+            ..one_line(self.between(places))
+        }
     }
 
     /// Makes the next lines handed out include what has come of one whose end will never come, such as
@@ -245,6 +255,7 @@ pub fn one_line(bytes: &[u8]) -> Line<'_> {
         bytes,
         indented,
         cut,
+        is_record: true,
     }
 }
 
@@ -257,6 +268,7 @@ fn without_nuls(line: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::regex::{Regex, Scratch};
     use std::string::String;
 
     /// Everything that comes out of `pieces`, cut lines marked with a `>`.
@@ -349,6 +361,20 @@ mod tests {
             buffer.next_line().map(|line| line.bytes),
             Some(&b"four"[..])
         );
+    }
+
+    #[test]
+    fn a_dot_does_not_match_the_newline_that_a_record_holds() {
+        let mut scratch = Scratch::new();
+        let regex = Regex::new("(a).* e").expect("a pattern");
+        let mut buffer = LineBuffer::new(0);
+        let mut matches = |line: Option<Line>| regex.is_match(line.expect("a line"), &mut scratch);
+        buffer.room()[..8].copy_from_slice(b"ab cd e\n");
+        buffer.add(8);
+        assert!(matches(buffer.next_line()));
+        buffer.room()[..8].copy_from_slice(b"ab\ncd e\n");
+        buffer.add_line(7);
+        assert!(!matches(buffer.next_line()));
     }
 
     #[test]

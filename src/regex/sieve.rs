@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use core::mem::{replace, take};
 use core::ops::Range;
 
-use super::compile::{Compiler, Inst, Op, Pc, Program, REPETITIONS};
+use super::compile::{Compiler, Op, Pc, Program, REPETITIONS};
 use super::literal;
 use super::parse;
 use super::seek::{Literal, Places};
@@ -41,14 +41,9 @@ const NARROW: u32 = 16;
 /// So many patterns are told apart by their literals: to seek each is cheaper than to follow the automaton.
 const FEW: usize = 12;
 
-/// What hashes are mixed with.
-const MIX: u32 = 0x9e37_79b1;
-
-/// So many bits of a hash choose where to look for a state, and this says that there is none.
-const HASH_BITS: u32 = 6;
-const NONE: u32 = u32::MAX;
-
-/// An entry of the table that is not known yet.
+/// So many bits of a hash choose where to look for a state.
+const HASH_BITS: u32 = 8;
+/// No row begins here: an entry of the table that is not known yet, and the end of a list of states.
 const UNKNOWN: u32 = 0;
 
 /// Many patterns, each with the numbers of those who ask for it.
@@ -74,11 +69,23 @@ pub struct Sieve {
     /// look at, because a part ends there or nothing can follow.
     table: Vec<u32>,
     states: Vec<State>,
-    /// The state that was made last of those whose hashes begin with this number.
+    /// The row of the state that was made last of those whose hashes begin with this number.
     newest: Vec<u32>,
     /// What the sets of the states are parts of.
     places: Vec<Pc>,
-    work: Work,
+    /// What one step from state to state needs: the number of the step that came to an instruction last, the number of
+    /// this one, what is still to be followed, and where it leads, in order.
+    marks: Vec<u32>,
+    step: u32,
+    stack: Vec<Pc>,
+    after: Vec<Pc>,
+    /// Whether this line has filled the memory.
+    is_full: bool,
+    /// Where in it literals might stand.
+    literal_places: Places,
+    /// The patterns whose parts have been found in it, and the numbers of those.
+    hits: Vec<u16>,
+    found: Vec<u16>,
 }
 
 struct Pattern {
@@ -91,26 +98,8 @@ struct Pattern {
 
 struct State {
     places: Range<usize>,
-    hash: u32,
-    /// The one that was made before it of those whose hashes begin alike.
+    /// The row of the one that was made before it of those whose hashes begin alike.
     older: u32,
-}
-
-/// What one step from state to state needs.
-#[derive(Default)]
-struct Work {
-    /// The number of the step that came to an instruction last.
-    marks: Vec<u32>,
-    step: u32,
-    stack: Vec<Pc>,
-    after: Vec<Pc>,
-    /// Whether this line has filled the memory.
-    is_full: bool,
-    /// Where in it literals might stand.
-    places: Places,
-    /// The patterns whose parts have been found in it, and the numbers of those.
-    hits: Vec<u16>,
-    found: Vec<u16>,
 }
 
 /// The mark of what every state has.
@@ -162,15 +151,14 @@ impl Sieve {
     fn prepare(&mut self, texts: &[&str]) {
         let entries = self.add_parts(texts);
         self.divide_bytes();
-        let (work, insts) = (&mut self.work, &self.program.insts);
-        work.marks = vec![0; insts.len()];
-        work.stack.clone_from(&entries);
-        work.close(insts, true);
-        self.first = take(&mut work.after);
-        work.stack = entries;
-        work.close(insts, false);
-        self.starts = take(&mut work.after);
-        let is_start = |pc: &Pc| work.marks.get(usize::from(*pc)) == Some(&work.step);
+        self.marks = vec![0; self.program.insts.len()];
+        self.stack.clone_from(&entries);
+        self.close(true);
+        self.first = take(&mut self.after);
+        self.stack = entries;
+        self.close(false);
+        self.starts = take(&mut self.after);
+        let is_start = |pc: &Pc| self.marks.get(usize::from(*pc)) == Some(&self.step);
         self.first.retain(|pc| !is_start(pc));
         for pc in self.first.iter().chain(&self.starts) {
             if let Some(index) = self.program.part(*pc) {
@@ -187,26 +175,25 @@ impl Sieve {
         let parsed: Vec<_> = parsed.collect();
         let (mut digests, mut all) = (Vec::new(), Vec::new());
         for pattern in parsed.iter().flatten() {
-            let mut nodes = Vec::new();
-            flatten(&pattern.node, &mut nodes);
-            let parts = parts(&nodes);
+            let mut parts = vec![Part::default()];
+            divide(&pattern.node, &mut parts);
             digests.extend(parts.iter().map(|part| part.digest));
-            all.push((nodes, parts));
+            all.push((&pattern.node, parts));
         }
         let mut compiler = Compiler::new(true);
         let mut entries = Vec::new();
         // OK because there are at most as many patterns as numbers.
-        for (index, (nodes, parts)) in (0..).zip(&all) {
-            let (mut best, mut most) = (0..nodes.len(), 0);
-            for part in parts {
+        for (index, (node, parts)) in (0..).zip(&all) {
+            let (mut best, mut most) = (&[*node][..], 0);
+            for part in parts.iter().filter(|part| part.tells >= TELLING) {
                 let others = digests.iter().filter(|digest| **digest == part.digest);
                 // OK because a pattern is not that long.
                 let told = part.tells * 256 / others.count() as u32;
                 if told >= most {
-                    (best, most) = (part.nodes.clone(), told);
+                    (best, most) = (&part.nodes, told);
                 }
             }
-            match compiler.add(nodes.get(best).unwrap_or_default(), index) {
+            match compiler.add(best, index) {
                 Some(entry) => entries.push(entry),
                 None => self.always.push(index),
             }
@@ -240,65 +227,58 @@ impl Sieve {
         if let Some(used) = self.table.get_mut(..used) {
             used.fill(UNKNOWN);
         }
-        self.newest = vec![NONE; 1 << HASH_BITS];
+        self.newest = vec![UNKNOWN; 1 << HASH_BITS];
         self.states.clear();
         self.places.clear();
         // Until all is forgotten again there are no more steps than entries of the table.
-        self.work.step = 0;
-        self.work.marks.fill(0);
+        self.step = 0;
+        self.marks.fill(0);
         for pc in &self.starts {
-            if let Some(mark) = self.work.marks.get_mut(usize::from(*pc)) {
+            if let Some(mark) = self.marks.get_mut(usize::from(*pc)) {
                 *mark = EVERYWHERE;
             }
         }
-        self.work.after.clone_from(&self.first);
-        self.add_state();
+        self.add_state(&self.first.clone());
     }
 
-    /// The row of the state whose places have been found, one less if it is to be looked at. None if there is no room.
-    fn add_state(&mut self) -> Option<u32> {
-        let places = &mut self.work.after;
-        sort(places);
-        let hash = places.iter().fold(0u32, |hash, place| {
-            (hash.rotate_left(5) ^ u32::from(*place)).wrapping_mul(MIX)
-        });
+    /// The row of the state with these places, one less if it is to be looked at. None if there is no room.
+    fn add_state(&mut self, places: &[Pc]) -> Option<u32> {
+        let mut hash = 0;
+        for pc in places {
+            mix(&mut hash, u32::from(*pc));
+        }
         let newest = self
             .newest
             .get_mut((hash >> (u32::BITS - HASH_BITS)) as usize)?;
-        let mut index = *newest;
-        while let Some(state) = self.states.get(index as usize)
-            && (state.hash != hash || self.places.get(state.places.clone()) != Some(places))
-        {
-            index = state.older;
+        let mut row = *newest;
+        while row != UNKNOWN {
+            let state = self.states.get(row as usize / self.stride)?;
+            if self.places.get(state.places.clone()) == Some(places) {
+                break;
+            }
+            row = state.older;
         }
-        let is_new = index == NONE;
-        if is_new {
-            // OK because there are no more states than entries in the table.
-            index = self.states.len() as u32;
-        }
-        let row = index as usize * self.stride + 1;
-        if is_new {
-            if row + self.stride > ENTRIES || self.places.len() + places.len() > PLACES {
+        if row == UNKNOWN {
+            let (new, first) = (self.states.len() * self.stride + 1, self.places.len());
+            if new + self.stride > ENTRIES || first + places.len() > PLACES {
                 return None;
             }
-            let first = self.places.len();
             self.places.extend_from_slice(places);
+            // OK because a row ends within the table.
+            row = new as u32;
             self.states.push(State {
                 places: first..self.places.len(),
-                hash,
-                older: replace(newest, index),
+                older: replace(newest, row),
             });
         }
         let is_end = places.iter().any(|pc| self.program.part(*pc).is_some());
         let is_dead = places.is_empty() && self.starts.is_empty();
-        // OK because a row ends within the table.
-        Some(row as u32 - u32::from(is_end || is_dead))
+        Some(row - u32::from(is_end || is_dead))
     }
 
     /// Computes an entry of the table. None if the line is to be given up.
     #[inline(never)]
     fn compute(&mut self, row: u32, byte: u8) -> Option<u32> {
-        let place = row as usize + self.class(byte);
         let state = self.states.get(row as usize / self.stride)?;
         let before = self.places.get(state.places.clone())?;
         count(before.len() + self.starts.len());
@@ -308,21 +288,46 @@ impl Sieve {
                 if let Op::Set(set) = inst.op
                     && self.program.set(set).contains(byte)
                 {
-                    self.work.stack.push(inst.next);
+                    self.stack.push(inst.next);
                 }
             }
         }
-        self.work.close(&self.program.insts, false);
-        let mut entry = self.add_state();
+        self.close(false);
+        let after = take(&mut self.after);
+        let mut entry = self.add_state(&after);
+        let place = row as usize + self.class(byte);
         if let (Some(entry), Some(place)) = (entry, self.table.get_mut(place)) {
             *place = entry;
-        } else if !replace(&mut self.work.is_full, true) {
-            let places = take(&mut self.work.after);
+        } else if !replace(&mut self.is_full, true) {
             self.begin();
-            self.work.after = places;
-            entry = self.add_state();
+            entry = self.add_state(&after);
         }
+        self.after = after;
         entry
+    }
+
+    /// Follows what consumes nothing from the instructions on the stack to those that do, and to the ends of parts.
+    fn close(&mut self, is_start: bool) {
+        self.step += 1;
+        self.after.clear();
+        while let Some(pc) = self.stack.pop() {
+            let mark = self.marks.get_mut(usize::from(pc));
+            let (Some(inst), Some(mark)) = (self.program.inst(pc), mark) else {
+                continue;
+            };
+            if *mark >= self.step {
+                continue;
+            }
+            *mark = self.step;
+            match inst.op {
+                Op::Split(other) => self.stack.extend([other, inst.next]),
+                // Of all that looks only this is left: a line begins here.
+                Op::Look(_) if is_start => self.stack.push(inst.next),
+                Op::Look(_) => {}
+                _ => self.after.push(pc),
+            }
+        }
+        sort(&mut self.after);
     }
 
     /// What every line holds that any pattern matches, if that is known.
@@ -346,40 +351,39 @@ impl Sieve {
     /// The numbers of the patterns that a line may match in which [`Sieve::next`] has found a place, in their order.
     #[inline(never)]
     pub fn sift(&mut self, line: Text) -> &[u16] {
-        self.work.places.forget();
-        self.work.found.clear();
-        self.work.hits.clear();
+        self.literal_places.forget();
+        self.found.clear();
+        self.hits.clear();
         let is_passed = self.is_by_literals() || self.pass(line);
         let asked = if is_passed { &self.always } else { &self.all };
-        let work = &mut self.work;
         for index in asked {
             // What no part tells apart its literal may.
             if let Some(pattern) = self.patterns.get(usize::from(*index))
                 && let literal = pattern.literal.as_ref()
-                && literal.is_none_or(|literal| literal.is_in(line.bytes, &mut work.places))
+                && literal.is_none_or(|literal| literal.is_in(line.bytes, &mut self.literal_places))
             {
-                work.found.extend_from_slice(&pattern.numbers);
+                self.found.extend_from_slice(&pattern.numbers);
             }
         }
-        for index in &work.hits {
+        for index in &self.hits {
             if let Some(pattern) = self.patterns.get_mut(usize::from(*index)) {
                 pattern.is_hit = false;
-                work.found.extend_from_slice(&pattern.numbers);
+                self.found.extend_from_slice(&pattern.numbers);
             }
         }
-        sort(&mut work.found);
-        work.found.dedup();
-        &work.found
+        sort(&mut self.found);
+        self.found.dedup();
+        &self.found
     }
 
     /// What [`Sieve::sift`] found last.
     pub fn found(&self) -> &[u16] {
-        &self.work.found
+        &self.found
     }
 
     /// Notes which parts are in a line. False if it is given up.
     fn pass(&mut self, line: Text) -> bool {
-        self.work.is_full = false;
+        self.is_full = false;
         count(line.bytes.len());
         let (mut row, mut at) = (1, 0);
         loop {
@@ -413,10 +417,13 @@ impl Sieve {
     fn run(&self, text: &[u8], row: u32, at: usize) -> (u32, usize) {
         let (mut row, mut at) = (row, at);
         let classes: Option<&[u8; 256]> = self.classes.first_chunk();
-        let (Some(table), Some(classes)) = (self.table.first_chunk(), classes) else {
+        let (Some(table), Some(classes)) = (self.table.first_chunk::<ENTRIES>(), classes) else {
             return (row, at);
         };
-        let entry = |row, byte: u8| entry(table, row, classes[usize::from(byte)]);
+        // Written so that no bound has to be checked.
+        let entry = |row: u32, byte: u8| {
+            table[(row as usize + usize::from(classes[usize::from(byte)])) % ENTRIES]
+        };
         let (chunks, _) = text.get(at..).unwrap_or_default().as_chunks::<8>();
         // Most of a line passes here.
         for chunk in chunks {
@@ -454,37 +461,10 @@ impl Sieve {
                 && let Some(pattern) = self.patterns.get_mut(usize::from(index))
                 && !replace(&mut pattern.is_hit, true)
             {
-                self.work.hits.push(index);
+                self.hits.push(index);
             }
         }
         !places.is_empty() || !self.starts.is_empty()
-    }
-}
-
-impl Work {
-    /// Follows what consumes nothing from the instructions on the stack to those that do, and to the ends of parts.
-    fn close(&mut self, insts: &[Inst], is_start: bool) {
-        self.step += 1;
-        self.after.clear();
-        while let Some(pc) = self.stack.pop() {
-            let (Some(inst), Some(mark)) = (
-                insts.get(usize::from(pc)),
-                self.marks.get_mut(usize::from(pc)),
-            ) else {
-                continue;
-            };
-            if *mark >= self.step {
-                continue;
-            }
-            *mark = self.step;
-            match inst.op {
-                Op::Split(other) => self.stack.extend([other, inst.next]),
-                // Of all that looks only this is left: a line begins here.
-                Op::Look(_) if is_start => self.stack.push(inst.next),
-                Op::Look(_) => {}
-                _ => self.after.push(pc),
-            }
-        }
     }
 }
 
@@ -506,87 +486,70 @@ fn tells_enough(literal: &[u8]) -> bool {
     literal::weight_of(literal) >= TELLING
 }
 
-/// The nodes that every match consists of, one behind the other.
-fn flatten<'n>(node: &'n Node, nodes: &mut Vec<&'n Node>) {
-    match node {
-        Node::Concat(parts) => parts.iter().for_each(|node| flatten(node, nodes)),
-        Node::Group(_, node) => flatten(node, nodes),
-        _ => nodes.push(node),
-    }
-}
-
-/// Nodes in a row that tell enough.
-struct Part {
-    nodes: Range<usize>,
+/// Nodes in a row, none of which can be long or be anything.
+#[derive(Default)]
+struct Part<'n> {
+    nodes: Vec<&'n Node>,
     tells: u32,
     /// The same for equal ones, and hardly ever for others.
     digest: u32,
 }
 
-/// The parts of a pattern that might be sought.
-fn parts(nodes: &[&Node]) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let (mut first, mut told, mut digest) = (0, 0, 0);
-    for index in 0..=nodes.len() {
-        let (node, before) = (nodes.get(index), digest);
-        if let Some(more) = node.and_then(|node| tells(node, &mut digest)) {
-            told += more;
-            continue;
+/// Adds the nodes that every match consists of, one behind the other, to the last part, or begins another.
+fn divide<'n>(node: &'n Node, parts: &mut Vec<Part<'n>>) {
+    match (node, parts.last_mut()) {
+        (Node::Concat(nodes), _) => nodes.iter().for_each(|node| divide(node, parts)),
+        (Node::Group(_, node), _) => divide(node, parts),
+        (_, Some(part)) => {
+            let mut digest = part.digest;
+            match tells(node, &mut digest) {
+                Some(more) => {
+                    part.nodes.push(node);
+                    part.tells += more;
+                    part.digest = digest;
+                }
+                None => parts.push(Part::default()),
+            }
         }
-        if told >= TELLING {
-            parts.push(Part {
-                nodes: first..index,
-                tells: told,
-                digest: before,
-            });
-        }
-        (first, told, digest) = (index + 1, 0, 0);
+        _ => {}
     }
-    parts
 }
 
 /// What a node tells, and the digest of what comes before it and of the node. None if it can be long, or be anything.
 fn tells(node: &Node, digest: &mut u32) -> Option<u32> {
-    let mut add = |word: u32| *digest = (digest.rotate_left(5) ^ word).wrapping_mul(MIX);
     match node {
         Node::Byte(byte) => {
-            add(u32::from(*byte));
+            mix(digest, u32::from(*byte));
             Some(literal::weight(*byte))
         }
         Node::Set(set) => {
-            set.0.into_iter().for_each(add);
+            set.0.into_iter().for_each(|word| mix(digest, word));
             let length = set.len();
             (length <= NARROW).then_some(u32::from(length <= 2))
         }
         Node::Host(_) => None,
-        Node::Empty => Some(0),
-        Node::Look(look) => {
-            add(*look as u32);
-            Some(0)
-        }
+        Node::Empty | Node::Look(_) => Some(0),
         Node::Group(_, node) => tells(node, digest),
         Node::Concat(nodes) => nodes.iter().map(|node| tells(node, digest)).sum(),
         Node::Alternate(nodes) => {
             // OK because it need not be all of a large number.
-            add(nodes.len() as u32);
-            let mut least = u32::MAX;
-            for node in nodes {
-                least = least.min(tells(node, digest)?);
-            }
-            Some(least)
+            mix(digest, nodes.len() as u32);
+            let mut nodes = nodes.iter();
+            nodes.try_fold(u32::MAX, |least, node| {
+                Some(least.min(tells(node, digest)?))
+            })
         }
         Node::Repeat(repeat) => {
-            add(repeat.min);
+            mix(digest, repeat.min);
             repeat.max.filter(|max| *max <= REPETITIONS)?;
             Some(tells(&repeat.node, digest)? * repeat.min)
         }
     }
 }
 
-/// An entry of the table; written so that no bound has to be checked.
-#[inline(always)]
-fn entry(table: &[u32; ENTRIES], row: u32, class: u8) -> u32 {
-    table[(row as usize + usize::from(class)) % ENTRIES]
+/// Adds a word to a hash.
+fn mix(hash: &mut u32, word: u32) {
+    *hash = (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b1);
 }
 
 /// Sorts: Shell's way, which is quick with what is in order already and not slow with anything.

@@ -4,7 +4,7 @@
 //! backspace there, `\012` is octal and so is `\112`, but `\12` refers to a group. Members of a class are bytes,
 //! so they must be ASCII.
 
-use super::cursor::{ASCII, Char, Cursor, IGNORE_CASE, MAX_ASCII, Parse};
+use super::parse::{ASCII, Char, IGNORE_CASE, MAX_ASCII, Parse, Parser};
 use super::set::{DIGIT, SPACE_ASCII, SPACE_UNICODE, Set, WORD};
 use super::tree::Look;
 
@@ -46,7 +46,7 @@ static LETTERS: [(u8, Escape); 10] = [
     (b'v', Escape::Char(0x0b)),
 ];
 
-impl Cursor<'_> {
+impl Parser<'_> {
     /// Reads a class whose `[` is at `start` into `set`, which is empty.
     pub fn class(&mut self, start: usize, set: &mut Set) -> Parse<()> {
         let negated = self.eat(b'^');

@@ -6,7 +6,7 @@
 //! for a line is bounded, too: 256 KiB for choices, where those do not suffice states × text bits (300 KiB for 300 states
 //! on such a line, 3 MiB at the most), and what a [`Sieve`] keeps.
 //!
-//! One stage per file: `cursor`, `escape` and `parse` (pattern to `tree`), `compile` (tree to program), `exec` (program and
+//! One stage per file: `parse` and `escape` (pattern to `tree`), `compile` (tree to program), `exec` (program and
 //! text to match); `set` is the classes. The rest saves work, or bounds it:
 //!
 //! 1. `sieve`: which of many patterns might match a line. If all have a literal in common, where in a buffer the next line
@@ -31,7 +31,6 @@
 //! an IP address ([`crate::address`]). Everything else is refused with the offset of the fault: see [`Error`].
 
 mod compile;
-mod cursor;
 mod escape;
 mod exec;
 mod literal;

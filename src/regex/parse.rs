@@ -12,7 +12,6 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::cursor::*;
 use super::escape::Escape;
 use super::set::{Set, WORD};
 use super::tree::{Error, Look, Node, Repeat};
@@ -57,6 +56,17 @@ const ERR_REPEAT_COUNT: &str = "repetition count is too large";
 const ERR_CASE_NON_ASCII: &str =
     "only ASCII can ignore case: write (?-i:...) around this character";
 
+/// A set of the flags below: the bits are in the order of [`FLAG_LETTERS`].
+pub(super) type Flags = u8;
+pub(super) const IGNORE_CASE: Flags = 1;
+pub(super) const MULTI_LINE: Flags = 2;
+pub(super) const DOT_ALL: Flags = 4;
+pub(super) const ASCII: Flags = 8;
+pub(super) const UNICODE: Flags = 16;
+/// The flags of which one at most may be given, for the whole pattern.
+pub(super) const CHARACTER_SET: Flags = ASCII | UNICODE;
+pub(super) const FLAG_LETTERS: [u8; 5] = [b'i', b'm', b's', b'a', b'u'];
+
 /// Stands for an address of either family.
 const HOST: &[u8] = b"<HOST>";
 
@@ -77,23 +87,13 @@ pub(super) struct Parsed {
 /// Reads a whole pattern.
 pub(super) fn parse(pattern: &[u8]) -> Result<Parsed, Error> {
     let mut parser = Parser {
-        cursor: Cursor {
-            pattern,
-            at: 0,
-            flags: 0,
-            message: "",
-        },
-        prelude_end: 0,
-        depth: 0,
-        group_count: 0,
-        names: Vec::new(),
-        hosts: Vec::new(),
-        nodes: Vec::new(),
+        pattern,
+        ..Parser::default()
     };
     if parser.whole().is_none() {
         return Err(Error {
-            at: parser.cursor.at,
-            message: parser.cursor.message,
+            at: parser.at,
+            message: parser.message,
         });
     }
     Ok(Parsed {
@@ -104,16 +104,23 @@ pub(super) fn parse(pattern: &[u8]) -> Result<Parsed, Error> {
     })
 }
 
-/// The latest item of a sequence, as far as a quantifier cares.
-enum Latest {
-    NotRepeatable,
-    Repeatable,
-    Repeat,
-}
+/// A character as the bytes that it is in UTF-8, the last of them lowest.
+pub(super) type Char = u32;
+/// The last character that is one byte.
+pub(super) const MAX_ASCII: Char = 0x7f;
+
+/// None if something is wrong: the parser knows what, and stands there.
+pub(super) type Parse<T> = Option<T>;
 
 /// A pattern and how far it is read.
-struct Parser<'p> {
-    cursor: Cursor<'p>,
+#[derive(Default)]
+pub(super) struct Parser<'p> {
+    pub pattern: &'p [u8],
+    /// Where reading goes on, or what is at fault.
+    pub at: usize,
+    pub flags: Flags,
+    /// What is wrong there.
+    message: &'static str,
     /// Up to here there were only flags for the whole pattern and comments, so more flags may follow.
     prelude_end: usize,
     depth: usize,
@@ -128,9 +135,9 @@ struct Parser<'p> {
 impl Parser<'_> {
     fn whole(&mut self) -> Parse<()> {
         self.alternation()?;
-        match self.cursor.peek() {
+        match self.peek() {
             // Only a `)` ends an alternation before the pattern does.
-            Some(_) => self.cursor.fail(ERR_UNBALANCED),
+            Some(_) => self.fail(ERR_UNBALANCED),
             None => Some(()),
         }
     }
@@ -138,7 +145,7 @@ impl Parser<'_> {
     fn alternation(&mut self) -> Parse<()> {
         let first = self.nodes.len();
         self.sequence()?;
-        while self.cursor.eat(b'|') {
+        while self.eat(b'|') {
             self.sequence()?;
         }
         self.join(first, Node::Alternate);
@@ -147,39 +154,36 @@ impl Parser<'_> {
 
     fn sequence(&mut self) -> Parse<()> {
         let first = self.nodes.len();
-        let mut latest = Latest::NotRepeatable;
-        while let Some(byte) = self.cursor.peek() {
-            let at = self.cursor.at;
+        // What is wrong with a quantifier here, if anything.
+        let mut fault = ERR_NOTHING_TO_REPEAT;
+        while let Some(byte) = self.peek() {
+            let (at, before) = (self.at, self.nodes.len());
             match byte {
                 b'|' | b')' => break,
                 b'(' => {
-                    let before = self.nodes.len();
                     self.group()?;
+                    // Flags and comments are nothing.
                     if self.nodes.len() > before {
-                        latest = Latest::Repeatable;
+                        fault = "";
                     }
                     continue;
                 }
                 b'*' | b'+' | b'?' | b'{' => {
                     if let Some((min, max)) = self.quantifier()? {
-                        match latest {
-                            Latest::Repeatable => {}
-                            Latest::NotRepeatable => {
-                                return self.cursor.fail_at(at, ERR_NOTHING_TO_REPEAT);
-                            }
-                            Latest::Repeat => return self.cursor.fail_at(at, ERR_MULTIPLE_REPEAT),
+                        if !fault.is_empty() {
+                            return self.fail_at(at, fault);
                         }
                         self.repeat(min, max, at)?;
-                        latest = Latest::Repeat;
+                        fault = ERR_MULTIPLE_REPEAT;
                         continue;
                     }
                 }
                 _ => {}
             }
             self.atom()?;
-            latest = match self.nodes.last() {
-                Some(Node::Look(_)) => Latest::NotRepeatable,
-                _ => Latest::Repeatable,
+            fault = match self.nodes.last() {
+                Some(Node::Look(_)) => ERR_NOTHING_TO_REPEAT,
+                _ => "",
             };
         }
         self.join(first, Node::Concat);
@@ -188,52 +192,48 @@ impl Parser<'_> {
 
     /// Reads a quantifier up to its suffix; a `{` that starts none stays unread.
     fn quantifier(&mut self) -> Parse<Option<(u32, Option<u32>)>> {
-        let start = self.cursor.at;
-        match self.cursor.next() {
+        let start = self.at;
+        match self.next() {
             Some(b'*') => return Some(Some((0, None))),
             Some(b'+') => return Some(Some((1, None))),
             Some(b'?') => return Some(Some((0, Some(1)))),
             _ => {}
         }
-        let first = self.cursor.at;
+        let first = self.at;
         let min = self.number()?;
-        let max = if self.cursor.eat(b',') {
-            self.number()?
-        } else {
-            min
-        };
-        if self.cursor.at == first || !self.cursor.eat(b'}') {
-            self.cursor.at = start;
+        let max = if self.eat(b',') { self.number()? } else { min };
+        if self.at == first || !self.eat(b'}') {
+            self.at = start;
             return Some(None);
         }
         let min = min.unwrap_or(0);
         if max.is_some_and(|max| max < min) {
-            return self.cursor.fail_at(first, ERR_REPEAT_ORDER);
+            return self.fail_at(first, ERR_REPEAT_ORDER);
         }
         Some(Some((min, max)))
     }
 
     #[inline(never)]
     fn number(&mut self) -> Parse<Option<u32>> {
-        let start = self.cursor.at;
+        let start = self.at;
         let mut number = None;
-        while let Some(digit @ b'0'..=b'9') = self.cursor.peek() {
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
             let more = number.unwrap_or(0u32).checked_mul(10);
             number = more.and_then(|tens| tens.checked_add(u32::from(digit - b'0')));
             if number.is_none() {
-                return self.cursor.fail_at(start, ERR_REPEAT_COUNT);
+                return self.fail_at(start, ERR_REPEAT_COUNT);
             }
-            self.cursor.at += 1;
+            self.at += 1;
         }
         Some(number)
     }
 
     /// Repeats the last of `nodes`.
     fn repeat(&mut self, min: u32, max: Option<u32>, at: usize) -> Parse<()> {
-        if self.cursor.peek() == Some(b'+') {
-            return self.cursor.fail(ERR_POSSESSIVE);
+        if self.peek() == Some(b'+') {
+            return self.fail(ERR_POSSESSIVE);
         }
-        let greedy = !self.cursor.eat(b'?');
+        let greedy = !self.eat(b'?');
         let node = self.nodes.pop().unwrap_or(Node::Empty);
         self.nodes.push(Node::Repeat(Box::new(Repeat {
             nullable: node.nullable(),
@@ -247,13 +247,13 @@ impl Parser<'_> {
     }
 
     fn group(&mut self) -> Parse<()> {
-        let start = self.cursor.at;
-        self.cursor.next();
-        let outer = self.cursor.flags;
+        let start = self.at;
+        self.next();
+        let outer = self.flags;
         let mut number = None;
-        if self.cursor.eat(b'?') {
-            let mark = self.cursor.at;
-            let message = match self.cursor.next() {
+        if self.eat(b'?') {
+            let mark = self.at;
+            let message = match self.next() {
                 Some(b':') => "",
                 Some(b'P') => {
                     number = Some(self.named_group(start)?);
@@ -261,27 +261,27 @@ impl Parser<'_> {
                 }
                 Some(b'#') => return self.comment(start),
                 Some(b'-' | b'a'..=b'z' | b'A'..=b'Z') => {
-                    self.cursor.at = mark;
+                    self.at = mark;
                     if self.flags(start)? {
                         return Some(());
                     }
                     ""
                 }
                 Some(b'=' | b'!') => ERR_LOOKAHEAD,
-                Some(b'<') if matches!(self.cursor.peek(), Some(b'=' | b'!')) => ERR_LOOKBEHIND,
+                Some(b'<') if matches!(self.peek(), Some(b'=' | b'!')) => ERR_LOOKBEHIND,
                 Some(b'(') => ERR_CONDITIONAL,
                 Some(b'>') => ERR_ATOMIC,
-                Some(_) => return self.cursor.fail_at(start + 1, ERR_EXTENSION_UNKNOWN),
+                Some(_) => return self.fail_at(start + 1, ERR_EXTENSION_UNKNOWN),
                 None => ERR_EXTENSION_MISSING,
             };
             if !message.is_empty() {
-                return self.cursor.fail_at(start, message);
+                return self.fail_at(start, message);
             }
         } else {
             number = Some(self.open_group(start)?);
         }
         self.group_body(start)?;
-        self.cursor.flags = outer;
+        self.flags = outer;
         if let Some(number) = number
             && let Some(node) = self.nodes.pop()
         {
@@ -292,20 +292,20 @@ impl Parser<'_> {
 
     fn group_body(&mut self, start: usize) -> Parse<()> {
         if self.depth == MAX_DEPTH {
-            return self.cursor.fail_at(start, ERR_TOO_DEEP);
+            return self.fail_at(start, ERR_TOO_DEEP);
         }
         self.depth += 1;
         self.alternation()?;
         self.depth -= 1;
-        if !self.cursor.eat(b')') {
-            return self.cursor.fail_at(start, ERR_UNCLOSED_GROUP);
+        if !self.eat(b')') {
+            return self.fail_at(start, ERR_UNCLOSED_GROUP);
         }
         Some(())
     }
 
     fn open_group(&mut self, at: usize) -> Parse<u16> {
         if self.group_count == MAX_GROUPS {
-            return self.cursor.fail_at(at, ERR_TOO_MANY_GROUPS);
+            return self.fail_at(at, ERR_TOO_MANY_GROUPS);
         }
         self.group_count += 1;
         // OK because MAX_GROUPS fits.
@@ -314,12 +314,12 @@ impl Parser<'_> {
 
     fn comment(&mut self, start: usize) -> Parse<()> {
         loop {
-            match self.cursor.next() {
+            match self.next() {
                 Some(b')') => break,
                 // An escaped `)` ends no comment in Python either.
-                Some(b'\\') => _ = self.cursor.next(),
+                Some(b'\\') => _ = self.next(),
                 Some(_) => {}
-                None => return self.cursor.fail_at(start, ERR_UNCLOSED_COMMENT),
+                None => return self.fail_at(start, ERR_UNCLOSED_COMMENT),
             }
         }
         self.extend_prelude(start);
@@ -328,103 +328,101 @@ impl Parser<'_> {
 
     fn extend_prelude(&mut self, start: usize) {
         if start == self.prelude_end {
-            self.prelude_end = self.cursor.at;
+            self.prelude_end = self.at;
         }
     }
 
     fn named_group(&mut self, start: usize) -> Parse<u16> {
-        match self.cursor.next() {
+        match self.next() {
             Some(b'<') => {}
-            Some(b'=') => return self.cursor.fail_at(start, ERR_NAMED_BACKREFERENCE),
-            _ => return self.cursor.fail_at(start + 1, ERR_EXTENSION_P_UNKNOWN),
+            Some(b'=') => return self.fail_at(start, ERR_NAMED_BACKREFERENCE),
+            _ => return self.fail_at(start + 1, ERR_EXTENSION_P_UNKNOWN),
         }
-        let first = self.cursor.at;
-        let rest = self.cursor.pattern.get(first..).unwrap_or_default();
+        let first = self.at;
+        let rest = self.pattern.get(first..).unwrap_or_default();
         let Some(length) = rest.iter().position(|&byte| byte == b'>') else {
-            return self.cursor.fail_at(first, ERR_UNCLOSED_NAME);
+            return self.fail_at(first, ERR_UNCLOSED_NAME);
         };
         let name = rest.get(..length).unwrap_or_default();
         if name.is_empty() {
-            return self.cursor.fail_at(first, ERR_NAME_MISSING);
+            return self.fail_at(first, ERR_NAME_MISSING);
         }
         let digit_first = name.first().is_some_and(u8::is_ascii_digit);
         if digit_first || !name.iter().all(|byte| WORD.contains(*byte)) {
-            return self.cursor.fail_at(first, ERR_NAME_INVALID);
+            return self.fail_at(first, ERR_NAME_INVALID);
         }
         if self.names.iter().any(|(taken, _)| taken == name) {
-            return self.cursor.fail_at(first, ERR_NAME_TWICE);
+            return self.fail_at(first, ERR_NAME_TWICE);
         }
         let number = self.open_group(start)?;
         self.names.push((name.to_vec(), self.group_count));
-        self.cursor.at = first + name.len() + 1;
+        self.at = first + name.len() + 1;
         Some(number)
     }
 
     /// Reads flags after `(?`. True if they were for the whole pattern, so that the group is over.
     fn flags(&mut self, start: usize) -> Parse<bool> {
-        let first = self.cursor.at;
+        let first = self.at;
         let on = self.flag_letters()?;
         let mut off = 0;
-        if self.cursor.eat(b'-') {
-            let at = self.cursor.at;
+        if self.eat(b'-') {
+            let at = self.at;
             off = self.flag_letters()?;
             if on & off != 0 {
-                return self.cursor.fail_at(at, ERR_FLAG_BOTH);
+                return self.fail_at(at, ERR_FLAG_BOTH);
             }
-            if off == 0 || self.cursor.peek() != Some(b':') {
-                return self.cursor.fail(ERR_FLAG_OFF_UNFINISHED);
+            if off == 0 || self.peek() != Some(b':') {
+                return self.fail(ERR_FLAG_OFF_UNFINISHED);
             }
         }
-        let end = self.cursor.at;
-        match self.cursor.next() {
+        let end = self.at;
+        match self.next() {
             // For a part, Python gets them wrong: `(?a:\S)` does not find a \x1c.
-            Some(b':') if (on | off) & CHARACTER_SET != 0 => {
-                self.cursor.fail_at(first, ERR_FLAG_SCOPED)
-            }
+            Some(b':') if (on | off) & CHARACTER_SET != 0 => self.fail_at(first, ERR_FLAG_SCOPED),
             Some(b':') => {
-                self.cursor.flags = self.cursor.flags & !off | on;
+                self.flags = self.flags & !off | on;
                 Some(false)
             }
-            Some(b')') if start != self.prelude_end => self.cursor.fail_at(start, ERR_FLAGS_LATE),
+            Some(b')') if start != self.prelude_end => self.fail_at(start, ERR_FLAGS_LATE),
             Some(b')') => {
-                self.cursor.flags |= on;
-                if self.cursor.flags & CHARACTER_SET == CHARACTER_SET {
-                    return self.cursor.fail_at(first, ERR_FLAG_CONFLICT);
+                self.flags |= on;
+                if self.flags & CHARACTER_SET == CHARACTER_SET {
+                    return self.fail_at(first, ERR_FLAG_CONFLICT);
                 }
                 self.extend_prelude(start);
                 Some(true)
             }
-            _ => self.cursor.fail_at(end, ERR_FLAG_UNFINISHED),
+            _ => self.fail_at(end, ERR_FLAG_UNFINISHED),
         }
     }
 
     fn flag_letters(&mut self) -> Parse<Flags> {
         let mut flags = 0;
-        while let Some(byte) = self.cursor.peek() {
+        while let Some(byte) = self.peek() {
             match FLAG_LETTERS.iter().position(|&letter| letter == byte) {
                 Some(bit) => flags |= 1 << bit,
-                None if byte == b'x' => return self.cursor.fail(ERR_FLAG_VERBOSE),
-                None if byte == b'L' => return self.cursor.fail(ERR_FLAG_LOCALE),
-                None if byte.is_ascii_alphabetic() => return self.cursor.fail(ERR_FLAG_UNKNOWN),
+                None if byte == b'x' => return self.fail(ERR_FLAG_VERBOSE),
+                None if byte == b'L' => return self.fail(ERR_FLAG_LOCALE),
+                None if byte.is_ascii_alphabetic() => return self.fail(ERR_FLAG_UNKNOWN),
                 None => break,
             }
-            self.cursor.at += 1;
+            self.at += 1;
         }
         Some(flags)
     }
 
     /// Reads one item that is neither group nor quantifier.
     fn atom(&mut self) -> Parse<()> {
-        let at = self.cursor.at;
-        let multi_line = self.cursor.flags & MULTI_LINE != 0;
-        let escape = match self.cursor.next() {
+        let at = self.at;
+        let multi_line = self.flags & MULTI_LINE != 0;
+        let escape = match self.next() {
             Some(b'^') if multi_line => Escape::Look(Look::LineStart),
             Some(b'^') => Escape::Look(Look::TextStart),
             Some(b'$') if multi_line => Escape::Look(Look::LineEnd),
             Some(b'$') => Escape::Look(Look::TextEndOrNewline),
             Some(b'.') => {
                 let mut set = Set::LINE;
-                if self.cursor.flags & DOT_ALL != 0 {
+                if self.flags & DOT_ALL != 0 {
                     set.insert(b'\n');
                 }
                 self.push_set(&set);
@@ -432,23 +430,23 @@ impl Parser<'_> {
             }
             Some(b'[') => {
                 let mut set = Set::EMPTY;
-                self.cursor.class(at, &mut set)?;
+                self.class(at, &mut set)?;
                 self.push_set(&set);
                 return Some(());
             }
-            Some(b'\\') => self.cursor.escape(at)?,
-            Some(b'<') if self.cursor.pattern.get(at..).is_some_and(is_host) => {
-                self.cursor.at = at + HOST.len();
+            Some(b'\\') => self.escape(at)?,
+            Some(b'<') if self.pattern.get(at..).is_some_and(is_host) => {
+                self.at = at + HOST.len();
                 return self.host(at);
             }
-            Some(first) => Escape::Char(self.cursor.character(first)),
+            Some(first) => Escape::Char(self.character(first)),
             None => return Some(()),
         };
         match escape {
             Escape::Char(char) => self.literal(char, at),
             Escape::Class(letter) => {
                 let mut set = Set::EMPTY;
-                self.cursor.add_class(letter, &mut set);
+                self.add_class(letter, &mut set);
                 self.push_set(&set);
                 Some(())
             }
@@ -477,7 +475,7 @@ impl Parser<'_> {
 
     fn literal(&mut self, char: Char, at: usize) -> Parse<()> {
         let bytes = char.to_be_bytes();
-        if self.cursor.flags & IGNORE_CASE != 0 {
+        if self.flags & IGNORE_CASE != 0 {
             if let [0, 0, 0, letter] = bytes
                 && letter.is_ascii_alphabetic()
             {
@@ -488,8 +486,8 @@ impl Parser<'_> {
                 return Some(());
             }
             // Python knows letters outside ASCII that equal ASCII ones in all but case (the Kelvin sign and k).
-            if char > MAX_ASCII && self.cursor.flags & ASCII == 0 {
-                return self.cursor.fail_at(at, ERR_CASE_NON_ASCII);
+            if char > MAX_ASCII && self.flags & ASCII == 0 {
+                return self.fail_at(at, ERR_CASE_NON_ASCII);
             }
         }
         let first = self.nodes.len();
@@ -516,5 +514,45 @@ impl Parser<'_> {
             _ => join(self.nodes.split_off(first)),
         };
         self.nodes.push(node);
+    }
+
+    pub fn fail<T>(&mut self, message: &'static str) -> Parse<T> {
+        self.fail_at(self.at, message)
+    }
+
+    pub fn fail_at<T>(&mut self, at: usize, message: &'static str) -> Parse<T> {
+        self.at = at;
+        self.message = message;
+        None
+    }
+
+    #[inline(never)]
+    pub fn peek(&self) -> Option<u8> {
+        self.pattern.get(self.at).copied()
+    }
+
+    #[inline(never)]
+    pub fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// The whole character whose first byte was read last.
+    #[inline(never)]
+    pub fn character(&mut self, first: u8) -> Char {
+        let mut char = Char::from(first);
+        while let Some(more @ 0x80..0xc0) = self.peek() {
+            char = char << 8 | Char::from(more);
+            self.at += 1;
+        }
+        char
+    }
+
+    #[inline(never)]
+    pub fn eat(&mut self, wanted: u8) -> bool {
+        let found = self.peek() == Some(wanted);
+        self.at += usize::from(found);
+        found
     }
 }

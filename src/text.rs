@@ -120,6 +120,31 @@ pub fn hex(byte: u8) -> u8 {
     b"0123456789abcdef"[usize::from(byte & 15)]
 }
 
+/// What can be wrong, and how that is said. A program hands over a number in fewer bytes than a text.
+macro_rules! faults {
+    ($($name:ident: $message:literal,)*) => {
+        #[derive(Clone, Copy, Default, PartialEq, Eq)]
+        pub(super) enum Fault {
+            #[default]
+            Nothing,
+            $($name),*
+        }
+
+        impl Fault {
+            pub fn message(self) -> &'static [u8] {
+                const MESSAGES: &str = concat!($("\n", $message),*);
+                $crate::text::line(MESSAGES.as_bytes(), self as usize)
+            }
+        }
+    };
+}
+
+/// The line with this number, counted from 0.
+#[inline(never)]
+pub fn line(text: &[u8], number: usize) -> &[u8] {
+    Pieces(text, b'\n').nth(number).unwrap_or_default()
+}
+
 /// The words of a command, each of which has a NUL byte behind it.
 pub fn words(command: &[u8]) -> Pieces<'_> {
     Pieces(command, 0)

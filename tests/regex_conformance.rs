@@ -39,7 +39,11 @@ fn fault(row: &Row, scratch: &mut Scratch) -> Option<String> {
     let regex = match (Regex::new(pattern), row.refused_at) {
         (Err(error), Some(at)) if error.at == at => return None,
         (Err(error), _) => {
-            return Some(format!("{pattern:?}: {} at {}", error.message, error.at));
+            return Some(format!(
+                "{pattern:?}: {} at {}",
+                error.message.escape_ascii(),
+                error.at
+            ));
         }
         (Ok(_), Some(at)) => return Some(format!("{pattern:?} is not refused at {at}")),
         (Ok(regex), None) => regex,

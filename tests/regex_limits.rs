@@ -55,7 +55,7 @@ fn largest(family: impl Fn(usize) -> String) -> [Regex; 2] {
     }
     [fits, fits.div_ceil(10)].map(|size| match Regex::new(&family(size)) {
         Ok(regex) => regex,
-        Err(error) => panic!("{}: {}", family(size), error.message),
+        Err(error) => panic!("{}: {}", family(size), error.message.escape_ascii()),
     })
 }
 

@@ -41,7 +41,8 @@ fn what_a_hostile_line_takes_is_bounded_and_given_back() {
         (&format!("(?:(?:a?){{{0}}})*Z", 450), "a"),
         (&format!("(?:(a?)){{{0}}}.*?Z", 580), "a"),
     ] {
-        let regex = Regex::new(pattern).unwrap_or_else(|error| panic!("{}", error.message));
+        let regex =
+            Regex::new(pattern).unwrap_or_else(|error| panic!("{}", error.message.escape_ascii()));
         let mut scratch = Scratch::new();
         let before = HELD.load(Relaxed);
         let text = text.as_bytes().iter().cycle().take(8192);

@@ -25,26 +25,27 @@ const MAX_MEMBERS: usize = 1000;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-const AFTER_THE_END: &str = "only white space may follow the value of the document";
-const BAD_ESCAPE: &str = "unknown escape: after a backslash comes one of \" \\ / b f n r t u (a backslash itself is \\\\)";
-const BAD_HEX: &str = "\\u needs four hexadecimal digits";
-const COMMENT: &str = "JSON has no comments: use a key that begins with _";
-const CONTROL: &str = "a control character in a string is written as an escape, such as \\t";
-const DUPLICATE_KEY: &str = "duplicate key ";
-const END: &str = "the document ends too early";
-const EXPECTED_COLON: &str = "expected a colon after the key";
-const EXPECTED_COMMA: &str = "expected a comma or the closing bracket";
-const EXPECTED_DIGIT: &str = "expected a digit";
-const EXPECTED_KEY: &str = "expected a key in double quotes";
-const EXPECTED_VALUE: &str =
-    "expected a value: a string in double quotes, a number, true, false, [ or {";
-const LINE_BREAK: &str = "a string ends on the line it began: the closing quote is missing";
-const LONE_SURROGATE: &str = "half of a surrogate pair without its other half";
-const NOT_UTF8: &str = "not UTF-8";
-const OTHER_QUOTES: &str = "strings are written in straight double quotes: \"";
-const TOO_DEEP: &str = "more than 64 arrays and objects inside each other";
-const TOO_MANY_KEYS: &str = "more than 1000 keys in one object";
-const TRAILING_COMMA: &str = "no comma after the last item";
+faults! {
+    AfterTheEnd: "only white space may follow the value of the document",
+    BadEscape: "unknown escape: after a backslash comes one of \" \\ / b f n r t u (a backslash itself is \\\\)",
+    BadHex: "\\u needs four hexadecimal digits",
+    Comment: "JSON has no comments: use a key that begins with _",
+    Control: "a control character in a string is written as an escape, such as \\t",
+    DuplicateKey: "duplicate key ",
+    End: "the document ends too early",
+    ExpectedColon: "expected a colon after the key",
+    ExpectedComma: "expected a comma or the closing bracket",
+    ExpectedDigit: "expected a digit",
+    ExpectedKey: "expected a key in double quotes",
+    ExpectedValue: "expected a value: a string in double quotes, a number, true, false, [ or {",
+    LineBreak: "a string ends on the line it began: the closing quote is missing",
+    LoneSurrogate: "half of a surrogate pair without its other half",
+    NotUtf8: "not UTF-8",
+    OtherQuotes: "strings are written in straight double quotes: \"",
+    TooDeep: "more than 64 arrays and objects inside each other",
+    TooManyKeys: "more than 1000 keys in one object",
+    TrailingComma: "no comma after the last item",
+}
 
 /// A value of a valid document.
 #[derive(Clone, Copy)]
@@ -221,11 +222,14 @@ pub fn parse(document: &[u8]) -> Result<Value<'_>, Diagnostic> {
     let mut reader = Reader::new(document, 0);
     if reader.document().is_none() {
         let at = reader.at;
-        let mut message = text!("{}", reader.message);
-        if reader.message == DUPLICATE_KEY {
+        let mut message = text!("{}", reader.fault.message());
+        if reader.fault == Fault::DuplicateKey {
             put!(&mut message, "{:?}", value_at(document, at).text());
         }
-        let incomplete = matches!(reader.message, END | EXPECTED_COMMA | EXPECTED_KEY);
+        let incomplete = matches!(
+            reader.fault,
+            Fault::End | Fault::ExpectedComma | Fault::ExpectedKey
+        );
         if let (true, Some(open)) = (incomplete, reader.open) {
             let before = document.get(..open).unwrap_or_default();
             let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
@@ -301,7 +305,7 @@ struct Reader<'d> {
     /// Offset of the next byte to read, or of what is wrong.
     at: usize,
     /// What is wrong.
-    message: &'static str,
+    fault: Fault,
     /// Where the innermost array or object begins that has not ended yet.
     open: Option<usize>,
 }
@@ -311,7 +315,7 @@ impl<'d> Reader<'d> {
         Reader {
             document,
             at,
-            message: "",
+            fault: Fault::Nothing,
             open: None,
         }
     }
@@ -322,7 +326,7 @@ impl Reader<'_> {
         let mut rest = self.document;
         while !rest.is_empty() {
             let Some(character) = first_character(rest) else {
-                return self.fail(self.document.len() - rest.len(), NOT_UTF8);
+                return self.fail(self.document.len() - rest.len(), Fault::NotUtf8);
             };
             rest = rest.get(character.len_utf8()..).unwrap_or_default();
         }
@@ -332,7 +336,7 @@ impl Reader<'_> {
         self.value(0)?;
         self.skip_space();
         if self.at < self.document.len() {
-            return self.unexpected(AFTER_THE_END);
+            return self.unexpected(Fault::AfterTheEnd);
         }
         Some(())
     }
@@ -355,29 +359,29 @@ impl Reader<'_> {
         }
     }
 
-    fn fail(&mut self, at: usize, message: &'static str) -> Check {
+    fn fail(&mut self, at: usize, fault: Fault) -> Check {
         self.at = at;
-        self.message = message;
+        self.fault = fault;
         None
     }
 
     /// The error for a next byte that does not fit.
     #[inline(never)]
-    fn wrong(&mut self, message: &'static str) -> Check {
+    fn wrong(&mut self, fault: Fault) -> Check {
         if self.at >= self.document.len() {
-            return self.fail(self.document.trim_ascii_end().len(), END);
+            return self.fail(self.document.trim_ascii_end().len(), Fault::End);
         }
-        self.fail(self.at, message)
+        self.fail(self.at, fault)
     }
 
     /// The same outside strings and numbers, with a better message for habits from other languages.
     #[inline(never)]
-    fn unexpected(&mut self, message: &'static str) -> Check {
+    fn unexpected(&mut self, fault: Fault) -> Check {
         self.wrong(match self.peek() {
-            b'/' | b'#' => COMMENT,
-            b'\'' => OTHER_QUOTES,
-            _ if self.document.get(self.at..).is_some_and(is_curly) => OTHER_QUOTES,
-            _ => message,
+            b'/' | b'#' => Fault::Comment,
+            b'\'' => Fault::OtherQuotes,
+            _ if self.document.get(self.at..).is_some_and(is_curly) => Fault::OtherQuotes,
+            _ => fault,
         })
     }
 
@@ -387,7 +391,7 @@ impl Reader<'_> {
         match self.peek() {
             b'"' => self.string(),
             b'-' | b'0'..=b'9' => self.number(),
-            b'[' | b'{' if depth >= MAX_DEPTH => self.fail(self.at, TOO_DEEP),
+            b'[' | b'{' if depth >= MAX_DEPTH => self.fail(self.at, Fault::TooDeep),
             b'[' | b'{' => {
                 let outer = self.open.replace(self.at);
                 self.items(depth + 1)?;
@@ -406,7 +410,7 @@ impl Reader<'_> {
                 return Some(());
             }
         }
-        self.unexpected(EXPECTED_VALUE)
+        self.unexpected(Fault::ExpectedValue)
     }
 
     fn number(&mut self) -> Check {
@@ -431,7 +435,7 @@ impl Reader<'_> {
             self.at += 1;
         }
         if self.at == start {
-            return self.wrong(EXPECTED_DIGIT);
+            return self.wrong(Fault::ExpectedDigit);
         }
         Some(())
     }
@@ -452,7 +456,7 @@ impl Reader<'_> {
         loop {
             if close == b'}' {
                 if keys == MAX_MEMBERS {
-                    return self.fail(self.at, TOO_MANY_KEYS);
+                    return self.fail(self.at, Fault::TooManyKeys);
                 }
                 keys += 1;
                 self.key(object)?;
@@ -464,11 +468,11 @@ impl Reader<'_> {
                 return Some(());
             }
             if !self.eat(b',') {
-                return self.unexpected(EXPECTED_COMMA);
+                return self.unexpected(Fault::ExpectedComma);
             }
             self.skip_space();
             if self.peek() == close {
-                return self.fail(comma, TRAILING_COMMA);
+                return self.fail(comma, Fault::TrailingComma);
             }
         }
     }
@@ -477,18 +481,18 @@ impl Reader<'_> {
     fn key(&mut self, object: Value) -> Check {
         let start = self.at;
         if self.peek() != b'"' {
-            return self.unexpected(EXPECTED_KEY);
+            return self.unexpected(Fault::ExpectedKey);
         }
         self.string()?;
         // The first key that is the same should be this one.
         let key = value_at(self.document, start);
         let first = object.key(&key.text());
         if first.is_some_and(|first| first.rest.len() != key.rest.len()) {
-            return self.fail(start, DUPLICATE_KEY);
+            return self.fail(start, Fault::DuplicateKey);
         }
         self.skip_space();
         if !self.eat(b':') {
-            return self.unexpected(EXPECTED_COLON);
+            return self.unexpected(Fault::ExpectedColon);
         }
         Some(())
     }
@@ -505,8 +509,8 @@ impl Reader<'_> {
         // A curly quote may have been meant to end it.
         let text = self.document.get(start..self.at).unwrap_or_default();
         let curly = text.windows(CURLY).position(is_curly);
-        match curly.filter(|_| self.message == LINE_BREAK) {
-            Some(curly) => self.fail(start + curly, OTHER_QUOTES),
+        match curly.filter(|_| self.fault == Fault::LineBreak) {
+            Some(curly) => self.fail(start + curly, Fault::OtherQuotes),
             None => None,
         }
     }
@@ -515,10 +519,10 @@ impl Reader<'_> {
     fn character(&mut self) -> Option<Option<char>> {
         let start = self.at;
         let byte = self.peek();
-        let message = match byte {
-            0..0x20 if start >= self.document.len() => END,
-            b'\n' | b'\r' => LINE_BREAK,
-            0..0x20 => CONTROL,
+        let fault = match byte {
+            0..0x20 if start >= self.document.len() => Fault::End,
+            b'\n' | b'\r' => Fault::LineBreak,
+            0..0x20 => Fault::Control,
             b'\\' => return self.escape().map(Some),
             _ => {
                 let rest = self.document.get(start..).unwrap_or_default();
@@ -528,7 +532,7 @@ impl Reader<'_> {
                 return Some((byte != b'"').then_some(character));
             }
         };
-        self.wrong(message).map(|()| None)
+        self.wrong(fault).map(|()| None)
     }
 
     /// Reads an escape.
@@ -545,7 +549,7 @@ impl Reader<'_> {
                 return Some(char::from(meaning));
             }
         }
-        self.wrong(BAD_ESCAPE).map(|()| '\0')
+        self.wrong(Fault::BadEscape).map(|()| '\0')
     }
 
     fn unicode_escape(&mut self, start: usize) -> Option<char> {
@@ -559,7 +563,7 @@ impl Reader<'_> {
         // Only what is left of a pair is not a character.
         let character = char::from_u32(code);
         if character.is_none() {
-            self.fail(start, LONE_SURROGATE);
+            self.fail(start, Fault::LoneSurrogate);
         }
         character
     }
@@ -568,7 +572,7 @@ impl Reader<'_> {
         let mut code = 0;
         for _ in 0..4 {
             let Some(digit) = char::from(self.peek()).to_digit(16) else {
-                return self.wrong(BAD_HEX).map(|()| 0);
+                return self.wrong(Fault::BadHex).map(|()| 0);
             };
             code = code << 4 | digit;
             self.at += 1;

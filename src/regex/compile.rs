@@ -16,12 +16,11 @@
 
 use alloc::vec::Vec;
 
+use super::fault::Fault;
 use super::seek::Literal;
 use super::set::Set;
 use super::tree::{Error, Look, Node, Repeat};
 use crate::address::Reading;
-
-const ERR_TOO_LARGE: &str = "pattern is too large (repetitions count as often as they repeat)";
 
 /// States a program may have; each byte of a literal counts as one.
 ///
@@ -135,7 +134,7 @@ pub(super) fn compile(node: &Node) -> Result<Program, Error> {
         }
         None => Err(Error {
             at: compiler.fault,
-            message: ERR_TOO_LARGE,
+            message: Fault::TooLarge.message(),
         }),
     }
 }

@@ -4,24 +4,10 @@
 //! backspace there, `\012` is octal and so is `\112`, but `\12` refers to a group. Members of a class are bytes,
 //! so they must be ASCII.
 
+use super::fault::Fault;
 use super::parse::{ASCII, Char, IGNORE_CASE, MAX_ASCII, Parse, Parser};
 use super::set::{DIGIT, SPACE_ASCII, SPACE_UNICODE, Set, WORD};
 use super::tree::Look;
-
-const ERR_UNCLOSED_CLASS: &str = "unclosed character class";
-const ERR_RANGE_ENDS: &str = "a range must begin and end in single characters";
-const ERR_RANGE_ORDER: &str = "range has its first character above its last";
-const ERR_CLASS_ASSERTION: &str = "an assertion cannot be a member of a class";
-const ERR_CLASS_POSIX: &str = "POSIX classes are not supported: [:digit:] is written 0-9";
-const ERR_CLASS_NON_ASCII: &str = "a character class can only hold ASCII characters";
-const ERR_ESCAPE_END: &str = "pattern ends in a backslash";
-const ERR_ESCAPE_UNKNOWN: &str = "unknown escape";
-const ERR_ESCAPE_DIGITS: &str = "escape has too few hexadecimal digits";
-const ERR_ESCAPE_OCTAL: &str = "octal escape is above \\377";
-const ERR_ESCAPE_CODE_POINT: &str = "escape is not a character";
-const ERR_ESCAPE_NAMED: &str = "named characters \\N{...} are not supported";
-const ERR_ESCAPE_PROPERTY: &str = "Unicode properties \\p are not supported";
-const ERR_BACKREFERENCE: &str = "backreferences are not supported";
 
 /// What an escape stands for.
 #[derive(Clone, Copy)]
@@ -55,10 +41,10 @@ impl Parser<'_> {
             let at = self.at;
             let rest = self.pattern.get(at..).unwrap_or(&[]);
             match rest {
-                [] => return self.fail_at(start, ERR_UNCLOSED_CLASS),
+                [] => return self.fail_at(start, Fault::UnclosedClass),
                 [b']', ..] if !first => break,
                 // Python takes it for a [ and a :, which nobody means.
-                [b'[', b':', ..] => return self.fail_at(at, ERR_CLASS_POSIX),
+                [b'[', b':', ..] => return self.fail_at(at, Fault::ClassPosix),
                 _ => {}
             }
             first = false;
@@ -67,7 +53,7 @@ impl Parser<'_> {
                 match low {
                     Escape::Char(char) => set.insert(self.member_byte(char, at)?),
                     Escape::Class(letter) => self.add_class(letter, set),
-                    Escape::Look(_) => return self.fail_at(at, ERR_CLASS_ASSERTION),
+                    Escape::Look(_) => return self.fail_at(at, Fault::ClassAssertion),
                 }
                 continue;
             }
@@ -77,11 +63,11 @@ impl Parser<'_> {
                 continue;
             }
             let (Escape::Char(low), Escape::Char(high)) = (low, self.class_member()?) else {
-                return self.fail_at(at, ERR_RANGE_ENDS);
+                return self.fail_at(at, Fault::RangeEnds);
             };
             let (low, high) = (self.member_byte(low, at)?, self.member_byte(high, high_at)?);
             if low > high {
-                return self.fail_at(at, ERR_RANGE_ORDER);
+                return self.fail_at(at, Fault::RangeOrder);
             }
             set.insert_range(low, high);
         }
@@ -133,7 +119,7 @@ impl Parser<'_> {
     /// Reads what follows the backslash at `at`.
     pub fn escape(&mut self, at: usize) -> Parse<Escape> {
         let Some(first) = self.next() else {
-            return self.fail_at(at, ERR_ESCAPE_END);
+            return self.fail_at(at, Fault::EscapeEnd);
         };
         if let Some((_, meaning)) = LETTERS.iter().find(|(letter, _)| *letter == first) {
             return Some(*meaning);
@@ -145,10 +131,10 @@ impl Parser<'_> {
             b'U' => return self.hexadecimal(at, 8),
             b'0' => return self.octal(at),
             b'1'..=b'9' if self.is_octal(at) => return self.octal(at),
-            b'1'..=b'9' => return self.fail_at(at, ERR_BACKREFERENCE),
-            b'N' => return self.fail_at(at, ERR_ESCAPE_NAMED),
-            b'p' | b'P' => return self.fail_at(at, ERR_ESCAPE_PROPERTY),
-            b'A'..=b'Z' | b'a'..=b'z' => return self.fail_at(at, ERR_ESCAPE_UNKNOWN),
+            b'1'..=b'9' => return self.fail_at(at, Fault::Backreference),
+            b'N' => return self.fail_at(at, Fault::EscapeNamed),
+            b'p' | b'P' => return self.fail_at(at, Fault::EscapeProperty),
+            b'A'..=b'Z' | b'a'..=b'z' => return self.fail_at(at, Fault::EscapeUnknown),
             _ => Escape::Char(self.character(first)),
         })
     }
@@ -171,7 +157,7 @@ impl Parser<'_> {
             self.next();
         }
         if value > 0o377 {
-            return self.fail_at(at, ERR_ESCAPE_OCTAL);
+            return self.fail_at(at, Fault::EscapeOctal);
         }
         self.code_point(value, at)
     }
@@ -180,7 +166,7 @@ impl Parser<'_> {
         let mut value = 0;
         for _ in 0..digits {
             let Some(digit) = self.peek_digit(16) else {
-                return self.fail_at(at, ERR_ESCAPE_DIGITS);
+                return self.fail_at(at, Fault::EscapeDigits);
             };
             // OK because there are at most eight digits of four bits.
             value = value << 4 | digit;
@@ -195,7 +181,7 @@ impl Parser<'_> {
 
     fn code_point(&mut self, value: u32, at: usize) -> Parse<Escape> {
         let Some(char) = char::from_u32(value) else {
-            return self.fail_at(at, ERR_ESCAPE_CODE_POINT);
+            return self.fail_at(at, Fault::EscapeCodePoint);
         };
         let mut bytes = [0; 4];
         let bytes = char.encode_utf8(&mut bytes).bytes();
@@ -206,7 +192,7 @@ impl Parser<'_> {
 
     fn member_byte(&mut self, char: Char, at: usize) -> Parse<u8> {
         if char > MAX_ASCII {
-            return self.fail_at(at, ERR_CLASS_NON_ASCII);
+            return self.fail_at(at, Fault::ClassNonAscii);
         }
         // OK because ASCII fits a byte.
         Some(char as u8)

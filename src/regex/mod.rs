@@ -33,6 +33,7 @@
 mod compile;
 mod escape;
 mod exec;
+mod fault;
 mod literal;
 mod parse;
 pub mod seek;

@@ -13,6 +13,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::escape::Escape;
+use super::fault::Fault;
 use super::set::{Set, WORD};
 use super::tree::{Error, Look, Node, Repeat};
 use crate::address::Reading;
@@ -21,40 +22,6 @@ use crate::address::Reading;
 const MAX_DEPTH: usize = 50;
 /// As many capture groups as there may be.
 const MAX_GROUPS: usize = 99;
-
-const ERR_TOO_DEEP: &str = "groups are nested too deeply";
-const ERR_TOO_MANY_GROUPS: &str = "too many capture groups";
-const ERR_UNBALANCED: &str = "unbalanced parenthesis";
-const ERR_UNCLOSED_GROUP: &str = "unclosed group";
-const ERR_UNCLOSED_COMMENT: &str = "unclosed comment";
-const ERR_UNCLOSED_NAME: &str = "unclosed group name";
-const ERR_NAME_MISSING: &str = "missing group name";
-const ERR_NAME_INVALID: &str = "bad character in group name";
-const ERR_NAME_TWICE: &str = "group name is used twice";
-const ERR_EXTENSION_MISSING: &str = "pattern ends after (?";
-const ERR_EXTENSION_UNKNOWN: &str = "unknown extension after (? (a named group is (?P<name>...))";
-const ERR_EXTENSION_P_UNKNOWN: &str = "unknown extension after (?P";
-const ERR_NAMED_BACKREFERENCE: &str = "named backreferences are not supported";
-const ERR_LOOKAHEAD: &str = "look-ahead is not supported (\"ignore\" leaves lines out)";
-const ERR_LOOKBEHIND: &str = "look-behind is not supported";
-const ERR_CONDITIONAL: &str = "conditional groups are not supported";
-const ERR_ATOMIC: &str = "atomic groups are not supported";
-const ERR_POSSESSIVE: &str = "possessive quantifiers are not supported";
-const ERR_FLAG_UNFINISHED: &str = "flags must end in : or )";
-const ERR_FLAG_OFF_UNFINISHED: &str = "flags to turn off must end in :";
-const ERR_FLAG_UNKNOWN: &str = "unknown flag";
-const ERR_FLAG_VERBOSE: &str = "verbose mode (?x) is not supported";
-const ERR_FLAG_LOCALE: &str = "locale mode (?L) is not supported";
-const ERR_FLAG_CONFLICT: &str = "flags a and u exclude each other";
-const ERR_FLAG_SCOPED: &str = "flags a and u can only be set for the whole pattern";
-const ERR_FLAG_BOTH: &str = "flag is turned on and off";
-const ERR_FLAGS_LATE: &str = "flags for the whole pattern must stand at its start";
-const ERR_NOTHING_TO_REPEAT: &str = "nothing to repeat (any text is .*)";
-const ERR_MULTIPLE_REPEAT: &str = "multiple repeat: one quantifier follows another";
-const ERR_REPEAT_ORDER: &str = "repetition has its minimum above its maximum";
-const ERR_REPEAT_COUNT: &str = "repetition count is too large";
-const ERR_CASE_NON_ASCII: &str =
-    "only ASCII can ignore case: write (?-i:...) around this character";
 
 /// A set of the flags below: the bits are in the order of [`FLAG_LETTERS`].
 pub(super) type Flags = u8;
@@ -93,7 +60,7 @@ pub(super) fn parse(pattern: &[u8]) -> Result<Parsed, Error> {
     if parser.whole().is_none() {
         return Err(Error {
             at: parser.at,
-            message: parser.message,
+            message: parser.fault.message(),
         });
     }
     Ok(Parsed {
@@ -120,7 +87,7 @@ pub(super) struct Parser<'p> {
     pub at: usize,
     pub flags: Flags,
     /// What is wrong there.
-    message: &'static str,
+    fault: Fault,
     /// Up to here there were only flags for the whole pattern and comments, so more flags may follow.
     prelude_end: usize,
     depth: usize,
@@ -137,7 +104,7 @@ impl Parser<'_> {
         self.alternation()?;
         match self.peek() {
             // Only a `)` ends an alternation before the pattern does.
-            Some(_) => self.fail(ERR_UNBALANCED),
+            Some(_) => self.fail(Fault::Unbalanced),
             None => Some(()),
         }
     }
@@ -155,7 +122,7 @@ impl Parser<'_> {
     fn sequence(&mut self) -> Parse<()> {
         let first = self.nodes.len();
         // What is wrong with a quantifier here, if anything.
-        let mut fault = ERR_NOTHING_TO_REPEAT;
+        let mut fault = Fault::NothingToRepeat;
         while let Some(byte) = self.peek() {
             let (at, before) = (self.at, self.nodes.len());
             match byte {
@@ -164,17 +131,17 @@ impl Parser<'_> {
                     self.group()?;
                     // Flags and comments are nothing.
                     if self.nodes.len() > before {
-                        fault = "";
+                        fault = Fault::Nothing;
                     }
                     continue;
                 }
                 b'*' | b'+' | b'?' | b'{' => {
                     if let Some((min, max)) = self.quantifier()? {
-                        if !fault.is_empty() {
+                        if fault != Fault::Nothing {
                             return self.fail_at(at, fault);
                         }
                         self.repeat(min, max, at)?;
-                        fault = ERR_MULTIPLE_REPEAT;
+                        fault = Fault::MultipleRepeat;
                         continue;
                     }
                 }
@@ -182,8 +149,8 @@ impl Parser<'_> {
             }
             self.atom()?;
             fault = match self.nodes.last() {
-                Some(Node::Look(_)) => ERR_NOTHING_TO_REPEAT,
-                _ => "",
+                Some(Node::Look(_)) => Fault::NothingToRepeat,
+                _ => Fault::Nothing,
             };
         }
         self.join(first, Node::Concat);
@@ -208,7 +175,7 @@ impl Parser<'_> {
         }
         let min = min.unwrap_or(0);
         if max.is_some_and(|max| max < min) {
-            return self.fail_at(first, ERR_REPEAT_ORDER);
+            return self.fail_at(first, Fault::RepeatOrder);
         }
         Some(Some((min, max)))
     }
@@ -221,7 +188,7 @@ impl Parser<'_> {
             let more = number.unwrap_or(0u32).checked_mul(10);
             number = more.and_then(|tens| tens.checked_add(u32::from(digit - b'0')));
             if number.is_none() {
-                return self.fail_at(start, ERR_REPEAT_COUNT);
+                return self.fail_at(start, Fault::RepeatCount);
             }
             self.at += 1;
         }
@@ -231,7 +198,7 @@ impl Parser<'_> {
     /// Repeats the last of `nodes`.
     fn repeat(&mut self, min: u32, max: Option<u32>, at: usize) -> Parse<()> {
         if self.peek() == Some(b'+') {
-            return self.fail(ERR_POSSESSIVE);
+            return self.fail(Fault::Possessive);
         }
         let greedy = !self.eat(b'?');
         let node = self.nodes.pop().unwrap_or(Node::Empty);
@@ -253,11 +220,11 @@ impl Parser<'_> {
         let mut number = None;
         if self.eat(b'?') {
             let mark = self.at;
-            let message = match self.next() {
-                Some(b':') => "",
+            let fault = match self.next() {
+                Some(b':') => Fault::Nothing,
                 Some(b'P') => {
                     number = Some(self.named_group(start)?);
-                    ""
+                    Fault::Nothing
                 }
                 Some(b'#') => return self.comment(start),
                 Some(b'-' | b'a'..=b'z' | b'A'..=b'Z') => {
@@ -265,17 +232,17 @@ impl Parser<'_> {
                     if self.flags(start)? {
                         return Some(());
                     }
-                    ""
+                    Fault::Nothing
                 }
-                Some(b'=' | b'!') => ERR_LOOKAHEAD,
-                Some(b'<') if matches!(self.peek(), Some(b'=' | b'!')) => ERR_LOOKBEHIND,
-                Some(b'(') => ERR_CONDITIONAL,
-                Some(b'>') => ERR_ATOMIC,
-                Some(_) => return self.fail_at(start + 1, ERR_EXTENSION_UNKNOWN),
-                None => ERR_EXTENSION_MISSING,
+                Some(b'=' | b'!') => Fault::Lookahead,
+                Some(b'<') if matches!(self.peek(), Some(b'=' | b'!')) => Fault::Lookbehind,
+                Some(b'(') => Fault::Conditional,
+                Some(b'>') => Fault::Atomic,
+                Some(_) => return self.fail_at(start + 1, Fault::ExtensionUnknown),
+                None => Fault::ExtensionMissing,
             };
-            if !message.is_empty() {
-                return self.fail_at(start, message);
+            if fault != Fault::Nothing {
+                return self.fail_at(start, fault);
             }
         } else {
             number = Some(self.open_group(start)?);
@@ -292,20 +259,20 @@ impl Parser<'_> {
 
     fn group_body(&mut self, start: usize) -> Parse<()> {
         if self.depth == MAX_DEPTH {
-            return self.fail_at(start, ERR_TOO_DEEP);
+            return self.fail_at(start, Fault::TooDeep);
         }
         self.depth += 1;
         self.alternation()?;
         self.depth -= 1;
         if !self.eat(b')') {
-            return self.fail_at(start, ERR_UNCLOSED_GROUP);
+            return self.fail_at(start, Fault::UnclosedGroup);
         }
         Some(())
     }
 
     fn open_group(&mut self, at: usize) -> Parse<u16> {
         if self.group_count == MAX_GROUPS {
-            return self.fail_at(at, ERR_TOO_MANY_GROUPS);
+            return self.fail_at(at, Fault::TooManyGroups);
         }
         self.group_count += 1;
         // OK because MAX_GROUPS fits.
@@ -319,7 +286,7 @@ impl Parser<'_> {
                 // An escaped `)` ends no comment in Python either.
                 Some(b'\\') => _ = self.next(),
                 Some(_) => {}
-                None => return self.fail_at(start, ERR_UNCLOSED_COMMENT),
+                None => return self.fail_at(start, Fault::UnclosedComment),
             }
         }
         self.extend_prelude(start);
@@ -335,24 +302,24 @@ impl Parser<'_> {
     fn named_group(&mut self, start: usize) -> Parse<u16> {
         match self.next() {
             Some(b'<') => {}
-            Some(b'=') => return self.fail_at(start, ERR_NAMED_BACKREFERENCE),
-            _ => return self.fail_at(start + 1, ERR_EXTENSION_P_UNKNOWN),
+            Some(b'=') => return self.fail_at(start, Fault::NamedBackreference),
+            _ => return self.fail_at(start + 1, Fault::ExtensionPUnknown),
         }
         let first = self.at;
         let rest = self.pattern.get(first..).unwrap_or_default();
         let Some(length) = rest.iter().position(|&byte| byte == b'>') else {
-            return self.fail_at(first, ERR_UNCLOSED_NAME);
+            return self.fail_at(first, Fault::UnclosedName);
         };
         let name = rest.get(..length).unwrap_or_default();
         if name.is_empty() {
-            return self.fail_at(first, ERR_NAME_MISSING);
+            return self.fail_at(first, Fault::NameMissing);
         }
         let digit_first = name.first().is_some_and(u8::is_ascii_digit);
         if digit_first || !name.iter().all(|byte| WORD.contains(*byte)) {
-            return self.fail_at(first, ERR_NAME_INVALID);
+            return self.fail_at(first, Fault::NameInvalid);
         }
         if self.names.iter().any(|(taken, _)| taken == name) {
-            return self.fail_at(first, ERR_NAME_TWICE);
+            return self.fail_at(first, Fault::NameTwice);
         }
         let number = self.open_group(start)?;
         self.names.push((name.to_vec(), self.group_count));
@@ -369,30 +336,30 @@ impl Parser<'_> {
             let at = self.at;
             off = self.flag_letters()?;
             if on & off != 0 {
-                return self.fail_at(at, ERR_FLAG_BOTH);
+                return self.fail_at(at, Fault::FlagBoth);
             }
             if off == 0 || self.peek() != Some(b':') {
-                return self.fail(ERR_FLAG_OFF_UNFINISHED);
+                return self.fail(Fault::FlagOffUnfinished);
             }
         }
         let end = self.at;
         match self.next() {
             // For a part, Python gets them wrong: `(?a:\S)` does not find a \x1c.
-            Some(b':') if (on | off) & CHARACTER_SET != 0 => self.fail_at(first, ERR_FLAG_SCOPED),
+            Some(b':') if (on | off) & CHARACTER_SET != 0 => self.fail_at(first, Fault::FlagScoped),
             Some(b':') => {
                 self.flags = self.flags & !off | on;
                 Some(false)
             }
-            Some(b')') if start != self.prelude_end => self.fail_at(start, ERR_FLAGS_LATE),
+            Some(b')') if start != self.prelude_end => self.fail_at(start, Fault::FlagsLate),
             Some(b')') => {
                 self.flags |= on;
                 if self.flags & CHARACTER_SET == CHARACTER_SET {
-                    return self.fail_at(first, ERR_FLAG_CONFLICT);
+                    return self.fail_at(first, Fault::FlagConflict);
                 }
                 self.extend_prelude(start);
                 Some(true)
             }
-            _ => self.fail_at(end, ERR_FLAG_UNFINISHED),
+            _ => self.fail_at(end, Fault::FlagUnfinished),
         }
     }
 
@@ -401,9 +368,9 @@ impl Parser<'_> {
         while let Some(byte) = self.peek() {
             match FLAG_LETTERS.iter().position(|&letter| letter == byte) {
                 Some(bit) => flags |= 1 << bit,
-                None if byte == b'x' => return self.fail(ERR_FLAG_VERBOSE),
-                None if byte == b'L' => return self.fail(ERR_FLAG_LOCALE),
-                None if byte.is_ascii_alphabetic() => return self.fail(ERR_FLAG_UNKNOWN),
+                None if byte == b'x' => return self.fail(Fault::FlagVerbose),
+                None if byte == b'L' => return self.fail(Fault::FlagLocale),
+                None if byte.is_ascii_alphabetic() => return self.fail(Fault::FlagUnknown),
                 None => break,
             }
             self.at += 1;
@@ -487,7 +454,7 @@ impl Parser<'_> {
             }
             // Python knows letters outside ASCII that equal ASCII ones in all but case (the Kelvin sign and k).
             if char > MAX_ASCII && self.flags & ASCII == 0 {
-                return self.fail_at(at, ERR_CASE_NON_ASCII);
+                return self.fail_at(at, Fault::CaseNonAscii);
             }
         }
         let first = self.nodes.len();
@@ -516,13 +483,13 @@ impl Parser<'_> {
         self.nodes.push(node);
     }
 
-    pub fn fail<T>(&mut self, message: &'static str) -> Parse<T> {
-        self.fail_at(self.at, message)
+    pub fn fail<T>(&mut self, fault: Fault) -> Parse<T> {
+        self.fail_at(self.at, fault)
     }
 
-    pub fn fail_at<T>(&mut self, at: usize, message: &'static str) -> Parse<T> {
+    pub fn fail_at<T>(&mut self, at: usize, fault: Fault) -> Parse<T> {
         self.at = at;
-        self.message = message;
+        self.fault = fault;
         None
     }
 

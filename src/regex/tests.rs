@@ -25,7 +25,7 @@ fn assert_groups(pattern: &str, text: &str, expected: &[&str]) {
 fn refusal(pattern: &str) -> (usize, &'static str) {
     match Regex::new(pattern) {
         Ok(_) => panic!("{pattern} is not refused"),
-        Err(error) => (error.at, error.message),
+        Err(error) => (error.at, std::str::from_utf8(error.message).expect("ASCII")),
     }
 }
 

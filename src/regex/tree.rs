@@ -16,7 +16,7 @@ use crate::address::Reading;
 pub struct Error {
     /// Offset in the pattern, in bytes, of what is at fault; at most its length.
     pub at: usize,
-    pub message: &'static str,
+    pub message: &'static [u8],
 }
 
 /// A pattern, understood.

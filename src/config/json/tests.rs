@@ -1,5 +1,6 @@
 //! What the reader accepts, what it refuses and where it points.
 
+use super::Fault::*;
 use super::*;
 use alloc::vec;
 
@@ -10,8 +11,8 @@ fn read(document: &str) -> Value<'_> {
     }
 }
 
-fn error(at: usize, message: &str) -> Diagnostic {
-    let message = text!(message);
+fn error(at: usize, fault: Fault) -> Diagnostic {
+    let message = fault.message().to_vec();
     Diagnostic { at, message }
 }
 
@@ -115,150 +116,150 @@ const VALID: &[&str] = &[
 
 /// Documents no reader may accept, after the `n_` files of JSONTestSuite, with the offset and the
 /// message of the error.
-const INVALID: &[(&str, usize, &str)] = &[
-    ("[1 true]", 3, EXPECTED_COMMA),
-    ("[\"\": 1]", 3, EXPECTED_COMMA),
-    ("[\"\"],", 4, AFTER_THE_END),
-    ("[,1]", 1, EXPECTED_VALUE),
-    ("[1,,2]", 3, EXPECTED_VALUE),
-    ("[\"x\"]]", 5, AFTER_THE_END),
-    ("[\"\",]", 3, TRAILING_COMMA),
-    ("[\"\"", 3, END),
-    ("[x", 1, EXPECTED_VALUE),
-    ("[3[4]]", 2, EXPECTED_COMMA),
-    ("[1:2]", 2, EXPECTED_COMMA),
-    ("[,]", 1, EXPECTED_VALUE),
-    ("[-]", 2, EXPECTED_DIGIT),
-    ("[   , \"\"]", 4, EXPECTED_VALUE),
-    ("[1,\n1\n,1", 8, END),
-    ("[1,]", 2, TRAILING_COMMA),
-    ("[\"a\",\n4\n,1,", 11, END),
-    ("[*]", 1, EXPECTED_VALUE),
-    ("[1,\n1\n,1 \n ", 8, END),
-    ("[{}", 3, END),
-    ("[fals]", 1, EXPECTED_VALUE),
-    ("[nul]", 1, EXPECTED_VALUE),
-    ("[tru]", 1, EXPECTED_VALUE),
-    ("[True]", 1, EXPECTED_VALUE),
-    ("[++1234]", 1, EXPECTED_VALUE),
-    ("[+1]", 1, EXPECTED_VALUE),
-    ("[+Inf]", 1, EXPECTED_VALUE),
-    ("[-01]", 3, EXPECTED_COMMA),
-    ("[-1.0.]", 5, EXPECTED_COMMA),
-    ("[-2.]", 4, EXPECTED_DIGIT),
-    ("[-NaN]", 2, EXPECTED_DIGIT),
-    ("[.-1]", 1, EXPECTED_VALUE),
-    ("[.2e-3]", 1, EXPECTED_VALUE),
-    ("[0.1.2]", 4, EXPECTED_COMMA),
-    ("[0.3e+]", 6, EXPECTED_DIGIT),
-    ("[0.3e]", 5, EXPECTED_DIGIT),
-    ("[0.e1]", 3, EXPECTED_DIGIT),
-    ("[0E+]", 4, EXPECTED_DIGIT),
-    ("[0E]", 3, EXPECTED_DIGIT),
-    ("[1.0e-]", 6, EXPECTED_DIGIT),
-    ("[1 000.0]", 3, EXPECTED_COMMA),
-    ("[1eE2]", 3, EXPECTED_DIGIT),
-    ("[2.e+3]", 3, EXPECTED_DIGIT),
-    ("[9.e+]", 3, EXPECTED_DIGIT),
-    ("[Inf]", 1, EXPECTED_VALUE),
-    ("[NaN]", 1, EXPECTED_VALUE),
-    ("[\u{ff11}]", 1, EXPECTED_VALUE),
-    ("[1+2]", 2, EXPECTED_COMMA),
-    ("[0x1]", 2, EXPECTED_COMMA),
-    ("[-Infinity]", 2, EXPECTED_DIGIT),
-    ("[- 1]", 2, EXPECTED_DIGIT),
-    ("[-012]", 3, EXPECTED_COMMA),
-    ("[-.123]", 2, EXPECTED_DIGIT),
-    ("[1ea]", 3, EXPECTED_DIGIT),
-    ("[1.]", 3, EXPECTED_DIGIT),
-    ("[012]", 2, EXPECTED_COMMA),
-    ("[\"x\", truth]", 6, EXPECTED_VALUE),
-    ("{[: \"x\"}\n", 1, EXPECTED_KEY),
-    ("{\"x\", null}", 4, EXPECTED_COLON),
-    ("{\"x\"::\"b\"}", 5, EXPECTED_VALUE),
-    ("{\"a\":\"a\" 123}", 9, EXPECTED_COMMA),
-    ("{key: 'value'}", 1, EXPECTED_KEY),
-    ("{\"a\" b}", 5, EXPECTED_COLON),
-    ("{:\"b\"}", 1, EXPECTED_KEY),
-    ("{\"a\":", 5, END),
-    ("{\"a\"", 4, END),
-    ("{1:1}", 1, EXPECTED_KEY),
-    ("{null:null,null:null}", 1, EXPECTED_KEY),
-    ("{\"id\":0,,,,,}", 8, EXPECTED_KEY),
-    ("{'a':0}", 1, OTHER_QUOTES),
-    ("['a']", 1, OTHER_QUOTES),
-    ("{\"id\":0,}", 7, TRAILING_COMMA),
-    ("{\"a\":\"b\"}/**/", 9, COMMENT),
-    ("{\"a\":\"b\"}// x", 9, COMMENT),
-    ("{\"a\":1, # x\n}", 8, COMMENT),
-    ("{\"a\":\"b\",,\"c\":\"d\"}", 9, EXPECTED_KEY),
-    ("{a: \"b\"}", 1, EXPECTED_KEY),
-    ("{\"a\":\"a", 7, END),
-    ("{ \"foo\" : \"bar\", \"a\" }", 21, EXPECTED_COLON),
-    ("{\"a\":\"b\"}#", 9, COMMENT),
-    ("{\"a\":1,\"b\":2,\"a\":3}", 13, "duplicate key \"a\""),
-    ("{\"a\":1,\"\\u0061\":1}", 7, "duplicate key \"a\""),
-    (" ", 0, END),
-    ("", 0, END),
-    ("\u{feff}", 3, END),
-    ("[\"\\uD800\\\"]", 2, LONE_SURROGATE),
-    ("[\"\\uD800\"]", 2, LONE_SURROGATE),
-    ("[\"\\uD800\\\"", 2, LONE_SURROGATE),
-    ("[\"\\uD800\\n\"]", 2, LONE_SURROGATE),
-    ("[\"\\uD800x\"]", 2, LONE_SURROGATE),
-    ("[\"\\uDC00\\uD800\"]", 2, LONE_SURROGATE),
-    ("[\"\\uD834\\uD834\\uDD1E\"]", 2, LONE_SURROGATE),
-    ("[\"\\uD800\\u\"]", 10, BAD_HEX),
-    ("[\"\\uD800\\u1\"]", 11, BAD_HEX),
-    ("[\"\\u00A\"]", 7, BAD_HEX),
-    ("[\"\\u/123\"]", 4, BAD_HEX),
-    ("[1e/]", 3, EXPECTED_DIGIT),
-    ("[\"\\u12", 6, END),
-    ("[\"\\u 123\"]", 4, BAD_HEX),
-    ("[\"\\u+123\"]", 4, BAD_HEX),
-    ("[\"\\u00é0\"]", 6, BAD_HEX),
-    ("[\"\\x00\"]", 3, BAD_ESCAPE),
-    ("[\"\\\\\\\"]", 7, END),
-    ("[\"\\\t\"]", 3, BAD_ESCAPE),
-    ("[\"\\🌀\"]", 3, BAD_ESCAPE),
-    ("[\"\\", 3, END),
-    ("[\"\\a\"]", 3, BAD_ESCAPE),
-    ("[\"\\d+\"]", 3, BAD_ESCAPE),
-    ("[é]", 1, EXPECTED_VALUE),
-    ("\"", 1, END),
-    ("['single quote']", 1, OTHER_QUOTES),
-    ("abc", 0, EXPECTED_VALUE),
-    ("[\"a\u{0}a\"]", 3, CONTROL),
-    ("[\"new\nline\"]", 5, LINE_BREAK),
-    ("[\"new\rline\"]", 5, LINE_BREAK),
-    ("[\"\t\"]", 2, CONTROL),
-    ("\"\\UA66D\"", 2, BAD_ESCAPE),
-    ("\"\"x", 2, AFTER_THE_END),
-    ("<.>", 0, EXPECTED_VALUE),
-    ("[<null>]", 1, EXPECTED_VALUE),
-    ("[1]x", 3, AFTER_THE_END),
-    ("[1]]", 3, AFTER_THE_END),
-    ("2@", 1, AFTER_THE_END),
-    ("{}}", 2, AFTER_THE_END),
-    ("{\"\":", 4, END),
-    ("{\"a\":/*comment*/\"b\"}", 5, COMMENT),
-    ("{\"a\": true} \"x\"", 12, AFTER_THE_END),
-    ("[", 1, END),
-    ("{", 1, END),
-    ("{\"a\":1", 6, END),
-    ("{\"a\"", 4, END),
-    ("{]", 1, EXPECTED_KEY),
-    ("]", 0, EXPECTED_VALUE),
-    ("[}", 1, EXPECTED_VALUE),
-    ("[1}", 2, EXPECTED_COMMA),
-    ("[\"a\"}", 4, EXPECTED_COMMA),
-    ("nullx", 4, AFTER_THE_END),
-    ("[\u{c}]", 1, EXPECTED_VALUE),
-    ("[\u{a0}]", 1, EXPECTED_VALUE),
-    ("[\u{2060}]", 1, EXPECTED_VALUE),
-    ("[]\u{feff}", 2, AFTER_THE_END),
-    ("1 2", 2, AFTER_THE_END),
-    ("--1", 1, EXPECTED_DIGIT),
+const INVALID: &[(&str, usize, Fault)] = &[
+    ("[1 true]", 3, ExpectedComma),
+    ("[\"\": 1]", 3, ExpectedComma),
+    ("[\"\"],", 4, AfterTheEnd),
+    ("[,1]", 1, ExpectedValue),
+    ("[1,,2]", 3, ExpectedValue),
+    ("[\"x\"]]", 5, AfterTheEnd),
+    ("[\"\",]", 3, TrailingComma),
+    ("[\"\"", 3, End),
+    ("[x", 1, ExpectedValue),
+    ("[3[4]]", 2, ExpectedComma),
+    ("[1:2]", 2, ExpectedComma),
+    ("[,]", 1, ExpectedValue),
+    ("[-]", 2, ExpectedDigit),
+    ("[   , \"\"]", 4, ExpectedValue),
+    ("[1,\n1\n,1", 8, End),
+    ("[1,]", 2, TrailingComma),
+    ("[\"a\",\n4\n,1,", 11, End),
+    ("[*]", 1, ExpectedValue),
+    ("[1,\n1\n,1 \n ", 8, End),
+    ("[{}", 3, End),
+    ("[fals]", 1, ExpectedValue),
+    ("[nul]", 1, ExpectedValue),
+    ("[tru]", 1, ExpectedValue),
+    ("[True]", 1, ExpectedValue),
+    ("[++1234]", 1, ExpectedValue),
+    ("[+1]", 1, ExpectedValue),
+    ("[+Inf]", 1, ExpectedValue),
+    ("[-01]", 3, ExpectedComma),
+    ("[-1.0.]", 5, ExpectedComma),
+    ("[-2.]", 4, ExpectedDigit),
+    ("[-NaN]", 2, ExpectedDigit),
+    ("[.-1]", 1, ExpectedValue),
+    ("[.2e-3]", 1, ExpectedValue),
+    ("[0.1.2]", 4, ExpectedComma),
+    ("[0.3e+]", 6, ExpectedDigit),
+    ("[0.3e]", 5, ExpectedDigit),
+    ("[0.e1]", 3, ExpectedDigit),
+    ("[0E+]", 4, ExpectedDigit),
+    ("[0E]", 3, ExpectedDigit),
+    ("[1.0e-]", 6, ExpectedDigit),
+    ("[1 000.0]", 3, ExpectedComma),
+    ("[1eE2]", 3, ExpectedDigit),
+    ("[2.e+3]", 3, ExpectedDigit),
+    ("[9.e+]", 3, ExpectedDigit),
+    ("[Inf]", 1, ExpectedValue),
+    ("[NaN]", 1, ExpectedValue),
+    ("[\u{ff11}]", 1, ExpectedValue),
+    ("[1+2]", 2, ExpectedComma),
+    ("[0x1]", 2, ExpectedComma),
+    ("[-Infinity]", 2, ExpectedDigit),
+    ("[- 1]", 2, ExpectedDigit),
+    ("[-012]", 3, ExpectedComma),
+    ("[-.123]", 2, ExpectedDigit),
+    ("[1ea]", 3, ExpectedDigit),
+    ("[1.]", 3, ExpectedDigit),
+    ("[012]", 2, ExpectedComma),
+    ("[\"x\", truth]", 6, ExpectedValue),
+    ("{[: \"x\"}\n", 1, ExpectedKey),
+    ("{\"x\", null}", 4, ExpectedColon),
+    ("{\"x\"::\"b\"}", 5, ExpectedValue),
+    ("{\"a\":\"a\" 123}", 9, ExpectedComma),
+    ("{key: 'value'}", 1, ExpectedKey),
+    ("{\"a\" b}", 5, ExpectedColon),
+    ("{:\"b\"}", 1, ExpectedKey),
+    ("{\"a\":", 5, End),
+    ("{\"a\"", 4, End),
+    ("{1:1}", 1, ExpectedKey),
+    ("{null:null,null:null}", 1, ExpectedKey),
+    ("{\"id\":0,,,,,}", 8, ExpectedKey),
+    ("{'a':0}", 1, OtherQuotes),
+    ("['a']", 1, OtherQuotes),
+    ("{\"id\":0,}", 7, TrailingComma),
+    ("{\"a\":\"b\"}/**/", 9, Comment),
+    ("{\"a\":\"b\"}// x", 9, Comment),
+    ("{\"a\":1, # x\n}", 8, Comment),
+    ("{\"a\":\"b\",,\"c\":\"d\"}", 9, ExpectedKey),
+    ("{a: \"b\"}", 1, ExpectedKey),
+    ("{\"a\":\"a", 7, End),
+    ("{ \"foo\" : \"bar\", \"a\" }", 21, ExpectedColon),
+    ("{\"a\":\"b\"}#", 9, Comment),
+    ("{\"a\":1,\"b\":2,\"a\":3}", 13, DuplicateKey),
+    ("{\"a\":1,\"\\u0061\":1}", 7, DuplicateKey),
+    (" ", 0, End),
+    ("", 0, End),
+    ("\u{feff}", 3, End),
+    ("[\"\\uD800\\\"]", 2, LoneSurrogate),
+    ("[\"\\uD800\"]", 2, LoneSurrogate),
+    ("[\"\\uD800\\\"", 2, LoneSurrogate),
+    ("[\"\\uD800\\n\"]", 2, LoneSurrogate),
+    ("[\"\\uD800x\"]", 2, LoneSurrogate),
+    ("[\"\\uDC00\\uD800\"]", 2, LoneSurrogate),
+    ("[\"\\uD834\\uD834\\uDD1E\"]", 2, LoneSurrogate),
+    ("[\"\\uD800\\u\"]", 10, BadHex),
+    ("[\"\\uD800\\u1\"]", 11, BadHex),
+    ("[\"\\u00A\"]", 7, BadHex),
+    ("[\"\\u/123\"]", 4, BadHex),
+    ("[1e/]", 3, ExpectedDigit),
+    ("[\"\\u12", 6, End),
+    ("[\"\\u 123\"]", 4, BadHex),
+    ("[\"\\u+123\"]", 4, BadHex),
+    ("[\"\\u00é0\"]", 6, BadHex),
+    ("[\"\\x00\"]", 3, BadEscape),
+    ("[\"\\\\\\\"]", 7, End),
+    ("[\"\\\t\"]", 3, BadEscape),
+    ("[\"\\🌀\"]", 3, BadEscape),
+    ("[\"\\", 3, End),
+    ("[\"\\a\"]", 3, BadEscape),
+    ("[\"\\d+\"]", 3, BadEscape),
+    ("[é]", 1, ExpectedValue),
+    ("\"", 1, End),
+    ("['single quote']", 1, OtherQuotes),
+    ("abc", 0, ExpectedValue),
+    ("[\"a\u{0}a\"]", 3, Control),
+    ("[\"new\nline\"]", 5, LineBreak),
+    ("[\"new\rline\"]", 5, LineBreak),
+    ("[\"\t\"]", 2, Control),
+    ("\"\\UA66D\"", 2, BadEscape),
+    ("\"\"x", 2, AfterTheEnd),
+    ("<.>", 0, ExpectedValue),
+    ("[<null>]", 1, ExpectedValue),
+    ("[1]x", 3, AfterTheEnd),
+    ("[1]]", 3, AfterTheEnd),
+    ("2@", 1, AfterTheEnd),
+    ("{}}", 2, AfterTheEnd),
+    ("{\"\":", 4, End),
+    ("{\"a\":/*comment*/\"b\"}", 5, Comment),
+    ("{\"a\": true} \"x\"", 12, AfterTheEnd),
+    ("[", 1, End),
+    ("{", 1, End),
+    ("{\"a\":1", 6, End),
+    ("{\"a\"", 4, End),
+    ("{]", 1, ExpectedKey),
+    ("]", 0, ExpectedValue),
+    ("[}", 1, ExpectedValue),
+    ("[1}", 2, ExpectedComma),
+    ("[\"a\"}", 4, ExpectedComma),
+    ("nullx", 4, AfterTheEnd),
+    ("[\u{c}]", 1, ExpectedValue),
+    ("[\u{a0}]", 1, ExpectedValue),
+    ("[\u{2060}]", 1, ExpectedValue),
+    ("[]\u{feff}", 2, AfterTheEnd),
+    ("1 2", 2, AfterTheEnd),
+    ("--1", 1, ExpectedDigit),
 ];
 
 #[test]
@@ -270,12 +271,15 @@ fn every_document_the_standard_allows_is_read() {
 
 #[test]
 fn every_other_document_is_refused_where_it_goes_wrong() {
-    for &(document, at, message) in INVALID {
+    for &(document, at, fault) in INVALID {
+        let message = std::str::from_utf8(fault.message()).expect("ASCII");
         match parse(document.as_bytes()) {
             Ok(value) => panic!("{document}: {value:?}"),
             Err(error) => {
                 let found = String::from_utf8_lossy(&error.message).into_owned();
                 let (found, _) = found.split_once("; the ").unwrap_or((&found, ""));
+                // The key that is there twice is named.
+                let found = found.strip_suffix("\"a\"").unwrap_or(found);
                 assert_eq!((error.at, found), (at, message), "{document}");
             }
         }
@@ -288,38 +292,34 @@ fn a_bracket_that_is_missing_is_named_with_the_line_of_the_one_that_is_open() {
         (
             "{\"a\": 1,\n\"b\": [1, 2,\n3",
             22,
-            END,
+            End,
             "; the [ of line 2 is still open",
         ),
         (
             "{\n\"a\": [\"x\",\n\"b\": 1}",
             16,
-            EXPECTED_COMMA,
+            ExpectedComma,
             "; the [ of line 2 is still open",
         ),
         (
             "[\n{\"a\": [1],\n{\"a\": 1}]",
             13,
-            EXPECTED_KEY,
+            ExpectedKey,
             "; the { of line 2 is still open",
         ),
         (
             "[[1], {\"a\": \"x",
             14,
-            END,
+            End,
             "; the { of line 1 is still open",
         ),
-        ("", 0, END, ""),
-        ("\"x", 2, END, ""),
+        ("", 0, End, ""),
+        ("\"x", 2, End, ""),
     ];
-    for (document, at, message, open) in cases {
+    for (document, at, fault, open) in cases {
         let error = parse(document.as_bytes()).unwrap_err();
-        let expected = message.to_string() + open;
-        assert_eq!(
-            (error.at, String::from_utf8(error.message).unwrap()),
-            (at, expected),
-            "{document}"
-        );
+        let expected = [fault.message(), open.as_bytes()].concat();
+        assert_eq!((error.at, error.message), (at, expected), "{document}");
     }
 }
 
@@ -333,7 +333,7 @@ fn curly_quotes_are_named_wherever_they_stand() {
         ("[‘x’]", 1),
     ] {
         let error = parse(document.as_bytes()).unwrap_err();
-        assert_eq!(error, self::error(at, OTHER_QUOTES), "{document}");
+        assert_eq!(error, self::error(at, OtherQuotes), "{document}");
     }
     assert!(parse("[\"“a”\"]".as_bytes()).is_ok());
 }
@@ -351,7 +351,7 @@ fn invalid_utf8_is_refused_at_its_first_byte() {
         (b"\xef\xbb{}", 0),
     ];
     for (document, at) in documents {
-        assert_eq!(parse(document), Err(error(at, NOT_UTF8)), "{document:?}");
+        assert_eq!(parse(document), Err(error(at, NotUtf8)), "{document:?}");
     }
 }
 
@@ -426,12 +426,16 @@ fn nesting_is_limited_and_the_limit_is_no_stack_overflow() {
         |open: &str, close: &str, depth| [open.repeat(depth), close.repeat(depth)].concat();
     read(&nested("[", "]", MAX_DEPTH));
     read(&nested("[{\"\":", "}]", MAX_DEPTH / 2).replace(":}", ":0}"));
-    let at_limit = Err(error(MAX_DEPTH, TOO_DEEP));
+    let at_limit = Err(error(MAX_DEPTH, TooDeep));
     assert_eq!(parse(nested("[", "]", MAX_DEPTH + 1).as_bytes()), at_limit);
     assert_eq!(parse("[".repeat(1_000_000).as_bytes()), at_limit);
     let found = parse("{\"a\":".repeat(1_000_000).as_bytes()).unwrap_err();
-    assert_eq!(found, error(MAX_DEPTH * 5, TOO_DEEP));
-    assert!(TOO_DEEP.contains(&std::format!(" {MAX_DEPTH} ")));
+    assert_eq!(found, error(MAX_DEPTH * 5, TooDeep));
+    assert!(
+        TooDeep
+            .message()
+            .ends_with(b"64 arrays and objects inside each other")
+    );
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn compile(pattern: &str) -> Option<Ways> {
             assert!(
                 pattern.is_char_boundary(error.at),
                 "{} at {}",
-                error.message,
+                error.message.escape_ascii(),
                 error.at
             );
             return None;
@@ -239,7 +239,7 @@ fn verdict(input: &[u8]) -> String {
     };
     let regex = match Regex::new(pattern) {
         Ok(regex) => regex,
-        Err(error) => return format!("!{}", error.message),
+        Err(error) => return format!("!{}", error.message.escape_ascii()),
     };
     let shown = parts.take(8).map(|text| {
         let text = &text[..text.len().min(LONGEST_TEXT)];

@@ -16,10 +16,9 @@
 
 use alloc::vec::Vec;
 
-use super::fault::Fault;
 use super::seek::Literal;
 use super::set::Set;
-use super::tree::{Error, Look, Node, Repeat};
+use super::tree::{Error, Fault, Look, Node, Repeat};
 use crate::address::Reading;
 
 /// States a program may have; each byte of a literal counts as one.

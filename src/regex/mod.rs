@@ -6,7 +6,7 @@
 //! for a line is bounded, too: 256 KiB for choices, where those do not suffice states × text bits (300 KiB for 300 states
 //! on such a line, 3 MiB at the most), and what a [`Sieve`] keeps.
 //!
-//! One stage per file: `parse` and `escape` (pattern to `tree`), `compile` (tree to program), `exec` (program and
+//! One stage per file: `parse` (pattern to `tree`), `compile` (tree to program), `exec` (program and
 //! text to match); `set` is the classes. The rest saves work, or bounds it:
 //!
 //! 1. `sieve`: which of many patterns might match a line. If all have a literal in common, where in a buffer the next line
@@ -24,16 +24,14 @@
 //! Figures, in instructions per line of `tests/bench` (189 bytes), by `make bench`: two rules 1,000; one filter more that
 //! has a short literal or none 1,700 and 2,700, where searching from each byte took 48,100; a hundred of them, or 200
 //! with long literals alike, 2,700. Of fail2ban's failregexes on its own sample lines, hardly two of which are alike, all
-//! are asked at once for 67,000, and with one address group each, which may begin anywhere, for 300,000.
+//! are asked at once for 65,000, and with one address group each, which may begin anywhere, for 300,000.
 //!
 //! Text is bytes: a non-ASCII character of a pattern is its UTF-8 bytes, and `.`, `\W` or a negated class match
 //! one byte, so a character of a UTF-8 text may take several of them. One thing is ours: `<HOST>` is a group that takes
 //! an IP address ([`crate::address`]). Everything else is refused with the offset of the fault: see [`Error`].
 
 mod compile;
-mod escape;
 mod exec;
-mod fault;
 mod literal;
 mod parse;
 pub mod seek;

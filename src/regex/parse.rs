@@ -3,7 +3,8 @@
 //! Guarantees that what it accepts means here what it means to Python's `re` (3.11), down to a `{` that is no
 //! quantifier and a `]` that closes no class, and that a refusal names the byte at fault. Flags are
 //! resolved on the way: the tree knows only bytes, sets of bytes and assertions, so that `(?i)` costs later
-//! stages nothing.
+//! stages nothing. Of the odd escapes: `\b` is a backspace in a class, `\012` is octal and so is `\112`, but `\12` refers to
+//! a group.
 //!
 //! Recursion is by nesting of groups alone and ends at [`MAX_DEPTH`]. Refused: what linear time rules out
 //! (backreferences, look-around, conditionals, atomic and possessive forms), verbose mode, and characters
@@ -12,10 +13,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::escape::Escape;
-use super::fault::Fault;
-use super::set::{Set, WORD};
-use super::tree::{Error, Look, Node, Repeat};
+use super::set::{DIGIT, SPACE_ASCII, SPACE_UNICODE, Set, WORD};
+use super::tree::{Error, Fault, Look, Node, Repeat};
 use crate::address::Reading;
 
 /// Groups may be nested this deep, so that walking the tree needs little stack.
@@ -24,15 +23,15 @@ const MAX_DEPTH: usize = 50;
 const MAX_GROUPS: usize = 99;
 
 /// A set of the flags below: the bits are in the order of [`FLAG_LETTERS`].
-pub(super) type Flags = u8;
-pub(super) const IGNORE_CASE: Flags = 1;
-pub(super) const MULTI_LINE: Flags = 2;
-pub(super) const DOT_ALL: Flags = 4;
-pub(super) const ASCII: Flags = 8;
-pub(super) const UNICODE: Flags = 16;
+type Flags = u8;
+const IGNORE_CASE: Flags = 1;
+const MULTI_LINE: Flags = 2;
+const DOT_ALL: Flags = 4;
+const ASCII: Flags = 8;
+const UNICODE: Flags = 16;
 /// The flags of which one at most may be given, for the whole pattern.
-pub(super) const CHARACTER_SET: Flags = ASCII | UNICODE;
-pub(super) const FLAG_LETTERS: [u8; 5] = [b'i', b'm', b's', b'a', b'u'];
+const CHARACTER_SET: Flags = ASCII | UNICODE;
+const FLAG_LETTERS: [u8; 5] = [b'i', b'm', b's', b'a', b'u'];
 
 /// Stands for an address of either family.
 const HOST: &[u8] = b"<HOST>";
@@ -72,20 +71,32 @@ pub(super) fn parse(pattern: &[u8]) -> Result<Parsed, Error> {
 }
 
 /// A character as the bytes that it is in UTF-8, the last of them lowest.
-pub(super) type Char = u32;
+type Char = u32;
 /// The last character that is one byte.
-pub(super) const MAX_ASCII: Char = 0x7f;
+const MAX_ASCII: Char = 0x7f;
 
 /// None if something is wrong: the parser knows what, and stands there.
-pub(super) type Parse<T> = Option<T>;
+type Parse<T> = Option<T>;
+
+/// What an escape stands for.
+enum Escape {
+    Char(Char),
+    /// The class that this letter names.
+    Class(u8),
+    Look(Look),
+}
+
+/// Letters that stand for characters behind a backslash, and those characters.
+const LETTERS: &[u8; 6] = b"afnrtv";
+const CONTROLS: &[u8; 6] = b"\x07\x0c\n\r\t\x0b";
 
 /// A pattern and how far it is read.
 #[derive(Default)]
-pub(super) struct Parser<'p> {
-    pub pattern: &'p [u8],
+struct Parser<'p> {
+    pattern: &'p [u8],
     /// Where reading goes on, or what is at fault.
-    pub at: usize,
-    pub flags: Flags,
+    at: usize,
+    flags: Flags,
     /// What is wrong there.
     fault: Fault,
     /// Up to here there were only flags for the whole pattern and comments, so more flags may follow.
@@ -468,7 +479,7 @@ impl Parser<'_> {
     }
 
     #[inline(never)]
-    pub fn push_set(&mut self, set: &Set) {
+    fn push_set(&mut self, set: &Set) {
         self.nodes.push(Node::Set(Box::new(*set)));
     }
 
@@ -483,23 +494,23 @@ impl Parser<'_> {
         self.nodes.push(node);
     }
 
-    pub fn fail<T>(&mut self, fault: Fault) -> Parse<T> {
+    fn fail<T>(&mut self, fault: Fault) -> Parse<T> {
         self.fail_at(self.at, fault)
     }
 
-    pub fn fail_at<T>(&mut self, at: usize, fault: Fault) -> Parse<T> {
+    fn fail_at<T>(&mut self, at: usize, fault: Fault) -> Parse<T> {
         self.at = at;
         self.fault = fault;
         None
     }
 
     #[inline(never)]
-    pub fn peek(&self) -> Option<u8> {
+    fn peek(&self) -> Option<u8> {
         self.pattern.get(self.at).copied()
     }
 
     #[inline(never)]
-    pub fn next(&mut self) -> Option<u8> {
+    fn next(&mut self) -> Option<u8> {
         let byte = self.peek()?;
         self.at += 1;
         Some(byte)
@@ -507,7 +518,7 @@ impl Parser<'_> {
 
     /// The whole character whose first byte was read last.
     #[inline(never)]
-    pub fn character(&mut self, first: u8) -> Char {
+    fn character(&mut self, first: u8) -> Char {
         let mut char = Char::from(first);
         while let Some(more @ 0x80..0xc0) = self.peek() {
             char = char << 8 | Char::from(more);
@@ -517,9 +528,179 @@ impl Parser<'_> {
     }
 
     #[inline(never)]
-    pub fn eat(&mut self, wanted: u8) -> bool {
+    fn eat(&mut self, wanted: u8) -> bool {
         let found = self.peek() == Some(wanted);
         self.at += usize::from(found);
         found
+    }
+
+    /// Reads a class whose `[` is at `start` into `set`, which is empty.
+    fn class(&mut self, start: usize, set: &mut Set) -> Parse<()> {
+        let negated = self.eat(b'^');
+        let mut first = true;
+        loop {
+            let at = self.at;
+            let rest = self.pattern.get(at..).unwrap_or(&[]);
+            match rest {
+                [] => return self.fail_at(start, Fault::UnclosedClass),
+                [b']', ..] if !first => break,
+                // Python takes it for a [ and a :, which nobody means.
+                [b'[', b':', ..] => return self.fail_at(at, Fault::ClassPosix),
+                _ => {}
+            }
+            first = false;
+            let low = self.class_member()?;
+            if !self.is_range() {
+                match low {
+                    Escape::Char(char) => set.insert(self.member_byte(char, at)?),
+                    Escape::Class(letter) => self.add_class(letter, set),
+                    Escape::Look(_) => return self.fail_at(at, Fault::ClassAssertion),
+                }
+                continue;
+            }
+            self.next();
+            let high_at = self.at;
+            if self.peek().is_none() {
+                continue;
+            }
+            let (Escape::Char(low), Escape::Char(high)) = (low, self.class_member()?) else {
+                return self.fail_at(at, Fault::RangeEnds);
+            };
+            let (low, high) = (self.member_byte(low, at)?, self.member_byte(high, high_at)?);
+            if low > high {
+                return self.fail_at(at, Fault::RangeOrder);
+            }
+            set.insert_range(low, high);
+        }
+        self.next();
+        if self.flags & IGNORE_CASE != 0 {
+            set.ignore_case();
+        }
+        if negated {
+            set.negate();
+        }
+        Some(())
+    }
+
+    /// Adds what the escape with this letter stands for: of the other class, if it is a capital.
+    #[inline(never)]
+    fn add_class(&self, letter: u8, set: &mut Set) {
+        let class = match letter {
+            b'd' | b'D' => &DIGIT,
+            b'w' | b'W' => &WORD,
+            _ if self.flags & ASCII != 0 => &SPACE_ASCII,
+            _ => &SPACE_UNICODE,
+        };
+        set.add(class, letter.is_ascii_uppercase());
+    }
+
+    /// Whether a `-` follows that is not the last of its class.
+    fn is_range(&self) -> bool {
+        self.peek() == Some(b'-') && self.pattern.get(self.at + 1) != Some(&b']')
+    }
+
+    fn class_member(&mut self) -> Parse<Escape> {
+        let at = self.at;
+        let Some(first) = self.next() else {
+            return Some(Escape::Look(Look::TextEnd));
+        };
+        if first != b'\\' {
+            return Some(Escape::Char(self.character(first)));
+        }
+        match self.peek() {
+            Some(b'b') => {
+                self.next();
+                Some(Escape::Char(0x08))
+            }
+            Some(b'0'..=b'7') => self.octal(at),
+            _ => self.escape(at),
+        }
+    }
+
+    /// Reads what follows the backslash at `at`.
+    fn escape(&mut self, at: usize) -> Parse<Escape> {
+        let Some(first) = self.next() else {
+            return self.fail_at(at, Fault::EscapeEnd);
+        };
+        let mut controls = LETTERS.iter().zip(CONTROLS);
+        if let Some((_, control)) = controls.find(|(letter, _)| **letter == first) {
+            return Some(Escape::Char(Char::from(*control)));
+        }
+        Some(match first {
+            b'A' => Escape::Look(Look::TextStart),
+            b'Z' => Escape::Look(Look::TextEnd),
+            b'b' => Escape::Look(Look::WordBoundary),
+            b'B' => Escape::Look(Look::NotWordBoundary),
+            b'd' | b'D' | b'w' | b'W' | b's' | b'S' => Escape::Class(first),
+            b'x' => return self.hexadecimal(at, 2),
+            b'u' => return self.hexadecimal(at, 4),
+            b'U' => return self.hexadecimal(at, 8),
+            b'0' => return self.octal(at),
+            b'1'..=b'9' if self.is_octal(at) => return self.octal(at),
+            b'1'..=b'9' => return self.fail_at(at, Fault::Backreference),
+            b'N' => return self.fail_at(at, Fault::EscapeNamed),
+            b'p' | b'P' => return self.fail_at(at, Fault::EscapeProperty),
+            b'A'..=b'Z' | b'a'..=b'z' => return self.fail_at(at, Fault::EscapeUnknown),
+            _ => Escape::Char(self.character(first)),
+        })
+    }
+
+    /// Whether three octal digits follow the backslash at `at`; fewer are a backreference.
+    fn is_octal(&self, at: usize) -> bool {
+        let rest = self.pattern.get(at..).unwrap_or(&[]);
+        rest.get(1..4)
+            .is_some_and(|digits| digits.iter().all(|digit| matches!(digit, b'0'..=b'7')))
+    }
+
+    fn octal(&mut self, at: usize) -> Parse<Escape> {
+        self.at = at + 1;
+        let mut value = 0;
+        while let Some(digit) = self.peek_digit(8) {
+            if self.at > at + 3 {
+                break;
+            }
+            value = value << 3 | digit;
+            self.next();
+        }
+        if value > 0o377 {
+            return self.fail_at(at, Fault::EscapeOctal);
+        }
+        self.code_point(value, at)
+    }
+
+    fn hexadecimal(&mut self, at: usize, digits: u32) -> Parse<Escape> {
+        let mut value = 0;
+        for _ in 0..digits {
+            let Some(digit) = self.peek_digit(16) else {
+                return self.fail_at(at, Fault::EscapeDigits);
+            };
+            // OK because there are at most eight digits of four bits.
+            value = value << 4 | digit;
+            self.next();
+        }
+        self.code_point(value, at)
+    }
+
+    fn peek_digit(&self, radix: u32) -> Option<u32> {
+        char::from(self.peek()?).to_digit(radix)
+    }
+
+    fn code_point(&mut self, value: u32, at: usize) -> Parse<Escape> {
+        let Some(char) = char::from_u32(value) else {
+            return self.fail_at(at, Fault::EscapeCodePoint);
+        };
+        let mut bytes = [0; 4];
+        let bytes = char.encode_utf8(&mut bytes).bytes();
+        Some(Escape::Char(
+            bytes.fold(0, |char, byte| char << 8 | Char::from(byte)),
+        ))
+    }
+
+    fn member_byte(&mut self, char: Char, at: usize) -> Parse<u8> {
+        if char > MAX_ASCII {
+            return self.fail_at(at, Fault::ClassNonAscii);
+        }
+        // OK because ASCII fits a byte.
+        Some(char as u8)
     }
 }

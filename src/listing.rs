@@ -6,7 +6,7 @@ use crate::commands::template::{Command, Values, put_shell_words};
 use crate::config::Config;
 use crate::config::diagnostic::count_characters;
 use crate::engine::rule::{KeyGroup, Rule, Sequence, is_key_certain, key_group};
-use crate::leases::lease::{Lease, Leases, Terms};
+use crate::leases::lease::{Lease, Leases, Phase, Terms};
 use crate::leases::opening::{count_unspent, first_unspent};
 use crate::leases::record::Record;
 use crate::regex::Regex;
@@ -234,6 +234,7 @@ fn add_row(lease: &Lease, now_ms: u64, now_s: i64, cells: &mut Vec<Vec<u8>>) {
         _ => text!("{}", Utc(now_s.saturating_sub_unsigned(age_s))),
     });
     cells.push(match left_s {
+        _ if lease.phase == Phase::GivenUp => text!("could not be closed, given up"),
         _ if !lease.stands => text!("not standing"),
         _ if *deadline_ms == NEVER => text!("no limit"),
         0 => text!("due"),

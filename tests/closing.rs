@@ -55,6 +55,75 @@ fn a_knock_of_another_rule_closes_for_its_key_before_its_own_actions_run() {
     daemon.expect_exit(0);
 }
 
+/// The revert fails until there is a file `works`.
+const CLOSE_LATER: &str = r#""actions": ["true"], "revert": ["cp works {key}"]"#;
+
+#[test]
+fn a_knock_that_closes_tries_at_once_what_has_failed_before() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let door = format!(r#""timeout": 600, "exclusive": true, {CLOSE_LATER}"#);
+    let rules = [
+        rule("door", &door),
+        closer(r#", "actions": ["echo after {key}"]"#),
+    ];
+    let mut daemon = Daemon::start(&dir, &with_state(&rules));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    let by_hand = || outcome(&dir.run(&["-c", common::CONFIG, "-x", "*"]));
+    let listed = || outcome(&dir.run(&["-l", "-c", common::CONFIG])).1;
+    while daemon.count("trying again in 60 s") == 0 {
+        assert_eq!(by_hand().0, Some(1));
+        daemon.wait_for("not closed for alice");
+    }
+    assert!(listed().contains("  due\n"), "{}", listed());
+    // It waits for its time: a knock tries it before that, and before its own commands run.
+    dir.append("log", CLOSE);
+    daemon.wait_without("output: after", "not closed for alice, trying again");
+    daemon.wait_for("output: after alice");
+    while daemon.count("not closed for alice, giving up") == 0 {
+        assert_eq!(by_hand().0, Some(1));
+        daemon.wait_for("not closed for alice");
+    }
+    daemon.signal("USR1");
+    daemon.wait_for("alice: could not be closed, given up");
+    assert!(
+        listed().contains("  could not be closed, given up\n"),
+        "{}",
+        listed()
+    );
+    // Nor does another key get what an exclusive lease holds without its being tried.
+    dir.append("log", knock("bob"));
+    daemon.wait_without(": opened for bob", "not closed for alice, giving up");
+    daemon.wait_for(": opened for bob");
+    dir.write("works", "");
+    dir.append("log", CLOSE);
+    daemon.wait_without("output: after", ": closed for alice");
+    daemon.wait_for("output: after alice");
+    assert_eq!(recorded(&dir.read("state")), ["door bob"]);
+}
+
+#[test]
+fn the_next_start_tries_what_was_given_up() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {CLOSE_LATER}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    while daemon.count("giving up") == 0 {
+        dir.run(&["-c", common::CONFIG, "-x", "alice"]);
+        daemon.wait_for("not closed for alice");
+    }
+    let listed = || outcome(&dir.run(&["-l", "-c", common::CONFIG])).1;
+    assert!(listed().contains("given up"), "{}", listed());
+    drop(daemon);
+    assert!(listed().contains("given up"), "{}", listed());
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {CLOSE_LATER}"#));
+    daemon.wait_for("not closed for alice, trying again in 1 s");
+    assert!(listed().contains("  due\n"), "{}", listed());
+    dir.write("works", "");
+    daemon.wait_for(": closed for alice");
+}
+
 #[test]
 fn a_rule_that_only_closes_needs_no_actions() {
     let dir = TempDir::new();

@@ -370,7 +370,7 @@ impl Dispatch {
         }
         let leases = self.ledger.leases();
         let terms = terms(rule, &job, leases, self.max_leases, now())?;
-        let ends = ends(rule, &job, leases, true, Phase::Open);
+        let ends = ends(rule, &job, leases, true);
         let log = &mut self.log;
         let lease = self.ledger.open(terms, &ends, spent, now_ms, log)?;
         self.tell(Level::Info, KNOCK, &job);
@@ -398,7 +398,7 @@ impl Dispatch {
     /// Has what a knock ends, and what has ended before it, closed before the knock's own commands run.
     fn close_first(&mut self, rule: &Rule, job: &Job, opens: bool) {
         let leases = self.ledger.leases_mut();
-        let ids = ends(rule, job, leases, opens, Phase::Closing);
+        let ids = ends(rule, job, leases, opens);
         self.queue.bring_forward(&ids, leases);
     }
 
@@ -413,7 +413,7 @@ impl Dispatch {
     ) -> Result<(), Vec<u8>> {
         self.ledger.open(None, &[], spent, now_ms, &mut self.log)?;
         self.tell(Level::Debug, KNOCK, &job);
-        let ends = ends(rule, &job, self.ledger.leases(), false, Phase::Open);
+        let ends = ends(rule, &job, self.ledger.leases(), false);
         self.end(&ends, now_ms);
         let leases = self.ledger.leases_mut();
         if let Some((deadline_ms, end_s)) = deadlines(rule, now()) {
@@ -608,12 +608,18 @@ impl Dispatch {
                 say!(self.log, Warn: "rule {:?}: not closed for {}, trying again in {} s",
                     job.rule, job.key, seconds);
             }
-            Again::After(_) => self.tell(Level::Warn, template!("rule {:?}: not closed for {}"), job),
-            Again::GivenUp => self.tell(
-                Level::Error,
-                template!("rule {:?}: not closed for {}, giving up; the record keeps it for the next start"),
-                job,
-            ),
+            Again::After(_) => {
+                self.tell(Level::Warn, template!("rule {:?}: not closed for {}"), job)
+            }
+            Again::GivenUp => {
+                self.ledger
+                    .note(&[id], Note::GivenUp, now_ms, &mut self.log);
+                self.tell(
+                    Level::Error,
+                    template!("rule {:?}: not closed for {}, giving up; the record keeps it for the next start"),
+                    job,
+                )
+            }
         }
     }
 }

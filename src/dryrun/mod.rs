@@ -17,7 +17,7 @@ use crate::engine::rule::Rule;
 use crate::engine::tracker::{Change, Steps, reached};
 use crate::engine::{Engine, Knock, Meaning, Outcome, Setup};
 use crate::leases::journal::Now;
-use crate::leases::lease::{Leases, Note, Phase, Verdict};
+use crate::leases::lease::{Leases, Note, Verdict};
 use crate::leases::opening::{deadlines, ends, first_unspent, job, sequence, terms};
 use crate::log::Level;
 use crate::regex::seek::{Places, count_byte, find_byte};
@@ -504,7 +504,7 @@ impl Play {
             (None, Err(reason)) => return put!(&mut self.out, "{}:   refused: {}\n", at, reason),
             (Some(_), _) => None,
         };
-        for id in ends(rule, &job, &self.leases, found.is_none(), Phase::Open) {
+        for id in ends(rule, &job, &self.leases, found.is_none()) {
             self.leases.apply(id, Note::Until(now_ms, 0));
         }
         self.close_due(at, now_ms);

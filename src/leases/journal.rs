@@ -8,6 +8,7 @@
 //!  "actions":[["…",…],…],"check":[…],"revert":[…],"sum":…}
 //! {"until":3,"deadline_ms":…,"sum":…}
 //! {"stands":3,"is":0,"sum":…}
+//! {"given_up":3,"sum":…}
 //! {"close":3,"sum":…}
 //! {"spent":{"rule":"…","steps":["…",…]},"sum":…}
 //! {"spent_unknown":true,"sum":…}
@@ -70,6 +71,9 @@ pub fn whole(leases: &Leases, boot: &str, now_ms: u64) -> Vec<u8> {
         if !lease.stands {
             put_note(lease.id(), Note::Stands(false), now_ms, &mut out);
         }
+        if lease.is_given_up() {
+            put_note(lease.id(), Note::GivenUp, now_ms, &mut out);
+        }
     }
     for spent in leases.spent() {
         put_spent(spent, &mut out);
@@ -114,6 +118,7 @@ pub fn put_note(id: LeaseId, note: Note, now_ms: u64, out: &mut Vec<u8>) {
             let is = u32::from(stands);
             put!(out, "{\"stands\":{},\"is\":{}", id.slot, is);
         }
+        Note::GivenUp => put!(out, "{\"given_up\":{}", id.slot),
         Note::Close => put!(out, "{\"close\":{}", id.slot),
     }
     end_line(start, out);
@@ -257,6 +262,9 @@ impl Reader {
         }
         if let Some(slot) = number(value, "stands") {
             self.note(slot, Note::Stands(number(value, "is")? != 0))?;
+        }
+        if let Some(slot) = number(value, "given_up") {
+            self.note(slot, Note::GivenUp)?;
         }
         if let Some(slot) = number(value, "close") {
             self.note(slot, Note::Close)?;

@@ -47,7 +47,7 @@ pub enum Phase {
     Checking,
     /// Its revert has failed and will be tried again.
     Failed,
-    /// Its revert has failed too often. The record keeps it for the next start.
+    /// Its revert has failed too often: it is not tried again before somebody asks for it, or the next start.
     GivenUp,
 }
 
@@ -104,6 +104,8 @@ pub enum Note {
     Until(u64, u64),
     /// What it opened is found to be there, or not to be there.
     Stands(bool),
+    /// Its revert has failed too often.
+    GivenUp,
     /// It is closed.
     Close,
 }
@@ -244,15 +246,13 @@ impl Leases {
         (lease.phase == Phase::Open).then_some(lease.id)
     }
 
-    /// Adds the leases in a phase that have something in common, called so by [`common`]; of those that are being closed the
-    /// last one first.
-    pub fn alike(&self, what: usize, name: &[u8], phase: Phase, alike: &mut Vec<LeaseId>) {
+    /// Adds the leases that have something in common, called so by [`common`]: the open ones last, of the others the one
+    /// first that has ended last.
+    pub fn alike(&self, what: usize, name: &[u8], alike: &mut Vec<LeaseId>) {
         let sets = &self.sets[what];
         let mut at = sets.first(self.set_of(what, name));
         while let Some(lease) = self.at(at) {
-            if lease.phase == phase {
-                alike.push(lease.id);
-            }
+            alike.push(lease.id);
             at = sets.after(lease.id.slot);
         }
     }
@@ -331,9 +331,11 @@ impl Leases {
             if !lease.stands && lease.terms.opened_ms == 0 {
                 self.wanted.push((id, Event::Open));
             }
-            self.sets[REVERT].hold(slot, true);
-            if is_due {
-                self.leave_open(id, Phase::Failed);
+            if lease.phase == Phase::Open {
+                self.sets[REVERT].hold(slot, true);
+                if is_due {
+                    self.leave_open(id, Phase::Failed);
+                }
             }
         }
     }
@@ -366,11 +368,15 @@ impl Leases {
                 if lease.terms.keeps() {
                     lease.terms.end_s = end_s;
                 }
-                if lease.phase == Phase::Open {
-                    self.due.set(id.slot, deadline_ms);
+                match lease.phase {
+                    Phase::Open => self.due.set(id.slot, deadline_ms),
+                    // It is about to be tried once more.
+                    Phase::GivenUp => lease.phase = Phase::Failed,
+                    _ => {}
                 }
             }
             Note::Stands(stands) => lease.stands = stands,
+            Note::GivenUp => self.leave_open(id, Phase::GivenUp),
             Note::Close => {
                 self.leave_open(id, Phase::Closing);
                 self.waiting.remove(id.slot);
@@ -680,6 +686,11 @@ impl Lease {
     /// Names it.
     pub fn id(&self) -> LeaseId {
         self.id
+    }
+
+    /// Whether its revert has failed too often in this life: another one begins with trying it.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.phase == Phase::GivenUp && self.failures > 0
     }
 
     /// Whether it is still there because its revert has failed.

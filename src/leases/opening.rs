@@ -11,7 +11,7 @@ use crate::commands::template::{MAX_VALUE, Values};
 use crate::engine::Knock;
 use crate::engine::rule::Rule;
 use crate::leases::journal::{Now, spent};
-use crate::leases::lease::{KEY, Leases, Phase, RULE, Terms, rule_and_key};
+use crate::leases::lease::{KEY, Leases, RULE, Terms, rule_and_key};
 use crate::text::Characters;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -100,17 +100,17 @@ pub fn terms(
     }))
 }
 
-/// The leases in a phase that a knock ends, or that are being closed already, before its actions: those that its rule
-/// closes, its own if it does not open any more and, if an exclusive lease is opened, the others of its rule.
-pub fn ends(rule: &Rule, job: &Job, leases: &Leases, opens: bool, phase: Phase) -> Vec<LeaseId> {
+/// The leases that are to be closed before a knock's actions run, whatever has been tried before: those that its rule closes,
+/// its own if it does not open any more and, if an exclusive lease is opened, the others of its rule.
+pub fn ends(rule: &Rule, job: &Job, leases: &Leases, opens: bool) -> Vec<LeaseId> {
     let mut ends = Vec::new();
     let own = rule.lease.is_none().then_some(&rule.name);
     for other in rule.closes.iter().chain(own) {
         let name = rule_and_key(other.as_bytes(), &job.key);
-        leases.alike(KEY, &name, phase, &mut ends);
+        leases.alike(KEY, &name, &mut ends);
     }
     if opens && rule.lease.as_ref().is_some_and(|lease| lease.exclusive) {
-        leases.alike(RULE, rule.name.as_bytes(), phase, &mut ends);
+        leases.alike(RULE, rule.name.as_bytes(), &mut ends);
     }
     ends
 }

@@ -9,7 +9,7 @@
 //!   However many reverts and checks there are, taking the next one costs the same: their lanes are the leases' own lists.
 
 use crate::commands::job::{Event, Job, LeaseId, Order};
-use crate::leases::lease::{KEY, Leases, Phase, common};
+use crate::leases::lease::{KEY, Leases, common};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
@@ -42,7 +42,7 @@ impl Queue {
     /// Adds a knock's actions.
     pub fn open(&mut self, lease: Option<LeaseId>, job: Rc<Job>, leases: &mut Leases) {
         let mut alike = Vec::new();
-        leases.alike(KEY, &common(KEY, &job), Phase::Closing, &mut alike);
+        leases.alike(KEY, &common(KEY, &job), &mut alike);
         self.bring_forward(&alike, leases);
         self.orders.push(Order {
             event: Event::Open,

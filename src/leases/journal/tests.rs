@@ -1,6 +1,7 @@
 //! What the record promises about its text.
 
 use super::*;
+use crate::leases::lease::{Again, Phase};
 use std::string::String;
 
 const NOW: Now = Now {
@@ -76,6 +77,32 @@ fn events_are_read_back_as_what_they_made() {
     let rewritten = whole(&leases, "boot", 1000);
     let again = read_as(&rewritten, "boot").unwrap();
     assert_eq!(text(&whole(&again, "boot", 1000)), text(&rewritten));
+}
+
+#[test]
+fn a_lease_that_was_given_up_is_told_from_one_that_is_tried() {
+    let mut leases = Leases::new(1);
+    let id = leases.open(terms("r", "a", 0));
+    assert!(leases.next_due(60_900).is_some());
+    let mut record = whole(&leases, "boot", 60_900);
+    put_note(id, Note::GivenUp, 60_900, &mut record);
+    let phase = |record: &[u8]| {
+        let now = Now { ms: 60_900, ..NOW };
+        let mut leases = read(record, Some("boot"), now, 1).unwrap();
+        let phase = leases.all().next().unwrap().phase;
+        // A start tries either.
+        assert!(leases.next_due(60_900).is_some());
+        phase
+    };
+    assert_eq!(phase(&record), Phase::GivenUp);
+    put_note(id, Note::Until(60_900, 0), 60_900, &mut record);
+    assert_eq!(phase(&record), Phase::Failed);
+    // As the daemon that gave it up writes it, and the one after it.
+    while leases.failed(id, 0) != Again::GivenUp {}
+    let written = whole(&leases, "boot", 60_900);
+    assert_eq!(phase(&written), Phase::GivenUp);
+    let read = read_as(&written, "boot").unwrap();
+    assert_eq!(phase(&whole(&read, "boot", 60_900)), Phase::Failed);
 }
 
 #[test]

@@ -88,15 +88,19 @@ fn only_the_open_lease_of_a_rule_and_key_is_found() {
 }
 
 #[test]
-fn the_open_leases_of_a_rule_are_counted_and_found() {
+fn the_leases_of_a_rule_are_counted_and_found_the_open_ones_last() {
     let mut leases = Leases::new(1);
     for (rule, key) in [("r", "a"), ("q", "x"), ("r", "b"), ("r", "c")] {
         opened(&mut leases, rule, key, if key == "b" { 1 } else { 100 });
     }
     assert_eq!(keys_due(&mut leases, 1), ["b"]);
     let mut open = Vec::new();
-    leases.alike(RULE, b"r", Phase::Open, &mut open);
-    assert_eq!((leases.count_of(b"r"), open.len()), (3, 2));
+    leases.alike(RULE, b"r", &mut open);
+    let keys = open
+        .iter()
+        .map(|id| leases.get(*id).unwrap().terms.job.key[0]);
+    assert_eq!(keys.collect::<Vec<_>>(), b"bac");
+    assert_eq!(leases.count_of(b"r"), 3);
     assert_eq!((leases.count_of(b"q"), leases.count_of(b"p")), (1, 0));
 }
 

@@ -16,24 +16,17 @@ pub(super) fn required(node: &Node) -> Vec<Vec<u8>> {
     collector.literals
 }
 
-/// The literal that tells most; of equals the last, for patterns go from the general to the particular. Empty if there
-/// is none.
-pub(super) fn telling(literals: &[Vec<u8>]) -> &[u8] {
-    let (mut telling, mut most) = (&[][..], 0);
+/// The literal that tells most, to be sought before the pattern is tried; of equals the last, for patterns go from the
+/// general to the particular.
+pub(super) fn telling(literals: &[Vec<u8>]) -> Option<Literal> {
+    let (mut telling, mut most) = (None, 0);
     for literal in literals {
         let told = weight_of(literal);
         if told >= most {
-            (telling, most) = (literal, told);
+            (telling, most) = (Some(literal), told);
         }
     }
-    telling
-}
-
-/// The telling literal of a pattern, to be sought before the pattern is tried. One that the pattern begins with is
-/// sought anyway.
-pub(super) fn worth_seeking(literals: &[Vec<u8>]) -> Option<Literal> {
-    let telling = telling(literals);
-    (!telling.is_empty()).then(|| Literal::new(telling.to_vec()))
+    telling.map(|literal| Literal::new(literal.clone()))
 }
 
 #[derive(Default)]

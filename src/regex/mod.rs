@@ -106,7 +106,7 @@ impl Regex {
             pattern: String::from(pattern),
             program: compile::compile(&parsed.node)?,
             quick: true,
-            telling: literal::worth_seeking(&literals),
+            telling: literal::telling(&literals),
             literals,
             begins_firmly: parsed.node.begins_firmly() == Some(true),
             group_count: parsed.group_count,
@@ -175,7 +175,8 @@ impl Regex {
 
     /// The one of them that tells most, which is sought first: empty if there is none.
     pub fn telling(&self) -> &[u8] {
-        literal::telling(&self.literals)
+        let telling = self.telling.as_ref();
+        telling.map_or(&[], |literal| &literal.bytes)
     }
 
     /// False if a line has no match because it does not hold what every match does. `places` are those of this line.

@@ -58,8 +58,7 @@ pub struct Sieve {
     starts: Vec<Pc>,
     /// What the state in which a line begins has beside them.
     first: Vec<Pc>,
-    /// The indices of all patterns, and of those that may match any line that has their literal.
-    all: Vec<u16>,
+    /// The indices of those that no part tells apart.
     always: Vec<u16>,
     /// The class of each byte.
     classes: Vec<u8>,
@@ -128,20 +127,17 @@ impl Sieve {
             }
             texts.push(pattern.pattern());
             let literal = pattern.telling();
-            let is_sought = tells_enough(literal) && sieve.common() != Some(literal);
+            let is_sought =
+                literal::weight_of(literal) >= TELLING && sieve.common() != Some(literal);
             sieve.patterns.push(Pattern {
                 literal: is_sought.then(|| Literal::new(literal.to_vec())),
                 numbers: vec![*number],
                 is_hit: false,
             });
         }
-        // OK because there are at most as many patterns as numbers.
-        sieve.all = (0..texts.len() as u16).collect();
         let mut patterns = sieve.patterns.iter();
         let all_tell = sieve.common.is_some() || patterns.all(|pattern| pattern.literal.is_some());
-        if all_tell && texts.len() <= few {
-            sieve.always = sieve.all.clone();
-        } else {
+        if !all_tell || texts.len() > few {
             sieve.prepare(&texts);
         }
         sieve
@@ -171,14 +167,17 @@ impl Sieve {
 
     /// Adds a part of each pattern to the automaton: the fewer have it, the more it tells. Says where they begin.
     fn add_parts(&mut self, texts: &[&str]) -> Vec<Pc> {
-        let parsed = texts.iter().map(|text| parse::parse(text.as_bytes()));
-        let parsed: Vec<_> = parsed.collect();
+        let mut nodes = Vec::new();
+        for text in texts {
+            // OK because it has been read before.
+            nodes.extend(parse::parse(text.as_bytes()).map(|parsed| parsed.node));
+        }
         let (mut digests, mut all) = (Vec::new(), Vec::new());
-        for pattern in parsed.iter().flatten() {
+        for node in &nodes {
             let mut parts = vec![Part::default()];
-            divide(&pattern.node, &mut parts);
+            divide(node, &mut parts);
             digests.extend(parts.iter().map(|part| part.digest));
-            all.push((&pattern.node, parts));
+            all.push((node, parts));
         }
         let mut compiler = Compiler::new(true);
         let mut entries = Vec::new();
@@ -354,11 +353,12 @@ impl Sieve {
         self.literal_places.forget();
         self.found.clear();
         self.hits.clear();
-        let is_passed = self.is_by_literals() || self.pass(line);
-        let asked = if is_passed { &self.always } else { &self.all };
-        for index in asked {
-            // What no part tells apart its literal may.
-            if let Some(pattern) = self.patterns.get(usize::from(*index))
+        // What no part tells apart its literal may.
+        let is_passed = !self.is_by_literals() && self.pass(line);
+        let asked = is_passed.then_some(&self.always);
+        for place in 0..asked.map_or(self.patterns.len(), Vec::len) {
+            let index = asked.map_or(place, |asked| usize::from(asked[place]));
+            if let Some(pattern) = self.patterns.get(index)
                 && let literal = pattern.literal.as_ref()
                 && literal.is_none_or(|literal| literal.is_in(line.bytes, &mut self.literal_places))
             {
@@ -471,19 +471,16 @@ impl Sieve {
 /// What every match of every pattern holds and tells most, if it tells enough.
 fn common(patterns: &[(u16, &Regex)]) -> Option<Literal> {
     let ((_, first), others) = patterns.split_first()?;
-    let mut literals = first.literals.clone();
-    literals.retain(|literal| {
-        let literal = Literal::new(literal.clone());
+    let (mut common, mut most) = (None, TELLING);
+    for bytes in &first.literals {
+        let (literal, tells) = (Literal::new(bytes.clone()), literal::weight_of(bytes));
         let holds = |other: &Vec<u8>| literal.first(other, 0).is_some();
         let mut others = others.iter();
-        others.all(|(_, other)| other.literals.iter().any(holds))
-    });
-    let literal = literal::telling(&literals);
-    tells_enough(literal).then(|| Literal::new(literal.to_vec()))
-}
-
-fn tells_enough(literal: &[u8]) -> bool {
-    literal::weight_of(literal) >= TELLING
+        if tells >= most && others.all(|(_, other)| other.literals.iter().any(holds)) {
+            (common, most) = (Some(literal), tells);
+        }
+    }
+    common
 }
 
 /// Nodes in a row, none of which can be long or be anything.

@@ -1,0 +1,148 @@
+//! The systemd unit as it stands, with a real systemd: process 1 of namespaces of its own, over this machine's files, of
+//! which it changes none. Needs root, and is skipped with a word where there is no systemd or no such namespace.
+
+mod common;
+
+use common::{TempDir, is_emulated, is_root, outcome, skipped, works};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Makes a root folder of the machine's own with the program, the unit and the script in it, and becomes systemd there,
+/// which ends with the script.
+const BOOT: &str = r#"
+set -e
+mount --make-rprivate /
+mkdir world
+mount -t tmpfs tmpfs world
+mkdir world/changes world/work world/root
+mount -t overlay overlay -o lowerdir=/,upperdir=world/changes,workdir=world/work world/root
+root=world/root
+cp "$1" $root/usr/sbin/logknockd
+cp unit $root/etc/systemd/system/logknockd.service
+cp script $root/usr/sbin/script
+cp script.service $root/etc/systemd/system/
+: >$root/usr/sbin/said
+mount --bind said $root/usr/sbin/said
+cd $root
+mount -t proc proc proc
+mount -t sysfs sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+for folder in run tmp dev; do
+    mount -t tmpfs -o mode=755 tmpfs $folder
+done
+for name in null zero full random urandom; do
+    : >dev/$name
+    mount --bind /dev/$name dev/$name
+done
+mkdir run/lock old
+pivot_root . old
+umount -l old
+export container=test
+exec chroot . /lib/systemd/systemd --system --unit=script.service --log-target=null
+"#;
+
+const SERVICE: &str = "
+[Unit]
+DefaultDependencies=no
+SuccessAction=exit-force
+FailureAction=exit-force
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -eu /usr/sbin/script
+StandardOutput=append:/usr/sbin/said
+StandardError=append:/usr/sbin/said
+";
+
+/// What the scripts use. The unit's own messages are in /run/said.
+const PRELUDE: &str = r#"
+echo began
+mkdir /etc/systemd/system/logknockd.service.d
+printf '[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestartSec=100ms\nStandardError=append:/run/said\n' >/etc/systemd/system/logknockd.service.d/test.conf
+systemctl daemon-reload
+is() {
+    until [ "$(systemctl show -P SubState logknockd)" = "$1" ]; do sleep 0.1; done
+}
+process() {
+    systemctl show -P MainPID logknockd
+}
+configure() {
+    printf '%s\n' "$1" >/etc/logknockd.conf
+    chmod 600 /etc/logknockd.conf
+}
+good='{"file": "/var/log/knocks", "ruleset": [{"name": "x", "filter": "^(k)", "sequence": ["."], "actions": ["true"], "timeout": 9, "revert": ["true"]}]}'
+"#;
+
+/// What `script` says where systemd runs, or nothing, and a word about it, where none can be run.
+fn said_under_systemd(script: &str) -> Option<String> {
+    let options = ["-mpfn", "-C", "--kill-child", "--mount-proc"];
+    if !is_root() || is_emulated() || !works("unshare", &[&options[..], &["true"]].concat()) {
+        skipped("no namespaces for a systemd of its own");
+        return None;
+    }
+    if !Path::new("/lib/systemd/systemd").exists() {
+        skipped("no systemd");
+        return None;
+    }
+    let dir = TempDir::without_blanks();
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("cross/systemd/logknockd.service");
+    let unit = fs::read_to_string(unit).expect("the unit");
+    dir.write("unit", unit.replace("@SBIN@", "/usr/sbin"));
+    dir.write("script.service", SERVICE);
+    dir.write("script", [PRELUDE, script].concat());
+    dir.write("said", "");
+    let mut command = Command::new("timeout");
+    command
+        .args(["-s", "KILL", "120", "unshare"])
+        .args(options)
+        .args(["sh", "-c", BOOT, "boot"])
+        .arg(common::binary())
+        .current_dir(dir.path(""));
+    let (_, out, errors) = outcome(&command.output().expect("unshare"));
+    match dir.read("said").strip_prefix("began\n") {
+        Some(said) => Some(said.into()),
+        None => {
+            skipped(&format!("systemd does not start here: {out}{errors}"));
+            None
+        }
+    }
+}
+
+#[test]
+fn a_bad_configuration_is_not_tried_again_and_a_crash_is() {
+    let script = r#"
+configure '{'
+systemctl start logknockd 2>/dev/null || echo "refused: $(systemctl show -P SubState logknockd)"
+configure "$good"
+systemctl start logknockd
+is running
+first=$(process)
+kill -KILL "$first"
+until [ "$(process)" -ne "$first" ] && [ "$(process)" -ne 0 ]; do sleep 0.1; done
+is running
+echo crashed and is back
+
+configure '{'
+systemctl reload logknockd 2>/dev/null || echo "not reloaded: $(systemctl show -P SubState logknockd)"
+kill -KILL "$(process)"
+is failed
+echo crashed and is not back
+
+# It fails while it runs: another daemon has the record.
+configure "$good"
+logknockd 2>/run/other &
+until grep -q "logknockd [0-9]" /run/other; do sleep 0.1; done
+systemctl start logknockd
+until [ "$(systemctl show -P NRestarts logknockd)" -gt 0 ]; do sleep 0.1; done
+kill $!
+wait $!
+is running
+echo failed and is back
+"#;
+    let Some(said) = said_under_systemd(script) else {
+        return;
+    };
+    let expected = "refused: failed\ncrashed and is back\nnot reloaded: running\n\
+                    crashed and is not back\nfailed and is back\n";
+    assert_eq!(said, expected);
+}

@@ -1,15 +1,11 @@
-//! Compares and counts 16 bytes at once, by instructions that every x86-64 processor has.
+//! Compares 16 bytes at once, by instructions that every x86-64 processor has.
 
 use core::arch::x86_64::{
-    __m128i, _mm_and_si128, _mm_cmpeq_epi8, _mm_cvtsi128_si32, _mm_extract_epi16, _mm_loadu_si128,
-    _mm_movemask_epi8, _mm_sad_epu8, _mm_set1_epi8, _mm_setzero_si128, _mm_sub_epi8,
+    __m128i, _mm_and_si128, _mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8,
 };
 
 /// Bytes in a block.
 pub const SIZE: usize = size_of::<__m128i>();
-
-/// As many blocks as a counter of one byte for each place can count.
-pub const COUNTED_TOGETHER: usize = u8::MAX as usize;
 
 /// The places of a block where something was found.
 #[derive(Clone, Copy)]
@@ -20,11 +16,6 @@ impl Marks {
     #[inline(always)]
     pub fn from(self, place: usize) -> Marks {
         Marks(self.0 & u32::MAX << place)
-    }
-
-    /// How many they are.
-    pub fn count(self) -> usize {
-        self.0.count_ones() as usize
     }
 
     /// The first of them.
@@ -47,24 +38,6 @@ pub fn both(one: (&[u8; SIZE], u8), other: (&[u8; SIZE], u8)) -> Marks {
     // SAFETY: x86-64 has SSE2.
     let mask = unsafe { _mm_movemask_epi8(_mm_and_si128(ones, others)) };
     Marks(mask.cast_unsigned())
-}
-
-/// How often a byte stands in at most [`COUNTED_TOGETHER`] blocks.
-pub fn count(blocks: &[[u8; SIZE]], byte: u8) -> usize {
-    // SAFETY: x86-64 has SSE2.
-    let mut counters = unsafe { _mm_setzero_si128() };
-    for block in blocks {
-        // What is equal is all ones, which is -1.
-        // SAFETY: as above.
-        counters = unsafe { _mm_sub_epi8(counters, equal(block, byte)) };
-    }
-    // SAFETY: as above. This sums up the counters of either half.
-    let (low, high) = unsafe {
-        let sums = _mm_sad_epu8(counters, _mm_setzero_si128());
-        (_mm_cvtsi128_si32(sums), _mm_extract_epi16(sums, 4))
-    };
-    // OK because neither is more than eight times 255.
-    low as usize + high as usize
 }
 
 /// All ones where a block has the byte.

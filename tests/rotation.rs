@@ -178,6 +178,38 @@ fn a_rotation_that_is_taken_back_after_the_new_file_was_written_to_repeats_nothi
     daemon.expect_lines(&["c"]);
 }
 
+#[test]
+fn a_file_that_a_link_leads_back_to_is_read_on_where_it_was_left() {
+    let dir = TempDir::new();
+    dir.write("a", "old\n");
+    dir.symlink("a", "log");
+    let mut daemon = follow_log(&dir);
+    let before = held(&daemon);
+    dir.append("a", "1\n");
+    daemon.expect_lines(&["1"]);
+    let mut switch = |target: &str, lines: &[&str]| {
+        dir.symlink(target, "next");
+        dir.rename("next", "log");
+        daemon.expect_lines(lines);
+        wait_until_held(&mut daemon, before);
+    };
+    dir.write("b", "2\n");
+    switch("b", &["2"]);
+    // More than is remembered of what was read last.
+    dir.append("b", numbered(0..100));
+    // Somebody has gone on with it meanwhile.
+    dir.append("a", "3\n");
+    let lines = numbered(0..100);
+    let lines: Vec<&str> = lines.lines().chain(["3"]).collect();
+    switch("a", &lines);
+    // Written anew, even to the same length, it is another one.
+    dir.write("b", "x".repeat(numbered(0..100).len() + 1));
+    dir.append("b", "\n");
+    dir.write("c", "4\n");
+    switch("c", &["4"]);
+    switch("b", &["x".repeat(numbered(0..100).len() + 1).as_str()]);
+}
+
 /// Numbered lines with a time in front, as logs have them.
 fn numbered(lines: std::ops::Range<u32>) -> String {
     lines

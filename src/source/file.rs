@@ -8,7 +8,8 @@
 //!   one is opened and queued behind the old one. The old one is read until the new one has something
 //!   in it, because a writer goes on with the file it has open until it is told to open the new one. Then both are
 //!   read for [`LEAVING_MS`] more, because not every writer is told at once; at the end of that the old
-//!   file's unfinished tail is a line. No line is lost, none read twice.
+//!   file's unfinished tail is a line. No line is lost, none read twice: a file that the path leads to again, because a
+//!   link was switched back, is read on where it was left.
 //! * *Rewriting in place* (copytruncate, a log that is trimmed, a ring that is rewritten for every line): with what is
 //!   new the last bytes that were read before are read again. If they are not what they were, the file is searched
 //!   for the last lines that were read (see `resume`), until it has not grown for [`SETTLING_MS`], and
@@ -33,6 +34,10 @@ use alloc::vec::Vec;
 /// Rotated files that are still being read, at most. More come only from a rotation that does not wait
 /// for anybody.
 const MAX_FILES: usize = 16;
+
+/// Files that were left and may come back, at most, and bytes by which each is known again.
+const MAX_LEFT: usize = 16;
+const TAIL: usize = 64;
 
 /// How long a file is read on when its successor is written to, in milliseconds.
 const LEAVING_MS: u64 = 5000;
@@ -166,13 +171,22 @@ struct Opened {
     leave_at_ms: u64,
 }
 
+/// A file that is not open, and how far it has been read.
+struct Left {
+    id: FileId,
+    offset: u64,
+    /// What stood before that, as far as it is remembered.
+    tail: Vec<u8>,
+}
+
 /// The files of one followed path.
 #[derive(Default)]
 pub struct FileSource {
     /// Those that are about to be left, then the one that is read, then those that have taken its place since.
     files: Vec<Opened>,
-    /// The file that was there at the start, until one has been opened, and its length then.
-    passed_over: Option<(FileId, u64)>,
+    /// Those that were left or could not be opened, the latest last: also the one that was there at the start, which
+    /// counts as read to its end.
+    left: Vec<Left>,
 }
 
 impl FileSource {
@@ -240,7 +254,7 @@ impl FileSource {
             return Ok(());
         }
         if begin == Begin::AtEnd {
-            self.passed_over = Some((there.id, there.size));
+            self.leave(there.id, there.size, &[]);
         }
         // A path that was a file does not become a device.
         if let FileKind::Device(_) = there.kind {
@@ -321,12 +335,27 @@ impl FileSource {
             },
             leave_at_ms: NEVER,
         };
-        if let Some((passed_over, length)) = self.passed_over.take()
-            && passed_over == id
+        if let Some(left) = self.forget(id)
+            && file.has_before(left.offset, &left.tail)
         {
-            file.read_on_at(length);
+            file.read_on_at(left.offset);
         }
         self.files.push(file);
+    }
+
+    /// Remembers how far a file has been read.
+    fn leave(&mut self, id: FileId, offset: u64, tail: &[u8]) {
+        self.forget(id);
+        if self.left.len() >= MAX_LEFT {
+            self.left.remove(0);
+        }
+        let tail = tail.to_vec();
+        self.left.push(Left { id, offset, tail });
+    }
+
+    fn forget(&mut self, id: FileId) -> Option<Left> {
+        let place = self.left.iter().position(|left| left.id == id)?;
+        Some(self.left.remove(place))
     }
 
     /// Reads what fits into the buffer of a file, for [`FileSource::next_line`]. Returns whether there may be more;
@@ -350,7 +379,7 @@ impl FileSource {
             let read = match file.read(since, now_ms, name, log) {
                 Ok(read) => read,
                 Err(errno) => {
-                    self.give_up(index, watcher);
+                    self.remove(index, watcher);
                     let obstacle = Obstacle::System(errno);
                     access.fail(obstacle, self.is_open(), now_ms, log);
                     continue;
@@ -407,18 +436,6 @@ impl FileSource {
         }
     }
 
-    /// A file that cannot be read. Opened anew, it goes on where it was.
-    fn give_up(&mut self, index: usize, watcher: &mut Watcher) {
-        if let Some(file) = self.files.get(index)
-            && matches!(file.outlook, Outlook::Behind | Outlook::AtEnd)
-        {
-            // With the line that it is in the middle of.
-            let offset = file.offset.saturating_sub(file.lines.unfinished() as u64);
-            self.passed_over = Some((file.id, offset));
-        }
-        self.remove(index, watcher);
-    }
-
     /// The next line of what was read.
     pub fn next_line(&mut self) -> Option<Line<'_>> {
         let mut files = self.files.iter_mut();
@@ -427,7 +444,15 @@ impl FileSource {
 
     fn remove(&mut self, index: usize, watcher: &mut Watcher) {
         if index < self.files.len() {
-            watcher.forget_file(self.files.remove(index).watch);
+            let file = self.files.remove(index);
+            watcher.forget_file(file.watch);
+            let memory = file.lines.memory();
+            if matches!(file.outlook, Outlook::Behind | Outlook::AtEnd) {
+                // With the line that it is in the middle of.
+                let offset = file.offset.saturating_sub(file.lines.unfinished() as u64);
+                let tail = memory.get(memory.len().saturating_sub(TAIL)..);
+                self.leave(file.id, offset, tail.unwrap_or_default());
+            }
         }
     }
 }
@@ -526,6 +551,15 @@ impl Opened {
         // A router without a clock of its own, which has not been told the time yet.
         let is_ahead = status.modified_ms > now.wall_ms.wrapping_add(CLOCK_SKEW_MS);
         is_before || is_ahead && self.lines.memory().is_empty()
+    }
+
+    /// Whether these bytes stand before `offset`.
+    fn has_before(&self, offset: u64, tail: &[u8]) -> bool {
+        let mut there = alloc::vec![0; tail.len()];
+        let read = self
+            .fd
+            .read_at(&mut there, offset.wrapping_sub(tail.len() as u64));
+        read == Ok(tail.len()) && there == tail
     }
 
     /// Goes on at `offset`, and remembers what stands before it.

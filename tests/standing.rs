@@ -80,6 +80,107 @@ fn a_rule_that_was_mended_opens_by_its_new_actions() {
     assert!(dir.path("open-alice").exists());
 }
 
+/// `door` with these commands, which say of what configuration they are.
+fn door(actions: &str, check: &str, revert: &str) -> String {
+    let command = |name, word| format!(r#""{name}": ["echo {name} {word} {{key}} {{0}}"]"#);
+    let mut commands = [command("actions", actions), command("revert", revert)].join(", ");
+    if !check.is_empty() {
+        commands += &format!(", {}", command("check", check));
+    }
+    let step = r#""filter": "^(\\S+) ", "sequence": [" knocks (\\S+)$"]"#;
+    with_state(&[format!(
+        r#"{{"name": "door", {step}, "timeout": 600, {commands}}}"#
+    )])
+}
+
+#[test]
+fn a_knock_opens_anew_what_was_opened_by_other_commands_than_the_rule_has_now() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let mut daemon = Daemon::start(&dir, &door("a", "", "a"));
+    dir.append("log", "alice knocks 1\n");
+    daemon.wait_for(": opened for alice");
+    let changes = [
+        ("a", ["b", "", "a"]),
+        ("a", ["b", "a", "a"]),
+        ("a", ["b", "a", "b"]),
+        ("b", ["a", "", "a"]),
+    ];
+    for (place, (old, [actions, check, revert])) in changes.iter().enumerate() {
+        let changed = door(actions, check, revert);
+        // The lease knows its commands after a crash as it does after a reload.
+        if place % 2 == 0 {
+            dir.configure(&changed);
+            daemon.signal("HUP");
+            daemon.wait_for("reloaded, watching");
+        } else {
+            drop(daemon);
+            daemon = Daemon::start(&dir, &changed);
+        }
+        dir.append("log", format!("alice knocks {}\n", place + 2));
+        daemon.wait_for("what was opened for alice has other commands than the rule");
+        let closed = format!("output: revert {old} alice {}", place + 1);
+        daemon.wait_without("output: actions", &closed);
+        daemon.wait_for(&format!("output: actions {actions} alice {}", place + 2));
+        daemon.wait_for(": opened for alice");
+        assert_eq!(recorded(&dir.read("state")), ["door alice"]);
+    }
+    daemon.signal("TERM");
+    daemon.wait_for("output: revert a alice 5");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn a_rule_that_has_not_changed_is_not_opened_anew_whatever_is_filled_in() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let config = door("a", "a", "a");
+    let mut daemon = Daemon::start(&dir, &config);
+    dir.append("log", "alice knocks 1\n");
+    daemon.wait_for(": opened for alice");
+    for number in 2..5 {
+        if number == 3 {
+            drop(daemon);
+            daemon = Daemon::start(&dir, &config);
+        } else {
+            // Neither what else the rule says.
+            dir.configure(&config.replace("\"timeout\"", "\"within\": 60, \"timeout\""));
+            daemon.signal("HUP");
+            daemon.wait_for("reloaded");
+        }
+        dir.append("log", format!("alice knocks {number}\n"));
+        daemon.wait_without("output: actions", "renewed for alice");
+    }
+    daemon.signal("TERM");
+    daemon.wait_without("output: actions", "output: revert a alice 1");
+    daemon.expect_exit(0);
+}
+
+#[test]
+fn what_is_opened_anew_needs_no_more_room_than_before_and_stays_where_it_cannot_be_recorded() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    let one = |config: String| config.replace("\"state\":", "\"max_keys\": 1, \"state\":");
+    let mut daemon = Daemon::start(&dir, &one(door("a", "", "a")));
+    dir.append("log", "alice knocks 1\n");
+    daemon.wait_for(": opened for alice");
+    dir.configure(&one(door("b", "", "b")));
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+    // The record can neither be added to nor replaced.
+    dir.rename("state", "aside");
+    dir.mkdir("state");
+    dir.append("log", "alice knocks 2\n");
+    daemon.wait_without("closing", "knock by alice refused");
+    std::fs::remove_dir(dir.path("state")).expect("it can be removed");
+    // A knock may try again a moment later only.
+    while daemon.count("output: actions b alice 2") == 0 {
+        dir.append("log", "alice knocks 2\n");
+        daemon.signal("USR1");
+        daemon.wait_for("state: queue");
+    }
+}
+
 #[test]
 fn what_was_shut_behind_our_back_is_opened_by_the_next_knock() {
     let dir = TempDir::new();

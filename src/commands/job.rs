@@ -36,6 +36,8 @@ pub struct Job {
     pub rule: Vec<u8>,
     /// Whose knock it was; printable.
     pub key: Vec<u8>,
+    /// A checksum of the rule's commands before anything was filled in; zero if it is unknown.
+    pub templates: u32,
     /// How long each command may take, in milliseconds.
     pub timeout_ms: u64,
     /// What opens.

@@ -25,6 +25,9 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 const KNOCK: Template = template!("rule {:?}: knock by {}");
+const ANEW: Template = template!(
+    "rule {:?}: what was opened for {} has other commands than the rule: it is closed first"
+);
 
 /// How far the program is from its end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -318,16 +321,12 @@ impl Dispatch {
                 return;
             }
         };
-        let mut found = match rule.lease {
-            Some(_) => self.ledger.leases().find(name.as_bytes(), &knock.key),
+        let leases = self.ledger.leases();
+        let found = match rule.lease {
+            Some(_) => leases.find(name.as_bytes(), &knock.key),
             None => None,
         };
-        if let Some(id) = found
-            && self.ledger.leases().is_out_of_date(id, &job)
-        {
-            self.end(&[id], now_ms);
-            found = None;
-        }
+        let found = found.filter(|id| !leases.is_out_of_date(*id, &job));
         let done = match (found, rule.one_time) {
             (Some(id), false) => self.knock_again(rule, id, job, Vec::new(), now_ms),
             (found, _) => self.admit(rule, &knock, found, job, now_ms),
@@ -370,10 +369,14 @@ impl Dispatch {
         }
         let leases = self.ledger.leases();
         let terms = terms(rule, &job, leases, self.max_leases, now())?;
+        let old = leases.find(&job.rule, &job.key);
         let ends = ends(rule, &job, leases, true);
         let log = &mut self.log;
         let lease = self.ledger.open(terms, &ends, spent, now_ms, log)?;
         self.tell(Level::Info, KNOCK, &job);
+        if old.is_some() && lease.is_some() {
+            self.tell(Level::Info, ANEW, &job);
+        }
         self.end(&ends, now_ms);
         if lease.is_some() || !job.actions.is_empty() {
             self.close_first(rule, &job, true);

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! {"version":2,"boot":"…"}
-//! {"open":3,"rule":"…","key":"…","opened_ms":…,"deadline_ms":…,"action_timeout_ms":…,
+//! {"open":3,"rule":"…","key":"…","opened_ms":…,"deadline_ms":…,"action_timeout_ms":…,"templates":…,
 //!  "actions":[["…",…],…],"check":[…],"revert":[…],"sum":…}
 //! {"until":3,"deadline_ms":…,"sum":…}
 //! {"stands":3,"is":0,"sum":…}
@@ -138,7 +138,12 @@ fn put_lease(slot: u32, terms: &Terms, now_ms: u64, out: &mut Vec<u8>) {
     put!(out, "{\"open\":{},\"rule\":{},\"key\":{}", slot, rule, key);
     put!(out, ",\"opened_ms\":{},", terms.opened_ms);
     put_deadline(terms.deadline_ms, terms.end_s, now_ms, out);
-    put!(out, ",\"action_timeout_ms\":{}", job.timeout_ms);
+    put!(
+        out,
+        ",\"action_timeout_ms\":{},\"templates\":{}",
+        job.timeout_ms,
+        job.templates
+    );
     for (name, commands) in [
         ("actions", &job.actions),
         ("check", &job.check),
@@ -328,7 +333,8 @@ impl Reader {
         };
         job.key = bytes(item, "key")?;
         job.timeout_ms = number(item, "action_timeout_ms")?;
-        // The first version had neither actions nor checks.
+        // OK because it is as we have written it. Once it was not written, as actions and checks in the first version.
+        job.templates = number(item, "templates").unwrap_or(0) as u32;
         for (name, commands) in [
             ("actions", &mut job.actions),
             ("check", &mut job.check),

@@ -530,12 +530,14 @@ impl Leases {
         self.get(id).is_some_and(|lease| lease.begun)
     }
 
-    /// Whether what a lease is to open is not there, and a new knock would open something else.
+    /// Whether a new knock is to open a lease anew: its rule has other commands now, or what it is to open is not there and
+    /// the knock would open something else.
     pub fn is_out_of_date(&self, id: LeaseId, job: &Job) -> bool {
         self.get(id).is_some_and(|lease| {
             let old = &lease.terms.job;
             let same = old.actions == job.actions && old.revert == job.revert;
-            !lease.stands && !lease.busy && !same
+            old.templates != 0 && old.templates != job.templates
+                || !lease.stands && !lease.busy && !same
         })
     }
 

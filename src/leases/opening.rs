@@ -12,9 +12,12 @@ use crate::engine::Knock;
 use crate::engine::rule::Rule;
 use crate::leases::journal::{Now, spent};
 use crate::leases::lease::{KEY, Leases, RULE, Terms, rule_and_key};
-use crate::text::Characters;
+use crate::text::{Characters, checksum};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+
+/// A byte that no command has.
+const NO_TEXT: u8 = 0xff;
 
 /// Fills in the commands of a rule. The error says why they cannot be.
 pub fn job(rule: &Rule, knock: &Knock) -> Result<Rc<Job>, Vec<u8>> {
@@ -40,6 +43,7 @@ pub fn job(rule: &Rule, knock: &Knock) -> Result<Rc<Job>, Vec<u8>> {
         timeout_ms: rule.action_timeout_ms,
         ..Job::default()
     };
+    let mut templates = Vec::new();
     for (commands, filled) in [
         (&rule.actions, &mut job.actions),
         (&rule.check, &mut job.check),
@@ -47,8 +51,12 @@ pub fn job(rule: &Rule, knock: &Knock) -> Result<Rc<Job>, Vec<u8>> {
     ] {
         for command in commands {
             filled.push(command.fill(step, &values)?);
+            templates.extend_from_slice(command.words());
+            templates.push(NO_TEXT);
         }
+        templates.push(NO_TEXT);
     }
+    job.templates = checksum(&templates);
     Ok(Rc::new(job))
 }
 
@@ -89,7 +97,9 @@ pub fn terms(
     let Some((deadline_ms, end_s)) = deadlines(rule, now) else {
         return Ok(None);
     };
-    if leases.count_of(rule.name.as_bytes()) >= max_leases {
+    // The one that is out of date ends.
+    let ends = usize::from(leases.find(&job.rule, &job.key).is_some());
+    if leases.count_of(&job.rule) >= max_leases + ends {
         return Err(text!("the rule has {} leases already", max_leases));
     }
     Ok(Some(Terms {
@@ -101,7 +111,7 @@ pub fn terms(
 }
 
 /// The leases that are to be closed before a knock's actions run, whatever has been tried before: those that its rule closes,
-/// its own if it does not open any more and, if an exclusive lease is opened, the others of its rule.
+/// its own if it does not open any more, or opens anew, and the others of its rule if an exclusive lease is opened.
 pub fn ends(rule: &Rule, job: &Job, leases: &Leases, opens: bool) -> Vec<LeaseId> {
     let mut ends = Vec::new();
     let own = rule.lease.is_none().then_some(&rule.name);
@@ -109,8 +119,10 @@ pub fn ends(rule: &Rule, job: &Job, leases: &Leases, opens: bool) -> Vec<LeaseId
         let name = rule_and_key(other.as_bytes(), &job.key);
         leases.alike(KEY, &name, &mut ends);
     }
-    if opens && rule.lease.as_ref().is_some_and(|lease| lease.exclusive) {
-        leases.alike(RULE, rule.name.as_bytes(), &mut ends);
+    match &rule.lease {
+        Some(lease) if opens && lease.exclusive => leases.alike(RULE, &job.rule, &mut ends),
+        Some(_) if opens => ends.extend(leases.find(&job.rule, &job.key)),
+        _ => {}
     }
     ends
 }

@@ -13,6 +13,7 @@ fn terms(rule: &str, key: &str, end_s: u64) -> Terms {
     let job = Job {
         rule: rule.into(),
         key: key.into(),
+        templates: 7,
         timeout_ms: 30_000,
         actions: std::vec![text!("sh\0-c\0echo 'a b' \"$1\"\n\0"), text!("true\0\0")],
         check: Vec::new(),

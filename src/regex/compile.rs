@@ -156,11 +156,9 @@ pub(super) struct Compiler {
 /// None is returned for what is too large.
 impl Compiler {
     pub fn new(is_rough: bool) -> Compiler {
-        let mut compiler = Compiler {
-            is_rough,
-            ..Compiler::default()
-        };
+        let mut compiler = Compiler::default();
         compiler.program.sets.push(Set::LINE);
+        compiler.is_rough = is_rough;
         compiler
     }
 

@@ -50,6 +50,7 @@ use core::ops::Range;
 use compile::Program;
 pub use exec::Scratch;
 use exec::UNSET;
+use parse::{Groups, parse};
 use seek::{Literal, Places};
 pub use sieve::Sieve;
 pub use tree::Error;
@@ -88,9 +89,7 @@ pub struct Regex {
     begins_firmly: bool,
     /// What a text must hold to match, if there is such a thing and it is worth seeking first.
     telling: Option<Literal>,
-    group_count: usize,
-    names: Vec<(Vec<u8>, usize)>,
-    hosts: Vec<usize>,
+    groups: Groups,
 }
 
 impl Regex {
@@ -100,18 +99,16 @@ impl Regex {
     ///
     /// What Python rejects, what linear time rules out, and what is too large or too deep.
     pub fn new(pattern: &str) -> Result<Regex, Error> {
-        let parsed = parse::parse(pattern.as_bytes())?;
-        let literals = literal::required(&parsed.node);
+        let (node, groups) = parse(pattern.as_bytes())?;
+        let literals = literal::required(&node);
         Ok(Regex {
             pattern: String::from(pattern),
-            program: compile::compile(&parsed.node)?,
+            program: compile::compile(&node)?,
             quick: true,
             telling: literal::telling(&literals),
             literals,
-            begins_firmly: parsed.node.begins_firmly() == Some(true),
-            group_count: parsed.group_count,
-            names: parsed.names,
-            hosts: parsed.hosts,
+            begins_firmly: node.begins_firmly() == Some(true),
+            groups,
         })
     }
 
@@ -141,12 +138,12 @@ impl Regex {
 
     /// Number of capture groups; the whole match, group 0, does not count.
     pub fn group_count(&self) -> usize {
-        self.group_count
+        self.groups.count
     }
 
     /// Number of the group `(?P<name>...)`, counted from 1.
     pub fn group_named(&self, name: &[u8]) -> Option<usize> {
-        let mut names = self.names.iter();
+        let mut names = self.groups.names.iter();
         names
             .find(|(known, _)| known == name)
             .map(|(_, group)| *group)
@@ -154,12 +151,12 @@ impl Regex {
 
     /// The named groups, with their numbers counted from 1.
     pub fn group_names(&self) -> &[(Vec<u8>, usize)] {
-        &self.names
+        &self.groups.names
     }
 
     /// The groups that `<HOST>` stands for, by their numbers counted from 1.
     pub fn hosts(&self) -> &[usize] {
-        &self.hosts
+        &self.groups.hosts
     }
 
     /// Literals that stand in every match, in this order: a text without one of them is turned away at once.
@@ -169,8 +166,8 @@ impl Regex {
 
     /// Whether in every match one of these groups took part. To find out, the pattern is read again.
     pub fn surely_captures(&self, is_one: &dyn Fn(usize) -> bool) -> bool {
-        let parsed = parse::parse(self.pattern.as_bytes());
-        parsed.is_ok_and(|parsed| parsed.node.surely_captures(is_one))
+        let parsed = parse(self.pattern.as_bytes());
+        parsed.is_ok_and(|(node, _)| node.surely_captures(is_one))
     }
 
     /// The one of them that tells most, which is sought first: empty if there is none.
@@ -197,7 +194,7 @@ impl Regex {
         scratch: &'s mut Scratch,
     ) -> Option<Captures<'s>> {
         // OK because the parser limits the number of groups.
-        let slot_count = (self.group_count + 1) * 2;
+        let slot_count = (self.groups.count + 1) * 2;
         let found = self.search(text.into(), scratch, slot_count);
         found.then_some(Captures {
             slots: &scratch.slots,

@@ -40,10 +40,10 @@ fn is_host(rest: &[u8]) -> bool {
     rest.starts_with(HOST)
 }
 
-/// What a pattern says.
-pub(super) struct Parsed {
-    pub node: Node,
-    pub group_count: usize,
+/// The capture groups of a pattern.
+#[derive(Default)]
+pub(super) struct Groups {
+    pub count: usize,
     /// Names and the numbers of their groups.
     pub names: Vec<(Vec<u8>, usize)>,
     /// The numbers of the groups that `<HOST>` stands for.
@@ -51,23 +51,15 @@ pub(super) struct Parsed {
 }
 
 /// Reads a whole pattern.
-pub(super) fn parse(pattern: &[u8]) -> Result<Parsed, Error> {
-    let mut parser = Parser {
-        pattern,
-        ..Parser::default()
-    };
-    if parser.whole().is_none() {
-        return Err(Error {
+pub(super) fn parse(pattern: &[u8]) -> Result<(Node, Groups), Error> {
+    let mut parser = Parser::default();
+    match parser.whole(pattern) {
+        Some(node) => Ok((node, parser.groups)),
+        None => Err(Error {
             at: parser.at,
             message: parser.fault.message(),
-        });
+        }),
     }
-    Ok(Parsed {
-        node: parser.nodes.pop().unwrap_or(Node::Empty),
-        group_count: parser.group_count,
-        names: parser.names,
-        hosts: parser.hosts,
-    })
 }
 
 /// A character as the bytes that it is in UTF-8, the last of them lowest.
@@ -102,21 +94,20 @@ struct Parser<'p> {
     /// Up to here there were only flags for the whole pattern and comments, so more flags may follow.
     prelude_end: usize,
     depth: usize,
-    group_count: usize,
-    names: Vec<(Vec<u8>, usize)>,
-    hosts: Vec<usize>,
+    groups: Groups,
     /// What has been read and is not yet part of something larger.
     nodes: Vec<Node>,
 }
 
 /// What is read is appended to `nodes`: to return it would be to copy it.
-impl Parser<'_> {
-    fn whole(&mut self) -> Parse<()> {
+impl<'p> Parser<'p> {
+    fn whole(&mut self, pattern: &'p [u8]) -> Parse<Node> {
+        self.pattern = pattern;
         self.alternation()?;
         match self.peek() {
             // Only a `)` ends an alternation before the pattern does.
             Some(_) => self.fail(Fault::Unbalanced),
-            None => Some(()),
+            None => self.nodes.pop(),
         }
     }
 
@@ -282,12 +273,12 @@ impl Parser<'_> {
     }
 
     fn open_group(&mut self, at: usize) -> Parse<u16> {
-        if self.group_count == MAX_GROUPS {
+        if self.groups.count == MAX_GROUPS {
             return self.fail_at(at, Fault::TooManyGroups);
         }
-        self.group_count += 1;
+        self.groups.count += 1;
         // OK because MAX_GROUPS fits.
-        Some(self.group_count as u16)
+        Some(self.groups.count as u16)
     }
 
     fn comment(&mut self, start: usize) -> Parse<()> {
@@ -329,11 +320,11 @@ impl Parser<'_> {
         if digit_first || !name.iter().all(|byte| WORD.contains(*byte)) {
             return self.fail_at(first, Fault::NameInvalid);
         }
-        if self.names.iter().any(|(taken, _)| taken == name) {
+        if self.groups.names.iter().any(|(taken, _)| taken == name) {
             return self.fail_at(first, Fault::NameTwice);
         }
         let number = self.open_group(start)?;
-        self.names.push((name.to_vec(), self.group_count));
+        self.groups.names.push((name.to_vec(), self.groups.count));
         self.at = first + name.len() + 1;
         Some(number)
     }
@@ -438,7 +429,7 @@ impl Parser<'_> {
     /// A group that takes an address; IPv6's may stand in brackets.
     fn host(&mut self, at: usize) -> Parse<()> {
         let number = self.open_group(at)?;
-        self.hosts.push(usize::from(number));
+        self.groups.hosts.push(usize::from(number));
         let group = |host| Node::Group(number, Box::new(host));
         let whole = || Node::Host(Reading::Whole);
         let in_brackets = [Node::Byte(b'['), group(whole()), Node::Byte(b']')];

@@ -114,11 +114,8 @@ impl Sieve {
     #[doc(hidden)]
     #[inline(never)]
     pub fn with_few(patterns: &[(u16, &Regex)], few: usize) -> Sieve {
-        let mut sieve = Sieve {
-            common: common(patterns),
-            ..Sieve::default()
-        };
-        let mut texts: Vec<&str> = Vec::new();
+        let (mut sieve, mut texts) = (Sieve::default(), Vec::<&str>::new());
+        sieve.common = common(patterns);
         for (number, pattern) in patterns {
             let index = texts.iter().position(|text| *text == pattern.pattern());
             if let Some(known) = index.and_then(|index| sieve.patterns.get_mut(index)) {
@@ -170,7 +167,7 @@ impl Sieve {
         let mut nodes = Vec::new();
         for text in texts {
             // OK because it has been read before.
-            nodes.extend(parse::parse(text.as_bytes()).map(|parsed| parsed.node));
+            nodes.extend(parse::parse(text.as_bytes()).map(|(node, _)| node));
         }
         let (mut digests, mut all) = (Vec::new(), Vec::new());
         for node in &nodes {

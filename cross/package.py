@@ -37,7 +37,7 @@ BEFORE_REMOVING = _PREAMBLE + """default_prerm
 }
 exit 0
 """
-# Only start follows, by which procd would signal the program that runs: the old one would run on.
+# Only start follows, by which procd would leave what runs as it is: the old program would run on.
 BEFORE_UPGRADING = """#!/bin/sh
 [ -n "${IPKG_INSTROOT}" ] || [ ! -x /etc/init.d/logknockd ] || /etc/init.d/logknockd stop
 exit 0

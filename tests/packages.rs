@@ -3,12 +3,13 @@
 
 mod common;
 
-use common::{TempDir, outcome, skipped, works};
+use common::{PATIENCE, TempDir, outcome, skipped, works};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -240,4 +241,88 @@ fn the_feed_package_installs_what_we_pack_and_builds_from_what_it_copies() {
         .env("CARGO_PROFILE_RELEASE_PANIC", "abort");
     let (status, _, errors) = outcome(&check.current_dir(sources).output().expect("cargo"));
     assert_eq!(status, Some(0), "{errors}");
+}
+
+/// The init script under the emulated router's rc.common and ubus, with its paths in a folder of the test's.
+struct Service {
+    dir: TempDir,
+}
+
+impl Service {
+    fn new() -> Service {
+        let dir = TempDir::without_blanks();
+        let here = dir.text("");
+        for (file, name) in [
+            ("cross/feed/logknockd/files/logknockd.init", "logknockd"),
+            ("tests/router/rc.common", "rc.common"),
+            ("tests/router/ubus", "ubus"),
+        ] {
+            let text = fs::read_to_string(Path::new(PROJECT).join(file)).expect(file);
+            let text = text.replace("/var/run", here.trim_end_matches('/'));
+            let text = text.replace("/usr/sbin/logknockd", &dir.text("program"));
+            dir.write(name, text.replace("/etc/logknockd", &dir.text("logknockd")));
+            dir.chmod(name, 0o755);
+        }
+        // Here nobody reads the system log.
+        dir.write(
+            "program",
+            format!(
+                "#!/bin/sh\n[ \"$1\" = -s ] || exec {0} \"$@\"\nshift\nexec {0} \"$@\" 2>>{1}\n",
+                common::binary().display(),
+                dir.text("said")
+            ),
+        );
+        dir.write("logger", "#!/bin/sh\ncat >&2\n");
+        dir.write("said", "");
+        dir.chmod("program", 0o755);
+        dir.chmod("logger", 0o755);
+        Service { dir }
+    }
+
+    /// service logknockd ACTION
+    fn run(&self, action: &str) -> (Option<i32>, String) {
+        let mut command = Command::new("sh");
+        command.args([&self.dir.text("rc.common"), &self.dir.text("logknockd")]);
+        let path = format!("{}:{}", self.dir.text(""), std::env::var("PATH").unwrap());
+        let output = command.arg(action).env("PATH", path).output().expect("sh");
+        let (status, _, errors) = outcome(&output);
+        (status, errors)
+    }
+
+    /// Waits until the daemon has said `text` so often.
+    fn wait_for(&self, text: &str, times: usize) {
+        let limit = Instant::now() + PATIENCE;
+        while self.dir.read("said").matches(text).count() < times {
+            assert!(Instant::now() < limit, "{text}: {}", self.dir.read("said"));
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.run("stop");
+    }
+}
+
+#[test]
+fn a_reload_on_a_router_reaches_the_daemon_though_no_file_has_changed() {
+    let service = Service::new();
+    let right = common::config(r#""log""#, &[common::any_rule()]);
+    service.dir.configure(&right);
+    let fine = (Some(0), String::new());
+    assert_eq!(service.run("reload"), fine, "nothing runs yet");
+    service.wait_for(common::WATCHING, 1);
+    for times in 1..=2 {
+        assert_eq!(service.run("reload"), fine);
+        service.wait_for("reloaded", times);
+    }
+    service.dir.configure("{");
+    let (status, errors) = service.run("reload");
+    assert_eq!(status, Some(1));
+    assert!(errors.contains(".conf:1:2: error: "), "{errors}");
+    service.dir.configure(&right);
+    assert_eq!(service.run("reload"), fine);
+    service.wait_for("reloaded", 3);
+    let said = service.dir.read("said");
+    assert!(!said.contains("error"), "told of a wrong one: {said}");
 }

@@ -103,17 +103,17 @@ pub fn run(config: Box<Config>, logs: &[&CStr], level: Level) -> Result<(), Vec<
 
 /// The logs in the order of their first time stamps, if each of them has one.
 fn in_order<'n>(logs: &[&'n CStr]) -> Result<Vec<&'n CStr>, Vec<u8>> {
-    let mut order: Vec<(u64, &CStr)> = Vec::new();
+    let (mut times, mut order) = (Vec::new(), Vec::new());
     let mut is_known = true;
     for &name in logs {
         let first_ms = first_time_ms(name)?;
         is_known &= first_ms.is_some();
         let first_ms = first_ms.unwrap_or(0);
-        let later = |(other_ms, _): &(u64, &CStr)| *other_ms > first_ms;
-        let place = order.iter().position(later).unwrap_or(order.len());
-        order.insert(place, (first_ms, name));
+        let later = |other_ms: &u64| *other_ms > first_ms;
+        let place = times.iter().position(later).unwrap_or(times.len());
+        times.insert(place, first_ms);
+        order.insert(place, name);
     }
-    let order: Vec<&CStr> = order.into_iter().map(|(_, name)| name).collect();
     if !is_known || order == logs {
         return Ok(logs.to_vec());
     }
@@ -171,14 +171,14 @@ struct Replay {
     /// The time of the last line that carried one.
     time_ms: Option<u64>,
     /// Lines, not empty, without a time.
-    timeless: u64,
+    timeless: usize,
     /// Lines with a time that is earlier than that of the line before.
-    backwards: u64,
+    backwards: usize,
     /// Where the first of them stands.
     first_backwards: Vec<u8>,
     nearing: Nearing,
-    /// Lines read so far, of all logs.
-    lines: u64,
+    /// Lines read so far, of all logs. A router takes a day for more than fit.
+    lines: usize,
     started_ms: u64,
     progress: Progress,
 }
@@ -236,7 +236,7 @@ impl Replay {
                 counted -= at.before.get().len();
             }
             self.lines += count_lines(buffer.between(counted..buffer.place()));
-            self.lines += u64::from(is_open);
+            self.lines += usize::from(is_open);
             self.nearing.forget_matched(&self.engine);
             self.progress.add(count, self.lines);
             if self.play.out.len() >= FLUSH_AT {
@@ -249,7 +249,7 @@ impl Replay {
     }
 
     /// Goes through lines that concern no rule, for their time. `first` is how many lines the logs before had.
-    fn pass(&mut self, prefix: &[u8], first: u64, mut text: &[u8]) {
+    fn pass(&mut self, prefix: &[u8], first: usize, mut text: &[u8]) {
         while let Some(end) = find_byte(text, b'\n') {
             let (line, rest) = text.split_at(end);
             text = rest.get(1..).unwrap_or_default();
@@ -301,7 +301,7 @@ impl Replay {
 
     #[inline(never)]
     fn note_timeless(&mut self, line: &[u8]) {
-        self.timeless += u64::from(!line.trim_ascii().is_empty());
+        self.timeless += usize::from(!line.trim_ascii().is_empty());
     }
 
     fn line(&mut self, at: &LineNumber, line: Line) {
@@ -328,7 +328,7 @@ impl Replay {
     fn finish(&mut self) -> Result<(), Errno> {
         self.flush()?;
         let elapsed_ms = clock::boot_time_ms().saturating_sub(self.started_ms).max(1);
-        let rate = self.lines.saturating_mul(1000) / elapsed_ms;
+        let rate = self.lines as u64 * 1000 / elapsed_ms;
         let mut summary = text!(
             "{} line{s} in {} s, {} lines/s\n",
             self.lines,
@@ -404,8 +404,8 @@ fn trimmed(line: &[u8]) -> Option<&[u8]> {
 }
 
 /// How many complete lines these are.
-fn count_lines(text: &[u8]) -> u64 {
-    count_byte(text, b'\n') as u64
+fn count_lines(text: &[u8]) -> usize {
+    count_byte(text, b'\n')
 }
 
 /// Which line an event belongs to. Few lines have an event: they are counted when one has.
@@ -413,7 +413,7 @@ struct LineNumber<'l> {
     /// The log's name and a colon, if there are several.
     prefix: &'l [u8],
     /// The line's number, but for the lines below.
-    number: Cell<u64>,
+    number: Cell<usize>,
     /// Lines before it that have not been counted.
     before: Cell<&'l [u8]>,
 }
@@ -602,7 +602,7 @@ impl Progress {
         self.read = 0;
     }
 
-    fn add(&mut self, bytes: usize, lines: u64) {
+    fn add(&mut self, bytes: usize, lines: usize) {
         self.read = self.read.saturating_add(bytes as u64);
         if !self.on_terminal {
             return;

@@ -32,7 +32,7 @@ struct Near {
     some: Lines,
     all: Lines,
     /// The filter's other literals, with how many of those lines have them.
-    others: Vec<(Literal, u64)>,
+    others: Vec<(Literal, usize)>,
 }
 
 /// Of the filter, where lines have what is said.
@@ -41,7 +41,7 @@ const REST: &str = ": the rest of it does not match";
 /// Lines that have something.
 #[derive(Default)]
 struct Lines {
-    count: u64,
+    count: usize,
     /// Where the first stands.
     first: Vec<u8>,
 }
@@ -160,7 +160,7 @@ impl Near {
         let mut all = true;
         for (other, count) in &mut self.others {
             let has = other.first(line, 0).is_some();
-            *count += u64::from(has);
+            *count += usize::from(has);
             all &= has;
         }
         self.some.add(at);

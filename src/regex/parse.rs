@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 use super::set::{DIGIT, SPACE_ASCII, SPACE_UNICODE, Set, WORD};
 use super::tree::{Error, Fault, Look, Node, Repeat};
 use crate::address::Reading;
+use crate::text::{leading, until, whole};
 
 /// Groups may be nested this deep, so that walking the tree needs little stack.
 const MAX_DEPTH: usize = 50;
@@ -35,10 +36,6 @@ const FLAG_LETTERS: [u8; 5] = [b'i', b'm', b's', b'a', b'u'];
 
 /// Stands for an address of either family.
 const HOST: &[u8] = b"<HOST>";
-
-fn is_host(rest: &[u8]) -> bool {
-    rest.starts_with(HOST)
-}
 
 /// The capture groups of a pattern.
 #[derive(Default)]
@@ -184,16 +181,15 @@ impl<'p> Parser<'p> {
 
     #[inline(never)]
     fn number(&mut self) -> Parse<Option<u32>> {
-        let start = self.at;
-        let mut number = None;
-        while let Some(digit @ b'0'..=b'9') = self.peek() {
-            let more = number.unwrap_or(0u32).checked_mul(10);
-            number = more.and_then(|tens| tens.checked_add(u32::from(digit - b'0')));
-            if number.is_none() {
-                return self.fail_at(start, Fault::RepeatCount);
-            }
-            self.at += 1;
+        let digits = leading(self.rest(self.at), u8::is_ascii_digit);
+        if digits.is_empty() {
+            return Some(None);
         }
+        let number = whole(digits);
+        if number.is_none() {
+            return self.fail(Fault::RepeatCount);
+        }
+        self.at += digits.len();
         Some(number)
     }
 
@@ -222,29 +218,24 @@ impl<'p> Parser<'p> {
         let mut number = None;
         if self.eat(b'?') {
             let mark = self.at;
-            let fault = match self.next() {
-                Some(b':') => Fault::Nothing,
-                Some(b'P') => {
-                    number = Some(self.named_group(start)?);
-                    Fault::Nothing
-                }
+            match self.next() {
+                Some(b':') => {}
+                Some(b'P') => number = Some(self.named_group(start)?),
                 Some(b'#') => return self.comment(start),
                 Some(b'-' | b'a'..=b'z' | b'A'..=b'Z') => {
                     self.at = mark;
                     if self.flags(start)? {
                         return Some(());
                     }
-                    Fault::Nothing
                 }
-                Some(b'=' | b'!') => Fault::Lookahead,
-                Some(b'<') if matches!(self.peek(), Some(b'=' | b'!')) => Fault::Lookbehind,
-                Some(b'(') => Fault::Conditional,
-                Some(b'>') => Fault::Atomic,
+                Some(b'=' | b'!') => return self.fail_at(start, Fault::Lookahead),
+                Some(b'<') if matches!(self.peek(), Some(b'=' | b'!')) => {
+                    return self.fail_at(start, Fault::Lookbehind);
+                }
+                Some(b'(') => return self.fail_at(start, Fault::Conditional),
+                Some(b'>') => return self.fail_at(start, Fault::Atomic),
                 Some(_) => return self.fail_at(start + 1, Fault::ExtensionUnknown),
-                None => Fault::ExtensionMissing,
-            };
-            if fault != Fault::Nothing {
-                return self.fail_at(start, fault);
+                None => return self.fail_at(start, Fault::ExtensionMissing),
             }
         } else {
             number = Some(self.open_group(start)?);
@@ -308,11 +299,11 @@ impl<'p> Parser<'p> {
             _ => return self.fail_at(start + 1, Fault::ExtensionPUnknown),
         }
         let first = self.at;
-        let rest = self.pattern.get(first..).unwrap_or_default();
-        let Some(length) = rest.iter().position(|&byte| byte == b'>') else {
+        let rest = self.rest(first);
+        let name = until(rest, b'>');
+        if name.len() == rest.len() {
             return self.fail_at(first, Fault::UnclosedName);
-        };
-        let name = rest.get(..length).unwrap_or_default();
+        }
         if name.is_empty() {
             return self.fail_at(first, Fault::NameMissing);
         }
@@ -389,14 +380,7 @@ impl<'p> Parser<'p> {
             Some(b'^') => Escape::Look(Look::TextStart),
             Some(b'$') if multi_line => Escape::Look(Look::LineEnd),
             Some(b'$') => Escape::Look(Look::TextEndOrNewline),
-            Some(b'.') => {
-                let mut set = Set::LINE;
-                if self.flags & DOT_ALL != 0 {
-                    set.insert(b'\n');
-                }
-                self.push_set(&set);
-                return Some(());
-            }
+            Some(b'.') => Escape::Class(b'.'),
             Some(b'[') => {
                 let mut set = Set::EMPTY;
                 self.class(at, &mut set)?;
@@ -404,7 +388,7 @@ impl<'p> Parser<'p> {
                 return Some(());
             }
             Some(b'\\') => self.escape(at)?,
-            Some(b'<') if self.pattern.get(at..).is_some_and(is_host) => {
+            Some(b'<') if self.rest(at).starts_with(HOST) => {
                 self.at = at + HOST.len();
                 return self.host(at);
             }
@@ -448,8 +432,7 @@ impl<'p> Parser<'p> {
             if let [0, 0, 0, letter] = bytes
                 && letter.is_ascii_alphabetic()
             {
-                let mut set = Set::EMPTY;
-                set.insert(letter);
+                let mut set = Set::from(letter);
                 set.ignore_case();
                 self.push_set(&set);
                 return Some(());
@@ -495,6 +478,12 @@ impl<'p> Parser<'p> {
         None
     }
 
+    /// The pattern from `at` on.
+    #[inline(never)]
+    fn rest(&self, at: usize) -> &'p [u8] {
+        self.pattern.get(at..).unwrap_or_default()
+    }
+
     #[inline(never)]
     fn peek(&self) -> Option<u8> {
         self.pattern.get(self.at).copied()
@@ -531,8 +520,7 @@ impl<'p> Parser<'p> {
         let mut first = true;
         loop {
             let at = self.at;
-            let rest = self.pattern.get(at..).unwrap_or(&[]);
-            match rest {
+            match self.rest(at) {
                 [] => return self.fail_at(start, Fault::UnclosedClass),
                 [b']', ..] if !first => break,
                 // Python takes it for a [ and a :, which nobody means.
@@ -568,15 +556,17 @@ impl<'p> Parser<'p> {
             set.ignore_case();
         }
         if negated {
-            set.negate();
+            set.0.iter_mut().for_each(|word| *word = !*word);
         }
         Some(())
     }
 
-    /// Adds what the escape with this letter stands for: of the other class, if it is a capital.
+    /// Adds what a dot stands for, or the escape with this letter: the other class, if it is a capital.
     #[inline(never)]
     fn add_class(&self, letter: u8, set: &mut Set) {
         let class = match letter {
+            b'.' if self.flags & DOT_ALL != 0 => return set.add(&Set::EMPTY, true),
+            b'.' => &Set::LINE,
             b'd' | b'D' => &DIGIT,
             b'w' | b'W' => &WORD,
             _ if self.flags & ASCII != 0 => &SPACE_ASCII,
@@ -592,9 +582,8 @@ impl<'p> Parser<'p> {
 
     fn class_member(&mut self) -> Parse<Escape> {
         let at = self.at;
-        let Some(first) = self.next() else {
-            return Some(Escape::Look(Look::TextEnd));
-        };
+        // OK because the caller has seen one.
+        let first = self.next()?;
         if first != b'\\' {
             return Some(Escape::Char(self.character(first)));
         }
@@ -603,7 +592,7 @@ impl<'p> Parser<'p> {
                 self.next();
                 Some(Escape::Char(0x08))
             }
-            Some(b'0'..=b'7') => self.octal(at),
+            Some(b'0'..=b'7') => self.coded(at, 8, 3),
             _ => self.escape(at),
         }
     }
@@ -623,11 +612,19 @@ impl<'p> Parser<'p> {
             b'b' => Escape::Look(Look::WordBoundary),
             b'B' => Escape::Look(Look::NotWordBoundary),
             b'd' | b'D' | b'w' | b'W' | b's' | b'S' => Escape::Class(first),
-            b'x' => return self.hexadecimal(at, 2),
-            b'u' => return self.hexadecimal(at, 4),
-            b'U' => return self.hexadecimal(at, 8),
-            b'0' => return self.octal(at),
-            b'1'..=b'9' if self.is_octal(at) => return self.octal(at),
+            b'x' => return self.coded(at, 16, 2),
+            b'u' => return self.coded(at, 16, 4),
+            b'U' => return self.coded(at, 16, 8),
+            b'0' => return self.coded(at, 8, 3),
+            // Fewer than three digits refer to a group.
+            b'1'..=b'9'
+                if matches!(
+                    self.rest(at),
+                    [_, b'0'..=b'7', b'0'..=b'7', b'0'..=b'7', ..]
+                ) =>
+            {
+                return self.coded(at, 8, 3);
+            }
             b'1'..=b'9' => return self.fail_at(at, Fault::Backreference),
             b'N' => return self.fail_at(at, Fault::EscapeNamed),
             b'p' | b'P' => return self.fail_at(at, Fault::EscapeProperty),
@@ -636,55 +633,33 @@ impl<'p> Parser<'p> {
         })
     }
 
-    /// Whether three octal digits follow the backslash at `at`; fewer are a backreference.
-    fn is_octal(&self, at: usize) -> bool {
-        let rest = self.pattern.get(at..).unwrap_or(&[]);
-        rest.get(1..4)
-            .is_some_and(|digits| digits.iter().all(|digit| matches!(digit, b'0'..=b'7')))
-    }
-
-    fn octal(&mut self, at: usize) -> Parse<Escape> {
-        self.at = at + 1;
-        let mut value = 0;
-        while let Some(digit) = self.peek_digit(8) {
-            if self.at > at + 3 {
-                break;
-            }
-            value = value << 3 | digit;
-            self.next();
+    /// Reads the digits of the escape at `at`: `most` octal ones or fewer, or just that many hexadecimal ones.
+    #[inline(never)]
+    fn coded(&mut self, at: usize, radix: u32, most: usize) -> Parse<Escape> {
+        // Behind the backslash and, of hexadecimal ones, a letter.
+        self.at = at + 1 + usize::from(radix == 16);
+        let (mut value, end) = (0, self.at + most);
+        while self.at < end
+            && let Some(byte) = self.peek()
+            && let Some(digit) = char::from(byte).to_digit(radix)
+        {
+            // OK because there are at most eight digits of four bits.
+            value = value * radix + digit;
+            self.at += 1;
         }
-        if value > 0o377 {
+        if radix == 16 && self.at < end {
+            return self.fail_at(at, Fault::EscapeDigits);
+        }
+        if radix == 8 && value > 0o377 {
             return self.fail_at(at, Fault::EscapeOctal);
         }
-        self.code_point(value, at)
-    }
-
-    fn hexadecimal(&mut self, at: usize, digits: u32) -> Parse<Escape> {
-        let mut value = 0;
-        for _ in 0..digits {
-            let Some(digit) = self.peek_digit(16) else {
-                return self.fail_at(at, Fault::EscapeDigits);
-            };
-            // OK because there are at most eight digits of four bits.
-            value = value << 4 | digit;
-            self.next();
-        }
-        self.code_point(value, at)
-    }
-
-    fn peek_digit(&self, radix: u32) -> Option<u32> {
-        char::from(self.peek()?).to_digit(radix)
-    }
-
-    fn code_point(&mut self, value: u32, at: usize) -> Parse<Escape> {
         let Some(char) = char::from_u32(value) else {
             return self.fail_at(at, Fault::EscapeCodePoint);
         };
         let mut bytes = [0; 4];
         let bytes = char.encode_utf8(&mut bytes).bytes();
-        Some(Escape::Char(
-            bytes.fold(0, |char, byte| char << 8 | Char::from(byte)),
-        ))
+        let char = bytes.fold(0, |char, byte| char << 8 | Char::from(byte));
+        Some(Escape::Char(char))
     }
 
     fn member_byte(&mut self, char: Char, at: usize) -> Parse<u8> {

@@ -68,13 +68,6 @@ impl Set {
         }
     }
 
-    /// What was no member becomes one, and the other way round.
-    pub fn negate(&mut self) {
-        for word in &mut self.0 {
-            *word = !*word;
-        }
-    }
-
     /// Adds, for each ASCII letter, the same letter of the other case.
     pub fn ignore_case(&mut self) {
         for letter in b'a'..=b'z' {

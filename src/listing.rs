@@ -267,6 +267,7 @@ fn table(cells: &[Vec<u8>], columns: usize) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::commands::job::Job;
+    use crate::leases::lease::Note;
 
     #[test]
     fn columns_line_up_under_the_widest_cell_and_no_line_ends_in_blanks() {
@@ -291,7 +292,8 @@ mod tests {
             deadline_ms: 3_700_000,
             end_s: 0,
         };
-        leases.open(terms);
+        let id = leases.open(terms);
+        leases.apply(id, Note::Stands(true));
         let show = |now_ms| {
             let mut cells = Vec::new();
             add_row(

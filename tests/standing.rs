@@ -80,6 +80,56 @@ fn a_rule_that_was_mended_opens_by_its_new_actions() {
     assert!(dir.path("open-alice").exists());
 }
 
+#[test]
+fn actions_that_a_kill_has_cut_short_run_again_at_the_next_knock() {
+    let dir = TempDir::new();
+    dir.fifo("wait");
+    let actions =
+        r#""actions": ["sh -c 'echo begun; cat wait'", "touch open-{key}"], "action_timeout": 600"#;
+    let door = format!(r#""timeout": 600, {actions}, {CLOSE}"#);
+    let listed = || outcome(&dir.run(&["-l", "-c", common::CONFIG])).1;
+    let mut daemon = start(&dir, &door);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: begun");
+    drop(daemon);
+    // It ends by itself, and nobody runs the next one.
+    drop(dir.writer("wait"));
+    let mut daemon = start(&dir, &door);
+    assert!(listed().contains("not standing"), "{}", listed());
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: begun");
+    drop(dir.writer("wait"));
+    daemon.wait_for(": opened for alice");
+    assert!(dir.path("open-alice").exists());
+    // That they are through is known at once.
+    drop(daemon);
+    let mut daemon = start(&dir, &door);
+    assert!(!listed().contains("not standing"), "{}", listed());
+    dir.append("log", knock("alice"));
+    daemon.wait_without("running", "renewed for alice");
+    daemon.signal("TERM");
+    daemon.wait_for("closed for alice");
+    daemon.expect_exit(0);
+    assert!(!dir.path("open-alice").exists());
+}
+
+#[test]
+fn what_a_kill_has_left_half_open_is_closed_at_its_time() {
+    let dir = TempDir::new();
+    dir.fifo("wait");
+    let actions =
+        r#""actions": ["touch open-{key}", "sh -c 'echo begun; cat wait'"], "action_timeout": 600"#;
+    let door = format!(r#""timeout": 2, {actions}, {CLOSE}"#);
+    let mut daemon = start(&dir, &door);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("output: begun");
+    drop(daemon);
+    drop(dir.writer("wait"));
+    let mut daemon = start(&dir, &door);
+    daemon.wait_without("output: begun", ": closed for alice");
+    assert!(!dir.path("open-alice").exists());
+}
+
 /// `door` with these commands, which say of what configuration they are.
 fn door(actions: &str, check: &str, revert: &str) -> String {
     let command = |name, word| format!(r#""{name}": ["echo {name} {word} {{key}} {{0}}"]"#);

@@ -16,7 +16,8 @@
 //!
 //! * The number is the slot of the lease. A lease that outlives a reboot has `"end_s"`, when it ends by the wall clock,
 //!   and `"left_ms"`, how long it had left when that was written, beside each deadline. What belongs together stands in one
-//!   line: `open` may have `"spent"`, and `"ends":[…]`, the slots of leases that end when this one begins.
+//!   line: `open` may have `"spent"`, `"ends":[…]`, the slots of leases that end when this one begins, and `"stands"`: it
+//!   does not before its actions have succeeded.
 //! * Each line has the [`checksum`] of what stands in it before: a line of which any byte is not as it was written is
 //!   damage, for the byte might be one of a deadline or a command. Only a last line without its newline is none: whoever
 //!   wrote it was stopped, and has not acted on it.
@@ -66,11 +67,9 @@ pub fn whole(leases: &Leases, boot: &str, now_ms: u64) -> Vec<u8> {
     }
     for lease in leases.all() {
         let start = out.len();
-        put_lease(lease.id().slot, &lease.terms, now_ms, &mut out);
+        let slot = lease.id().slot;
+        put_lease(slot, &lease.terms, lease.stands, now_ms, &mut out);
         end_line(start, &mut out);
-        if !lease.stands {
-            put_note(lease.id(), Note::Stands(false), now_ms, &mut out);
-        }
         if lease.is_given_up() {
             put_note(lease.id(), Note::GivenUp, now_ms, &mut out);
         }
@@ -81,11 +80,11 @@ pub fn whole(leases: &Leases, boot: &str, now_ms: u64) -> Vec<u8> {
     out
 }
 
-/// Appends the line of a lease that is opened in a slot, with the leases that end when it begins, and the sequence
-/// that is spent with it, if that is not empty.
+/// Appends the line of a lease that is opened in a slot and does not stand yet, with the leases that end when it begins, and
+/// the sequence that is spent with it, if that is not empty.
 pub fn put_open(slot: u32, terms: &Terms, ends: &[LeaseId], spent: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
-    put_lease(slot, terms, terms.opened_ms, out);
+    put_lease(slot, terms, false, terms.opened_ms, out);
     if !ends.is_empty() {
         put!(out, ",\"ends\":[");
         for id in ends {
@@ -132,7 +131,7 @@ fn put_deadline(deadline_ms: u64, end_s: u64, now_ms: u64, out: &mut Vec<u8>) {
     }
 }
 
-fn put_lease(slot: u32, terms: &Terms, now_ms: u64, out: &mut Vec<u8>) {
+fn put_lease(slot: u32, terms: &Terms, stands: bool, now_ms: u64, out: &mut Vec<u8>) {
     let job = &*terms.job;
     let (rule, key) = (Json(&job.rule), Json(&job.key));
     put!(out, "{\"open\":{},\"rule\":{},\"key\":{}", slot, rule, key);
@@ -158,6 +157,9 @@ fn put_lease(slot: u32, terms: &Terms, now_ms: u64, out: &mut Vec<u8>) {
             end_list(out, "],");
         }
         end_list(out, "]");
+    }
+    if !stands {
+        put!(out, ",\"stands\":{},\"is\":0", slot);
     }
 }
 

@@ -268,7 +268,9 @@ impl Leases {
     pub fn open(&mut self, terms: Terms) -> LeaseId {
         let slot = self.next_slot();
         self.free.pop();
-        self.place(slot, terms)
+        let id = self.place(slot, terms);
+        self.apply(id, Note::Stands(false));
+        id
     }
 
     /// Adds a lease in a slot where none is. [`Leases::resume`] is to be called afterwards.

@@ -4,7 +4,7 @@
 //!   what cannot be written has not happened.
 //! * What is closed, and a deadline that was moved, is written after it and synced up to a second later: another process
 //!   finds it at once, and after a power failure nothing is as it was anyway. If it cannot be written, the record is
-//!   written whole as soon as it can.
+//!   written whole as soon as it can. Whether a lease stands is not synced at all: that means nothing in another boot.
 //! * The record is rewritten when it is twice as long as when that was done last: what is written is in proportion to
 //!   what happens. Where it cannot be, that is tried again later and later; a knock tries at once, so that it opens as soon
 //!   as there is room, but many of them not all the time.
@@ -369,12 +369,16 @@ impl Ledger {
                 put_note(*id, note, now_ms, &mut lines);
             }
         }
+        let sync_ms = self.sync_ms;
         // What is written whole later needs no line.
         if !lines.is_empty()
             && self.unsaved.failures() == 0
             && let Err(reason) = self.append(&lines, false, now_ms)
         {
             self.fail(&reason, now_ms, log);
+        }
+        if let Note::Stands(_) = note {
+            self.sync_ms = sync_ms;
         }
     }
 

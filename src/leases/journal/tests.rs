@@ -81,6 +81,22 @@ fn events_are_read_back_as_what_they_made() {
 }
 
 #[test]
+fn a_lease_stands_only_when_that_is_written() {
+    let mut record = whole(&Leases::new(1), "boot", 0);
+    put_open(0, &terms("r", "a", 0), &[], b"", &mut record);
+    let stands = |record: &[u8]| {
+        let leases = read_as(record, "boot").unwrap();
+        let lease = leases.all().next().unwrap();
+        (lease.id(), lease.stands, whole(&leases, "boot", 0))
+    };
+    let (id, opened, written) = stands(&record);
+    assert!(!opened && !stands(&written).1);
+    put_note(id, Note::Stands(true), 0, &mut record);
+    let (_, opened, written) = stands(&record);
+    assert!(opened && stands(&written).1);
+}
+
+#[test]
 fn a_lease_that_was_given_up_is_told_from_one_that_is_tried() {
     let mut leases = Leases::new(1);
     let id = leases.open(terms("r", "a", 0));

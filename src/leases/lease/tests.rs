@@ -189,6 +189,7 @@ fn a_knock_runs_failed_actions_again_and_checks_once_in_five_seconds() {
     let id = leases.open(terms.clone());
     assert_eq!(leases.knocked(id, 0), None, "its actions are on their way");
     leases.begin(id, Event::Open);
+    leases.apply(id, Note::Stands(true));
     leases.set_busy(id, false);
     assert_eq!(leases.knocked(id, 1), None, "there is no check");
     leases.apply(id, Note::Stands(false));
@@ -200,6 +201,7 @@ fn a_knock_runs_failed_actions_again_and_checks_once_in_five_seconds() {
     };
     terms.job = job.into();
     let id = leases.open(terms);
+    leases.apply(id, Note::Stands(true));
     leases.set_busy(id, false);
     let asked = [10, 5009, 5010].map(|now_ms| leases.knocked(id, now_ms));
     assert_eq!(asked, [Some(Event::Check), None, Some(Event::Check)]);

@@ -228,7 +228,8 @@ fn what_knockd_opens_and_closes_its_translation_does() {
     };
     let in_time = packet(1, "UDP", 2222) + &packet(2, "TCP", 4444);
     let sent_again = packet(3, "TCP", 4444);
-    let command = "INPUT -s $1 -p tcp --dport 22 -j ACCEPT' sh 203.0.113.9 4\n";
+    let command =
+        "INPUT -s $1 -p tcp --dport 22 -j ACCEPT -m comment --comment knock' sh 203.0.113.9 4\n";
     let out = replay(
         "from-knockd.conf",
         &(in_time.clone() + &sent_again + &packet(16, "UDP", 3333) + &packet(26, "UDP", 9)),
@@ -246,7 +247,7 @@ fn what_knockd_opens_and_closes_its_translation_does() {
         "from-knockd.conf",
         &log.replace("203.0.113.9", "2001:0db8::0:9"),
     );
-    assert!(out.contains("ACCEPT' sh 2001:db8::9 6\n"), "{out}");
+    assert!(out.contains("knock' sh 2001:db8::9 6\n"), "{out}");
     let late = in_time.clone() + &packet(17, "UDP", 3333);
     assert_eq!(replay("from-knockd.conf", &late), "");
     let wrong_protocol = in_time + &packet(3, "TCP", 3333);

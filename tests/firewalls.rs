@@ -221,6 +221,28 @@ impl World {
             daemon.seen.clear();
         }
     }
+
+    /// Runs a line on the server, of words with blanks between; a blank within a word is a no-break space here.
+    fn run(&self, line: &str) -> String {
+        let words: Vec<_> = line
+            .split(' ')
+            .map(|word| word.replace('\u{a0}', " "))
+            .collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        succeed(&mut self.on("server", words[0], &words[1..]))
+    }
+
+    /// A rule that the administrator has for the client himself, made by `allow`, survives a lease for the same.
+    fn leave_alone(&self, daemon: &mut Daemon, right: &[&str], allow: &str, list: &str) {
+        self.run(allow);
+        let rules = self.run(list);
+        assert!(rules.contains("10.97.0.2"), "{rules}");
+        self.knock(SERVER[0], right);
+        daemon.wait_for("opened for ");
+        assert_ne!(self.run(list), rules);
+        daemon.wait_for("closed for ");
+        assert_eq!(self.run(list), rules);
+    }
 }
 
 impl Drop for World {
@@ -324,6 +346,8 @@ fn ufw_opens_for_who_has_knocked_and_shuts_again() {
     world.shut_knock_open_shut(&mut daemon, &WRONG, &PORTS);
     let added = succeed(&mut world.on("server", "ufw", &["show", "added"]));
     assert!(!added.contains("allow"), "{added}");
+    let allow = "ufw allow proto tcp from 10.97.0.2 to any port 22";
+    world.leave_alone(&mut daemon, &PORTS, allow, "ufw show added");
 }
 
 #[test]
@@ -365,6 +389,10 @@ fn firewalld_opens_for_who_has_knocked_and_shuts_again() {
     succeed(&mut world.on("server", script.to_str().unwrap(), &[]));
     let mut daemon = world.start("linux-firewalld.conf", &[("10m", "5s")]);
     world.shut_knock_open_shut(&mut daemon, &WRONG, &PORTS);
+    let allow = "firewall-cmd --add-rich-rule=rule\u{a0}family=ipv4\u{a0}source\u{a0}address=10.97.0.2\u{a0}\
+                 service\u{a0}name=ssh\u{a0}accept";
+    let list = "firewall-cmd --list-rich-rules";
+    world.leave_alone(&mut daemon, &PORTS, allow, list);
 }
 
 #[test]
@@ -381,12 +409,7 @@ fn the_translation_of_a_knockd_conf_opens_with_iptables_and_shuts_again() {
             "-A INPUT -p udp -m multiport --dports 2222,3333 -j LOG --log-prefix knock:\u{a0}",
             "-A INPUT -p tcp --syn --dport 4444 -j LOG --log-prefix knock:\u{a0}",
         ] {
-            let words: Vec<String> = rule
-                .split(' ')
-                .map(|word| word.replace('\u{a0}', " "))
-                .collect();
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            succeed(&mut world.on("server", iptables, &words));
+            world.run(&format!("{iptables} {rule}"));
         }
     }
     let changes = [("\"timeout\": 10,", "\"timeout\": 3,")];
@@ -396,6 +419,8 @@ fn the_translation_of_a_knockd_conf_opens_with_iptables_and_shuts_again() {
         ["2222/udp", "4444/tcp", "3333/udp"],
     );
     world.shut_knock_open_shut(&mut daemon, &wrong, &right);
+    let allow = "iptables -I INPUT -s 10.97.0.2 -p tcp --dport 22 -j ACCEPT";
+    world.leave_alone(&mut daemon, &right, allow, "iptables -S INPUT");
 }
 
 #[test]

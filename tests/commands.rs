@@ -411,6 +411,26 @@ fn the_last_words_of_a_command_are_logged_even_if_its_child_lives_on() {
 }
 
 #[test]
+fn what_a_command_leaves_behind_may_print_if_that_goes_elsewhere() {
+    let dir = TempDir::new();
+    dir.fifo("go");
+    // It prints only when the command has ended, and says whether it has survived that.
+    dir.write(
+        "left",
+        "read -r line <go\necho printed || exit\necho lives >alive",
+    );
+    let actions =
+        r#""actions": ["sh -c 'setsid sh left >/dev/null 2>&1 &'", "sh -c 'echo go >go'"]"#;
+    let mut daemon = start(&dir, actions);
+    dir.append("log", knock("alice"));
+    daemon.wait_for("knock by alice");
+    let limit = Instant::now() + PATIENCE;
+    while !dir.path("alive").exists() {
+        assert!(Instant::now() < limit, "what was left has ended");
+    }
+}
+
+#[test]
 fn a_command_that_cannot_be_started_says_why_and_the_next_one_runs() {
     let dir = TempDir::new();
     dir.write("no-program", "");

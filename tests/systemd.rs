@@ -109,6 +109,26 @@ fn said_under_systemd(script: &str) -> Option<String> {
 }
 
 #[test]
+fn logs_at_home_are_read_and_what_commands_write_is_seen() {
+    // README's own command.
+    let script = r#"
+mkdir -p /home/somebody
+: >/home/somebody/log
+configure '{"file": "/home/somebody/log", "ruleset": [{"name": "x", "filter": "^(k)", "sequence": ["."],
+    "actions": ["sh -c '\''echo \"$1\" >> /var/log/doors'\'' sh {key}"]}]}'
+systemctl start logknockd
+until grep -q 'logknockd [0-9]' /run/said; do sleep 0.1; done
+echo k >>/home/somebody/log
+until [ -s /var/log/doors ]; do sleep 0.1; done
+cat /var/log/doors
+"#;
+    let Some(said) = said_under_systemd(script) else {
+        return;
+    };
+    assert_eq!(said, "k\n");
+}
+
+#[test]
 fn a_bad_configuration_is_not_tried_again_and_a_crash_is() {
     let script = r#"
 configure '{'

@@ -70,7 +70,7 @@ fn seeds() -> Vec<Vec<u8>> {
         "uci set firewall.knock_ssh.src_ip={0}",
         "nft add element inet fw4 knock_ssh '{{ {key} }}'",
         "nft add element inet fw4 knock_ssh{family} '{{ {key} }}'",
-        "sh -c 'echo \"$1\" >> /tmp/doors' sh {key} {name}{2}",
+        "sh -c 'echo \"$1\" >> /var/log/doors' sh {key} {name}{2}",
         "busybox sh -ec \"x $1\" {0} \\{{ \\\\ '' \"\\\"\"",
         "a {} {} '{}'",
         "env X={0} bash -o pipefail -c 'x' {rule}",

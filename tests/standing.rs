@@ -21,10 +21,12 @@ fn start(dir: &TempDir, more: &str) -> Daemon {
     Daemon::start(dir, &with_state(&[rule("door", more)]))
 }
 
-/// Closes leases by hand.
-fn close(dir: &TempDir, words: &[&str]) {
-    let (status, _, errors) = outcome(&dir.run(&[&["-c", common::CONFIG, "-x"], words].concat()));
+/// Closes leases by hand; what is said of that.
+fn close(dir: &TempDir, words: &[&str]) -> String {
+    let (status, said, errors) =
+        outcome(&dir.run(&[&["-c", common::CONFIG, "-x"], words].concat()));
     assert_eq!(status, Some(0), "{errors}");
+    said
 }
 
 fn times_opened(dir: &TempDir) -> usize {
@@ -373,10 +375,12 @@ fn of_two_rules_that_open_the_same_the_last_one_closes() {
         knock("alice") + "alice first\nalice second\nalice third\n",
     );
     daemon.wait_for("\"other\": opened for alice");
-    close(&dir, &["alice", "door"]);
+    let said = close(&dir, &["alice", "door"]);
+    let left = "ended: \"door\" alice, but \"other\" alice holds the same open\n";
+    assert_eq!(said, left);
     daemon.wait_for("\"door\": ended for alice, another lease holds the same open");
     assert!(dir.path("open-alice").exists());
-    close(&dir, &["alice"]);
+    assert_eq!(close(&dir, &["alice"]), "closed: \"other\" alice\n");
     daemon.wait_without("not closed", "\"other\": closed for alice");
     assert!(!dir.path("open-alice").exists());
 }

@@ -2,11 +2,13 @@
 //!
 //! There is no socket. The one who asks leaves a request beside the record and wakes the daemon, which the lock on the
 //! record tells of; the daemon takes the request away when every lease it is about has had its revert tried. What was
-//! closed is what does not stand in the record any more.
+//! closed is what does not stand in the record any more, if no other lease holds the same open.
 //!
 //! A request says what root is to do, so it is checked as the record is.
 
+use crate::commands::job::Job;
 use crate::config::Config;
+use crate::leases::lease::{KEY, Lease, Phase, REVERT, common};
 use crate::leases::record::{Record, Request};
 use crate::sys::fd::poll;
 use crate::sys::process::wake;
@@ -20,7 +22,12 @@ const LOOK_MS: u64 = 50;
 pub fn close(config: &Config, request: &Request) -> Result<(Vec<u8>, Vec<u8>), Vec<u8>> {
     let fail = |errno: Errno| text!("record {:?}: {}", config.state, errno);
     let record = Record::new(&config.state, random_seed()).map_err(fail)?;
-    let before = meant(&record, request)?;
+    let mut before = Vec::new();
+    for lease in record.leases()?.all() {
+        if request.means(&lease.terms.job) {
+            before.push(lease.terms.job.clone());
+        }
+    }
     if before.is_empty() {
         return Err(text!("no such lease is open"));
     }
@@ -58,25 +65,37 @@ pub fn close(config: &Config, request: &Request) -> Result<(Vec<u8>, Vec<u8>), V
             return Err(text!("logknockd has ended"));
         }
     }
-    let after = meant(&record, request)?;
+    let after = record.leases()?;
     let (mut closed, mut left) = (Vec::new(), Vec::new());
-    for name in &before {
-        match after.contains(name) {
-            false => put!(&mut closed, "closed: {}\n", name),
-            true => put!(&mut left, "still in the record, see the log: {}\n", name),
+    for job in &before {
+        let (Job { rule, key, .. }, mut alike) = (&**job, Vec::new());
+        after.alike(KEY, &common(KEY, job), &mut alike);
+        if !alike.is_empty() {
+            put!(
+                &mut left,
+                "still in the record, see the log: {:?} {}\n",
+                rule,
+                key
+            );
+            continue;
+        }
+        // An open one would be the last.
+        after.alike(REVERT, &common(REVERT, job), &mut alike);
+        let last = alike.pop().and_then(|id| after.get(id));
+        match last.filter(|lease| lease.phase == Phase::Open) {
+            Some(Lease { terms, .. }) => {
+                let other = &terms.job;
+                put!(
+                    &mut closed,
+                    "ended: {:?} {}, but {:?} {} holds the same open\n",
+                    rule,
+                    key,
+                    other.rule,
+                    other.key
+                );
+            }
+            None => put!(&mut closed, "closed: {:?} {}\n", rule, key),
         }
     }
     Ok((closed, left))
-}
-
-/// The leases that stand in the record and are meant, by rule and key.
-fn meant(record: &Record, request: &Request) -> Result<Vec<Vec<u8>>, Vec<u8>> {
-    let mut names = Vec::new();
-    for lease in record.leases()?.all() {
-        let job = &lease.terms.job;
-        if request.means(job) {
-            names.push(text!("{:?} {}", job.rule, job.key));
-        }
-    }
-    Ok(names)
 }

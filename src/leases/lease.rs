@@ -706,7 +706,7 @@ impl Lease {
 /// What leases have in common: their rule, their rule and key, their revert.
 pub const RULE: usize = 0;
 pub const KEY: usize = 1;
-const REVERT: usize = 2;
+pub const REVERT: usize = 2;
 
 /// What a job has in common with others, as a name that only those have.
 #[inline(never)]

@@ -149,6 +149,7 @@ fn look(command: &Command) -> u8 {
 }
 
 /// The warnings of a listing, below the names of their rules: patterns may be secrets, and a log is no place for these.
+#[inline(never)]
 fn only_warnings(listing: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rule = &b""[..];
@@ -166,6 +167,7 @@ fn only_warnings(listing: &[u8]) -> Vec<u8> {
 }
 
 /// Has the running daemon close leases and says which were.
+#[inline(never)]
 fn close(config: &Config, command: &Command) -> u8 {
     let mut words = command.logs.iter().map(|word| word.to_bytes());
     let key = words.next().unwrap_or_default();

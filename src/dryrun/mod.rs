@@ -130,6 +130,7 @@ fn in_order<'n>(logs: &[&'n CStr]) -> Result<Vec<&'n CStr>, Vec<u8>> {
 
 /// The time of the first line of a log that carries one; of an empty log the earliest. The error says what to do with
 /// one that is compressed. Others are told of when their turn comes.
+#[inline(never)]
 fn first_time_ms(name: &CStr) -> Result<Option<u64>, Vec<u8>> {
     if name.to_bytes() == b"-" {
         return Ok(None);

@@ -231,7 +231,10 @@ fn add_row(lease: &Lease, now_ms: u64, now_s: i64, cells: &mut Vec<Vec<u8>>) {
     cells.push(key);
     cells.push(match *opened_ms {
         0 => text!("before the last boot"),
-        _ => text!("{}", Utc(now_s.saturating_sub_unsigned(age_s))),
+        _ => {
+            let opened_s = now_s.saturating_sub_unsigned(age_s);
+            text!("{}", Utc(u32::try_from(opened_s).unwrap_or(0)))
+        }
     });
     cells.push(match left_s {
         _ if lease.phase == Phase::GivenUp => text!("could not be closed, given up"),

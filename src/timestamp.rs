@@ -15,7 +15,7 @@
 //!
 //! Times without a zone are taken as UTC; only differences matter. RFC 3164 leaves out the year: the
 //! first such line is taken to be from the last twelve months, every further one from the year that
-//! brings it nearest to the one before.
+//! brings it nearest to the one before. Times are those of 32 bits, from 1970 to 2106.
 //!
 //! Most lines differ from the one before by their second at most: what has been read is remembered, and a beginning
 //! that is the same but for its second is not read again.
@@ -23,14 +23,14 @@
 use crate::text::{Put, is_letter, leading, same};
 use alloc::vec::Vec;
 
-const DAY_S: i64 = 86_400;
+const DAY_S: u32 = 86_400;
 
 const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
 
 /// Reads the times of a log's lines, one after the other.
 pub struct LogClock {
     /// The time of the last line without a year, in seconds since 1970.
-    last_s: i64,
+    last_s: u32,
     /// Its year.
     year: i32,
     known: Known,
@@ -44,7 +44,7 @@ struct Known {
     /// Where the two digits of the second stand.
     second_at: usize,
     /// The time of the minute, in seconds since 1970.
-    minute_s: i64,
+    minute_s: u32,
     /// Whether the year was not written.
     guessed: bool,
 }
@@ -57,7 +57,8 @@ impl LogClock {
     pub fn new(now_s: i64) -> LogClock {
         // What is nearest to half a year ago is from the last twelve months; with a day's grace for clocks and
         // zones that differ.
-        let last_s = now_s - 365 * DAY_S / 2 + DAY_S;
+        let now_s = u32::try_from(now_s).unwrap_or(0);
+        let last_s = now_s.saturating_sub(365 * DAY_S / 2 - DAY_S);
         LogClock {
             last_s,
             year: year_of(day_of(last_s)),
@@ -81,7 +82,7 @@ impl LogClock {
         if self.known.guessed {
             self.last_s = seconds;
         }
-        Some(u64::try_from(seconds).ok()? * 1000)
+        Some(u64::from(seconds) * 1000)
     }
 
     #[inline(never)]
@@ -93,7 +94,7 @@ impl LogClock {
             time = numbered(&mut text);
         }
         let (seconds, ms) = time?;
-        let time_ms = u64::try_from(seconds).ok()? * 1000 + u64::from(ms);
+        let time_ms = u64::from(seconds) * 1000 + u64::from(ms);
         // From here on what was known may mean something else: years are guessed one after the other.
         self.known.length = 0;
         if ms == 0 {
@@ -103,7 +104,7 @@ impl LogClock {
     }
 
     /// A time in seconds and milliseconds.
-    fn beginning(&mut self, text: &mut Cursor) -> Option<(i64, u32)> {
+    fn beginning(&mut self, text: &mut Cursor) -> Option<(u32, u32)> {
         if text.expect(b'[').is_some() {
             text.bracketed = true;
             // The kernel pads its seconds.
@@ -116,7 +117,7 @@ impl LogClock {
     }
 
     /// `Sun Nov 22 06:00:00 2026`, `Nov 22 06:00:00` or `nov/22/2026 06:00:00`.
-    fn named_month(&mut self, text: &mut Cursor) -> Option<(i64, u32)> {
+    fn named_month(&mut self, text: &mut Cursor) -> Option<(u32, u32)> {
         let mut month = month(text.rest);
         if month.is_none() {
             text.skip(3)?;
@@ -142,7 +143,7 @@ impl LogClock {
         let ms = text.fraction_ms();
         let behind = text.rest;
         let written = text.expect(b' ').and_then(|()| text.number(4, 4));
-        if let Some(year @ 1970..2200) = written
+        if let Some(year @ 1970..2106) = written
             && matches!(text.rest.first(), None | Some(b' ' | b']'))
         {
             text.decisive = 1;
@@ -151,7 +152,7 @@ impl LogClock {
         text.rest = behind;
         text.guessed = true;
         // The nearest of three: forwards over a new year, or back over one that came too early.
-        let mut nearest: Option<(u64, i32, i64)> = None;
+        let mut nearest: Option<(u32, i32, u32)> = None;
         for year in self.year - 1..=self.year + 1 {
             if let Some(seconds) = moment(year, month, day, time) {
                 let distance = seconds.abs_diff(self.last_s);
@@ -168,7 +169,7 @@ impl LogClock {
 impl Known {
     /// The time of a line that begins like the one that is known.
     #[inline]
-    fn time_s(&self, line: &[u8]) -> Option<i64> {
+    fn time_s(&self, line: &[u8]) -> Option<u32> {
         let (head, known) = (line.get(..self.length)?, self.text.get(..self.length)?);
         let (before, after) = head.split_at_checked(self.second_at)?;
         let (known_before, known_after) = known.split_at_checked(self.second_at)?;
@@ -178,11 +179,12 @@ impl Known {
             return None;
         };
         let is_same = same(before, known_before) && same(after, known_after);
-        is_same.then(|| self.minute_s + i64::from((tens - b'0') * 10 + (ones - b'0')))
+        let second = u32::from((tens - b'0') * 10 + (ones - b'0'));
+        self.minute_s.checked_add(second).filter(|_| is_same)
     }
 
     /// Remembers the beginning of a line that has been read up to `text`, and what behind it decided that it ends there.
-    fn learn(&mut self, line: &[u8], text: &Cursor, seconds: i64) {
+    fn learn(&mut self, line: &[u8], text: &Cursor, seconds: u32) {
         let read = line.len() - text.rest.len();
         let Some(second_at) = text
             .second_left
@@ -206,7 +208,7 @@ impl Known {
             self.length = head.len();
             self.second_at = second_at;
             self.guessed = guessed;
-            self.minute_s = seconds - i64::from((tens - b'0') * 10 + (ones - b'0'));
+            self.minute_s = seconds - u32::from((tens - b'0') * 10 + (ones - b'0'));
         }
     }
 }
@@ -248,14 +250,11 @@ fn month(text: &[u8]) -> Option<i32> {
 
 /// What begins with a number: `2026-11-22T06:00:00.123+01:00`, also with a blank instead of the `T`, as RFC 3339 allows,
 /// and with slashes; `22/Nov/2026:06:00:00 +0100`; seconds. In seconds and milliseconds.
-fn numbered(text: &mut Cursor) -> Option<(i64, u32)> {
-    let (mut number, mut count) = (0, 0);
+fn numbered(text: &mut Cursor) -> Option<(u32, u32)> {
+    let (mut number, mut count) = (0u32, 0);
     while let Some(digit) = text.digit() {
         count += 1;
-        if count > 10 {
-            return None;
-        }
-        number = number * 10 + i64::from(digit);
+        number = number.checked_mul(10)?.checked_add_signed(digit)?;
     }
     let (year, month, day) = match (count, text.rest.first()) {
         (4, Some(&separator @ (b'-' | b'/'))) => {
@@ -295,9 +294,11 @@ fn numbered(text: &mut Cursor) -> Option<(i64, u32)> {
     Some((moment(year, month, day, time - offset)?, ms))
 }
 
-/// A time of a day in seconds since 1970; none if there is no such date.
-fn moment(year: i32, month: i32, day: i32, time: i32) -> Option<i64> {
-    Some(i64::from(days(year, month, day)?) * DAY_S + i64::from(time))
+/// A time of a day in seconds since 1970; none if there is no such date or it is before that, or too late.
+#[inline(never)]
+fn moment(year: i32, month: i32, day: i32, time: i32) -> Option<u32> {
+    let day = u32::try_from(days(year, month, day)?).ok()?;
+    day.checked_mul(DAY_S)?.checked_add_signed(time)
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar after the year 0; none if there is no such date.
@@ -322,10 +323,10 @@ fn days(year: i32, month: i32, day: i32) -> Option<i32> {
     Some(year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468)
 }
 
-/// The day of a time; that of a time before 1970 is the first.
-fn day_of(seconds: i64) -> i32 {
-    // OK because days are fewer than seconds, of which there are not that many yet.
-    (seconds.max(0) as u64 / DAY_S as u64) as i32
+/// The day of a time.
+fn day_of(seconds: u32) -> i32 {
+    // OK because it has so many seconds.
+    (seconds / DAY_S) as i32
 }
 
 /// The year of a day.
@@ -339,13 +340,13 @@ fn year_of(day: i32) -> i32 {
 }
 
 /// A time in seconds since 1970, shown as `2026-11-22 06:00:00`.
-pub struct Utc(pub i64);
+pub struct Utc(pub u32);
 
 impl Put for Utc {
     fn put(&self, out: &mut Vec<u8>) {
         let day = day_of(self.0);
         // OK because a day has fewer.
-        let second = (self.0 - i64::from(day) * DAY_S) as i32;
+        let second = (self.0 % DAY_S) as i32;
         let year = year_of(day);
         let (mut month, mut first) = (13, i32::MAX);
         while first > day {
@@ -574,7 +575,7 @@ mod tests {
     #[test]
     fn a_log_without_years_goes_on_across_a_new_year() {
         let now_s = moment(2026, 1, 3, 0).unwrap();
-        let mut clock = LogClock::new(now_s);
+        let mut clock = LogClock::new(now_s.into());
         let mut time = |line: &str| clock.time_ms(line.as_bytes()).unwrap() / 1000;
         let before = time("Dec 31 23:59:58 host x");
         assert_eq!(before, days(2026, 1, 1).unwrap() as u64 * 86_400 - 2);
@@ -669,7 +670,7 @@ mod tests {
             let first = clock.time_ms(line.as_bytes()).unwrap();
             let seconds = clock.known.time_s(next.as_bytes()).expect(next);
             assert!(
-                (31..60).contains(&(seconds - first as i64 / 1000)),
+                (31..60).contains(&(u64::from(seconds) - first / 1000)),
                 "{next}"
             );
         }
@@ -684,7 +685,7 @@ mod tests {
             "2026-11-22 06:00:00",
         ] {
             let seconds = one(text).unwrap() / 1000;
-            assert_eq!(text!("{}", Utc(seconds as i64)), text.as_bytes());
+            assert_eq!(text!("{}", Utc(seconds as u32)), text.as_bytes());
         }
     }
 

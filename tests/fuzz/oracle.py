@@ -161,7 +161,7 @@ def moment(year, month, day, clock, offset=0):
     if int(year) == 0:
         return "unknown"
     time = seconds(int(year), int(month), int(day), *map(int, clock[:3]))
-    if time is None or time < offset:
+    if time is None or int(year) < 1970 or not 0 <= time - offset < 2**32:
         return None
     return (time - offset) * 1000 + milliseconds(clock[3])
 
@@ -174,7 +174,7 @@ def numbered(text, bracketed):
     elif found := EPOCH.match(text):
         return int(found[1]) * 1000 + milliseconds(found[2])
     elif bracketed and not re.match(rb"[012]\d{9}\.", text) and (found := KERNEL.match(text)):
-        return int(found[1]) * 1000 + milliseconds(found[2])
+        return int(found[1]) * 1000 + milliseconds(found[2]) if int(found[1]) < 2**32 else None
     else:
         return None
     offset = 0
@@ -195,7 +195,7 @@ def beginning(line):
     if found := ROUTEROS.match(text):
         return moment(found[3], month(found[1]), found[2], found.groups()[3:])
     if found := NAMED.match(text):
-        if not found[7] or not 1970 <= int(found[7]) < 2200:
+        if not found[7] or not 1970 <= int(found[7]) < 2106:
             return "unknown"
         return moment(found[7], month(found[1]), found[2], found.groups()[2:6])
     return None

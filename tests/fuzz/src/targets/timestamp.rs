@@ -36,6 +36,7 @@ pub const TARGET: Target = Target {
         "2024-02-29",
         "1970-01-01",
         "9999-12-31",
+        "2106-02-07 06:28:15",
         " 2026",
         "-",
         ":",
@@ -49,7 +50,8 @@ pub const TARGET: Target = Target {
 /// 2026-11-22 06:00:00 UTC.
 const NOW_S: i64 = 1_795_327_200;
 const DAY_MS: u64 = 86_400_000;
-const YEAR_10000_MS: u64 = 253_402_300_800_000;
+/// What comes later has no time.
+const END_MS: u64 = 1000 << 32;
 
 fn seeds() -> Vec<Vec<u8>> {
     texts(&[
@@ -87,14 +89,10 @@ fn check(input: &[u8]) {
         let Some(time_ms) = time_ms else {
             continue;
         };
-        // Leap seconds and zones reach a little beyond the last year that can be written.
-        assert!(time_ms < YEAR_10000_MS + 2 * DAY_MS);
-        if time_ms >= YEAR_10000_MS {
-            continue;
-        }
+        assert!(time_ms < END_MS);
         // Shown and read again it is the same second.
         let mut shown = Vec::new();
-        logknockd::text::Put::put(&Utc((time_ms / 1000) as i64), &mut shown);
+        logknockd::text::Put::put(&Utc((time_ms / 1000) as u32), &mut shown);
         assert_eq!(
             LogClock::new(NOW_S).time_ms(&shown),
             Some(time_ms / 1000 * 1000),
@@ -156,7 +154,7 @@ impl Moment {
                 .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
         };
         Moment {
-            year: 1970 + number(0) % 230,
+            year: 1970 + number(0) % 136,
             month: 1 + number(1) % 12,
             day: 1 + number(2) % 31,
             second: number(3) % 86_400,

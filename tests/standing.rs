@@ -183,6 +183,30 @@ fn a_knock_opens_anew_what_was_opened_by_other_commands_than_the_rule_has_now() 
 }
 
 #[test]
+fn what_an_old_revert_may_have_shut_when_it_succeeds_late_is_opened_by_the_next_knock() {
+    let dir = TempDir::new();
+    let mut daemon = start(&dir, &format!(r#""timeout": 600, {OPEN}, {CLOSE}"#));
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    // There is nothing that the old revert could close, until the new actions have run.
+    dir.remove("open-alice");
+    let other = r#""revert": ["rm -f open-{key}"]"#;
+    let door = rule("door", &format!(r#""timeout": 600, {OPEN}, {other}"#));
+    dir.configure(&with_state(&[door]));
+    daemon.signal("HUP");
+    daemon.wait_for("reloaded");
+    dir.append("log", knock("alice"));
+    daemon.wait_for("not closed for alice, trying again in 1 s");
+    daemon.wait_for(": opened for alice");
+    daemon.wait_for(": closed for alice");
+    daemon.wait_for("may have shut what was opened for alice since");
+    assert!(!dir.path("open-alice").exists());
+    dir.append("log", knock("alice"));
+    daemon.wait_for(": opened for alice");
+    assert!(dir.path("open-alice").exists());
+}
+
+#[test]
 fn a_rule_that_has_not_changed_is_not_opened_anew_whatever_is_filled_in() {
     let dir = TempDir::new();
     dir.append("log", "");

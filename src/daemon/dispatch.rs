@@ -602,6 +602,24 @@ impl Dispatch {
             next = self.ledger.leases().companion(id);
             self.ledger.note(&[id], Note::Close, now_ms, &mut self.log);
             self.tell(Level::Info, template!("rule {:?}: closed for {}"), &job);
+            self.doubt(&job, now_ms);
+        }
+    }
+
+    /// What has been closed late, after its rule has got other commands and opened anew, may have been the same.
+    fn doubt(&mut self, old: &Job, now_ms: u64) {
+        let leases = self.ledger.leases();
+        if let Some(id) = leases.find(&old.rule, &old.key)
+            && let Some(lease) = leases.get(id)
+            && lease.stands
+            && lease.terms.job.templates != old.templates
+        {
+            self.stands(id, false, now_ms);
+            self.tell(
+                Level::Warn,
+                template!("rule {:?}: that may have shut what was opened for {} since, the next knock runs the actions"),
+                old,
+            );
         }
     }
 

@@ -19,7 +19,7 @@ use crate::commands::template::put_shell_words;
 use crate::log::{Level, Log};
 use crate::source::lines::LineBuffer;
 use crate::sys::Errno;
-use crate::sys::fd::{Fd, Poll};
+use crate::sys::fd::Fd;
 use crate::sys::process::{Child, Exit, Streams, spawn};
 use crate::text::Put;
 use crate::text::program;
@@ -117,9 +117,8 @@ impl Runner {
     }
 
     /// The descriptor to wait for.
-    pub fn poll(&self) -> Option<Poll> {
-        let output = &self.running()?.output;
-        output.fd.as_ref().map(Poll::reading)
+    pub fn fd(&self) -> Option<&Fd> {
+        self.running()?.output.fd.as_ref()
     }
 
     /// When to call [`Runner::check_deadline`].

@@ -19,7 +19,7 @@ use crate::leases::queue::{MAX_WAITING, Queue};
 use crate::leases::record::now;
 use crate::log::{Level, Log, Throttle};
 use crate::sys::Errno;
-use crate::sys::fd::Poll;
+use crate::sys::fd::Fd;
 use crate::text::{List, Template};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -194,8 +194,8 @@ impl Dispatch {
     }
 
     /// The descriptor to wait for.
-    pub fn poll(&self) -> Option<Poll> {
-        self.runner.poll()
+    pub fn fd(&self) -> Option<&Fd> {
+        self.runner.fd()
     }
 
     /// Logs what the running command has printed.

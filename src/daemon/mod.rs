@@ -230,10 +230,8 @@ impl Daemon {
     /// Sleeps until there is something to do.
     fn wait(&mut self, polls: &mut Vec<Poll>) -> Result<(), Errno> {
         polls.clear();
-        polls.push(Poll::reading(self.signals.fd()));
-        if let Some(poll) = self.dispatch.poll() {
-            polls.push(poll);
-        }
+        Poll::add(Some(self.signals.fd()), polls);
+        Poll::add(self.dispatch.fd(), polls);
         let leaving_ms = self.sources.leaving_deadline_ms();
         let mut deadline_ms = self.dispatch.deadline_ms().min(leaving_ms);
         let first = polls.len();
@@ -255,7 +253,7 @@ impl Daemon {
             }
             if let Some(alarm) = &mut self.alarm {
                 match alarm.set(deadline_ms) {
-                    Ok(()) => polls.push(Poll::reading(alarm.fd())),
+                    Ok(()) => Poll::add(Some(alarm.fd()), polls),
                     Err(_) => self.alarm = None,
                 }
             }

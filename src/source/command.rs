@@ -97,8 +97,8 @@ impl CommandSource {
     /// The descriptors to wait for.
     pub fn add_polls(&self, polls: &mut Vec<Poll>) {
         if let Some(running) = &self.running {
-            let open = running.output.iter().chain(&running.error);
-            polls.extend(open.map(Poll::reading));
+            Poll::add(running.output.as_ref(), polls);
+            Poll::add(running.error.as_ref(), polls);
         }
     }
 

@@ -196,7 +196,7 @@ impl Sources {
             let before = polls.len();
             match &entry.source {
                 Source::File(_) => {}
-                Source::Stream(stream) => polls.extend(stream.poll()),
+                Source::Stream(stream) => Poll::add(stream.fd(), polls),
                 Source::Command(command) => command.add_polls(polls),
             }
             entry.polled = polls.len() - before;

@@ -13,7 +13,7 @@ use super::kmsg;
 use super::lines::{Line, LineBuffer};
 use crate::log::Log;
 use crate::sys::Errno;
-use crate::sys::fd::{Device, Fd, FileId, FileKind, Poll, STDIN, status};
+use crate::sys::fd::{Device, Fd, FileId, FileKind, STDIN, status};
 use core::ffi::CStr;
 
 /// The name of standard input.
@@ -66,9 +66,9 @@ impl StreamSource {
     }
 
     /// The descriptor to wait for.
-    pub fn poll(&self) -> Option<Poll> {
+    pub fn fd(&self) -> Option<&Fd> {
         let opened = self.opened.as_ref().filter(|_| !self.has_ended)?;
-        Some(Poll::reading(&opened.fd))
+        Some(&opened.fd)
     }
 
     /// Whether it is open and a path leads to something else.

@@ -96,8 +96,10 @@ impl Watcher {
 
     /// Adds the descriptors to wait for.
     pub fn add_polls(&self, polls: &mut Vec<Poll>) {
-        polls.extend(self.mounts.as_ref().map(Poll::exceptional));
-        polls.extend(self.inotify.as_ref().map(Inotify::fd).map(Poll::reading));
+        if let Some(mounts) = &self.mounts {
+            polls.push(Poll::exceptional(mounts));
+        }
+        Poll::add(self.inotify.as_ref().map(Inotify::fd), polls);
     }
 
     /// Notes which of the descriptors that [`Watcher::add_polls`] added are ready.

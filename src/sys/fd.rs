@@ -443,6 +443,14 @@ impl Poll {
         Poll::new(fd, ffi::POLLIN)
     }
 
+    /// Waits for that, too, if there is a descriptor.
+    #[inline(never)]
+    pub fn add(fd: Option<&Fd>, polls: &mut Vec<Poll>) {
+        if let Some(fd) = fd {
+            polls.push(Poll::reading(fd));
+        }
+    }
+
     /// Waits for what the descriptor calls exceptional: for `/proc/self/mountinfo`, that file systems were
     /// mounted or unmounted since the last [`poll`].
     pub fn exceptional(fd: &Fd) -> Poll {

@@ -164,6 +164,7 @@ impl Dispatch {
     }
 
     /// Closes what somebody asks for by hand.
+    #[inline(never)]
     pub fn by_hand(&mut self, now_ms: u64) {
         let Some(request) = self.ledger.request() else {
             return self.ledger.forget_request();

@@ -274,6 +274,7 @@ impl Daemon {
     }
 
     /// Deals with the signals that have come; one of them may be the end.
+    #[inline(never)]
     fn handle_signals(&mut self) -> Option<End> {
         while let Some(signal) = self.signals.next() {
             match (signal, self.dispatch.life()) {

@@ -243,6 +243,7 @@ impl Ledger {
 
     /// Goes on in another place, where everything is written before the record here is left, if it is not the same place
     /// by another name. The error says why not.
+    #[inline(never)]
     pub fn relocate(
         &mut self,
         state: &str,

@@ -38,6 +38,8 @@ pub fn on_sources(config: &Config) -> Vec<Vec<u8>> {
             ));
         } else if let Some(reason) = unreadable(file.as_bytes()) {
             advice.push(text!("file {:?}: {}", file, reason));
+        } else if file != "-" {
+            advice.extend(relative("file", file.as_bytes()));
         }
     }
     if let Some(command) = &config.command {
@@ -46,7 +48,7 @@ pub fn on_sources(config: &Config) -> Vec<Vec<u8>> {
     if config.needs_record() {
         let folder = folder(config.state.as_bytes());
         match status(folder) {
-            Ok(FileKind::Directory) => {}
+            Ok(FileKind::Directory) => advice.extend(relative("state", config.state.as_bytes())),
             Ok(_) => advice.push(text!("state {:?}: {:?} is no folder", config.state, folder)),
             Err(errno) => advice.push(text!(
                 "state {:?}: {}: what cannot be recorded is not opened",
@@ -56,6 +58,23 @@ pub fn on_sources(config: &Config) -> Vec<Vec<u8>> {
         }
     }
     advice
+}
+
+/// What is wrong with a path that does not begin at the root: it means something else elsewhere, to `-l` for one.
+fn relative(what: &str, path: &[u8]) -> Option<Vec<u8>> {
+    match path {
+        [b'/', ..] => None,
+        [b'~', ..] => Some(text!(
+            "{} {:?}: no shell reads this, so ~ is no folder",
+            what,
+            path
+        )),
+        _ => Some(text!(
+            "{} {:?} is there only if the daemon starts in this folder",
+            what,
+            path
+        )),
+    }
 }
 
 fn status(path: &[u8]) -> Result<FileKind, Errno> {
@@ -136,7 +155,6 @@ fn on_program(program: &[u8], advice: &mut Vec<Vec<u8>>) {
             "{:?} is a shell's own, and no shell runs this: see sh -c",
             program
         ),
-        ([b'~', ..], Err(_)) => text!("{:?}: no shell runs this, so ~ is no folder", program),
         (_, Err(_)) if is_assignment(program) => {
             text!(
                 "{:?} sets no variable, for no shell runs this: write env {}",
@@ -144,14 +162,15 @@ fn on_program(program: &[u8], advice: &mut Vec<Vec<u8>>) {
                 program
             )
         }
-        (_, Err(Errno::ENOENT)) => text!("there is no program {:?}", program),
-        (_, Err(errno)) => text!("program {:?}: {}", program, errno),
-        ([b'/', ..], Ok(())) => return,
+        (_, Err(Errno::ENOENT)) if !program.starts_with(b"~") => {
+            text!("there is no program {:?}", program)
+        }
+        (_, Err(errno)) if errno != Errno::ENOENT => text!("program {:?}: {}", program, errno),
         (_, Ok(())) if !holds(program, b'/') => return,
-        _ => text!(
-            "program {:?} is there only if the daemon starts in this folder",
-            program
-        ),
+        _ => match relative("program", program) {
+            Some(message) => message,
+            None => return,
+        },
     };
     add(advised, advice);
 }

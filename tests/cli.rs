@@ -17,7 +17,7 @@ const USAGE: Option<i32> = Some(2);
 fn echoing() -> TempDir {
     let dir = TempDir::new();
     let echo = rule("x", r#""actions": ["echo {key} 'two words'"]"#);
-    dir.configure(&config(r#""log""#, &[echo]));
+    dir.configure(&config(r#""-""#, &[echo]));
     dir
 }
 
@@ -111,7 +111,8 @@ fn what_is_understood_of_a_good_configuration_is_shown() {
              "timeout": 5, "revert": ["sh -c 'c \"$1\"' sh {1} {what} {rule}"] }"#,
         r#"{ "name": "y", "filter": "^(.)", "sequence": ["drop wan in: .* SRC="], "actions": ["echo"] }"#,
     ];
-    dir.write("c", config(r#""log""#, &rules.map(String::from)));
+    let files = format!(r#""-", "state": "{}""#, dir.text("state"));
+    dir.write("c", config(&files, &rules.map(String::from)));
     let stdout = r#"c: fine, 2 rules
   "x"
     filter: no literal to look for
@@ -141,7 +142,7 @@ fn a_filter_that_strangers_can_meet_anywhere_in_a_line_is_warned_of() {
     let dir = TempDir::new();
     let loose = rule("y", r#""actions": ["echo"]"#).replace("^(", "(");
     let rules = [rule("x", r#""actions": ["echo"]"#), loose];
-    dir.write("c", config(r#""log""#, &rules));
+    dir.write("c", config(r#""-""#, &rules));
     let (status, stdout, stderr) = outcome(&dir.run(&["-t", "-c", "c"]));
     assert_eq!((status, stderr.as_str()), (FINE, ""));
     let (_, y) = stdout.split_once("  \"y\"\n").unwrap();
@@ -152,6 +153,9 @@ fn a_filter_that_strangers_can_meet_anywhere_in_a_line_is_warned_of() {
     let head = "c: fine but for 1 warning, 2 rules\n";
     assert!(stdout.starts_with(head), "{stdout}");
 }
+
+/// What is watched where that does not matter.
+const INPUT: &str = r#""file": "-""#;
 
 /// The warnings of `-t` about a configuration that is loaded: what stands behind `warning: `.
 fn warnings(dir: &TempDir, top: &str, rules: &[&str]) -> Vec<String> {
@@ -178,7 +182,7 @@ fn a_pattern_that_wants_a_blank_where_lines_have_none_is_warned_of() {
         format!("\"ignore\" {because}"),
         format!("step 3 {because}"),
     ];
-    assert_eq!(warnings(&dir, r#""file": "log""#, &[rule]), expected);
+    assert_eq!(warnings(&dir, INPUT, &[rule]), expected);
 }
 
 #[test]
@@ -204,7 +208,7 @@ fn a_command_that_cannot_be_run_is_warned_of_before_a_knock_finds_out() {
         ),
         (
             "~/bin/x",
-            "\"~/bin/x\": no shell runs this, so ~ is no folder".into(),
+            "program \"~/bin/x\": no shell reads this, so ~ is no folder".into(),
         ),
         (
             "FOO=b logger x",
@@ -226,13 +230,13 @@ fn a_command_that_cannot_be_run_is_warned_of_before_a_knock_finds_out() {
     ];
     for (command, warning) in cases {
         let rule = rule("x", &format!("\"actions\": [\"{command}\"]"));
-        assert_eq!(warnings(&dir, "\"file\": \"log\"", &[&rule]), [warning]);
+        assert_eq!(warnings(&dir, INPUT, &[&rule]), [warning]);
     }
     let fine = rule(
         "x",
         r#""actions": ["echo {key}", "/bin/sh -c 'cd /; no-such-program' sh"]"#,
     );
-    let top = "\"file\": \"log\", \"command\": \"no-such-program -f\"";
+    let top = "\"file\": \"-\", \"command\": \"no-such-program -f\"";
     let warning = "there is no program \"no-such-program\"";
     assert_eq!(warnings(&dir, top, &[&fine]), [warning]);
 }
@@ -250,27 +254,39 @@ fn what_cannot_be_watched_or_recorded_is_warned_of() {
     dir.write("plain", "");
     dir.symlink("/dev/zero", "link");
     let _socket = std::os::unix::net::UnixDatagram::bind(dir.path("socket")).unwrap();
-    let files = r#""file": ["folder", "a*.log", "log[1]", "not-yet", "link", "socket", "plain/x", "/proc/kmsg"]"#;
+    // @ stands for the folder.
+    let warnings = |top: &str, rule: &String| -> Vec<String> {
+        let here = dir.text("");
+        let here = here.trim_end_matches('/');
+        let found = warnings(&dir, &top.replace('@', here), &[rule]);
+        found.iter().map(|line| line.replace(here, "@")).collect()
+    };
+    let files = r#""file": ["@/folder", "@/a*.log", "@/log[1]", "@/not-yet", "@/link", "@/socket", "@/plain/x",
+        "/proc/kmsg", "-", "plain", "~/x"]"#;
     let expected = [
-        "file \"folder\" is a folder: name the files in it",
-        "file \"a*.log\" is not there, and is no pattern: * ? [ stand for themselves, so name each file",
-        "file \"link\": leads to a device, which only its own path may name",
-        "file \"socket\": not a file with lines to read",
-        "file \"plain/x\": Not a directory (errno 20)",
+        "file \"@/folder\" is a folder: name the files in it",
+        "file \"@/a*.log\" is not there, and is no pattern: * ? [ stand for themselves, so name each file",
+        "file \"@/link\": leads to a device, which only its own path may name",
+        "file \"@/socket\": not a file with lines to read",
+        "file \"@/plain/x\": Not a directory (errno 20)",
         "file \"/proc/kmsg\": takes its lines from whoever else reads them, old ones first: name /dev/kmsg",
+        "file \"plain\" is there only if the daemon starts in this folder",
+        "file \"~/x\": no shell reads this, so ~ is no folder",
     ];
-    assert_eq!(warnings(&dir, files, &[&plain]), expected);
-    let state = r#""file": "log", "state": "no/state""#;
+    assert_eq!(warnings(files, &plain), expected);
+    let state = r#""file": "-", "state": "@/no/state""#;
     let expected = [
-        "state \"no/state\": No such file or directory (errno 2): what cannot be recorded is not opened",
+        "state \"@/no/state\": No such file or directory (errno 2): what cannot be recorded is not opened",
     ];
-    assert_eq!(warnings(&dir, state, &[&lease]), expected);
+    assert_eq!(warnings(state, &lease), expected);
     // Nothing is recorded.
-    assert!(warnings(&dir, state, &[&plain]).is_empty());
-    let state = r#""file": "log", "state": "folder/state""#;
-    assert!(warnings(&dir, state, &[&lease]).is_empty());
-    let state = r#""file": "log", "state": "state""#;
-    assert!(warnings(&dir, state, &[&lease]).is_empty());
+    assert!(warnings(state, &plain).is_empty());
+    let state = r#""file": "-", "state": "@/folder/state""#;
+    assert!(warnings(state, &lease).is_empty());
+    // -l and -x would look for it in other folders.
+    let state = r#""file": "-", "state": "folder/state""#;
+    let expected = ["state \"folder/state\" is there only if the daemon starts in this folder"];
+    assert_eq!(warnings(state, &lease), expected);
 }
 
 #[test]
@@ -282,7 +298,7 @@ fn a_step_that_every_line_takes_is_warned_of_unless_it_counts() {
         let (_, after) = after.split_once(']').expect("its end");
         warnings(
             &dir,
-            "\"file\": \"log\"",
+            INPUT,
             &[&format!("{before}\"sequence\": [{sequence}]{after}")],
         )
     };
@@ -302,8 +318,7 @@ fn a_step_that_every_line_takes_is_warned_of_unless_it_counts() {
     }
     let ignores_all = rule("x", r#""ignore": "x*", "actions": ["echo"]"#);
     let expected = ["\"ignore\" matches every line: the rule passes over all"];
-    let file = "\"file\": \"log\"";
-    assert_eq!(warnings(&dir, file, &[&ignores_all]), expected);
+    assert_eq!(warnings(&dir, INPUT, &[&ignores_all]), expected);
 }
 
 #[test]

@@ -128,6 +128,7 @@ fn build(script: &mut Script) -> (Box<Leases>, Vec<u8>) {
                     check: commands(script),
                     revert: commands(script),
                     timeout_ms: number(script),
+                    templates: number(script) as u32,
                 };
                 let terms = Terms {
                     job: Rc::new(job),

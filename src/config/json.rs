@@ -16,6 +16,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::text::{first_character, holds, is_letter, leading, put_hex};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::mem::take;
 
 /// Arrays and objects may be nested this deep.
 pub const MAX_DEPTH: usize = 64;
@@ -73,7 +74,18 @@ impl<'d> Value<'d> {
 
     /// The items of an array, the keys of an object (see [`Value::behind_key`]); none of other values.
     pub fn items(self) -> Items<'d> {
-        Items { rest: self.rest }
+        Items {
+            rest: self.rest,
+            is_alone: false,
+        }
+    }
+
+    /// The value itself, as if it were an item.
+    pub fn alone(self) -> Items<'d> {
+        Items {
+            rest: self.rest,
+            is_alone: true,
+        }
     }
 
     /// The value of a key that [`Value::items`] gave.
@@ -170,12 +182,19 @@ fn with_digit(value: u64, digit: u8) -> Option<u64> {
 pub struct Items<'d> {
     /// The document from the bracket or comma in front of the next one on.
     rest: &'d [u8],
+    /// The next one begins there, and is all there is.
+    is_alone: bool,
 }
 
 impl<'d> Iterator for Items<'d> {
     type Item = Value<'d>;
 
+    #[inline(never)]
     fn next(&mut self) -> Option<Value<'d>> {
+        if take(&mut self.is_alone) {
+            let rest = take(&mut self.rest);
+            return Some(Value { rest });
+        }
         let (b'[' | b'{' | b',', rest) = self.rest.split_first()? else {
             return None;
         };

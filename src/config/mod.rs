@@ -332,9 +332,11 @@ impl Loader<'_> {
     fn filters(&mut self, rule: Value, filters: &mut Vec<Regex>) {
         let written = self.required(rule, "filter");
         let alternatives = self.items(written, &FILTERS);
-        for (index, &alternative) in alternatives.iter().enumerate() {
+        for (index, alternative) in alternatives.clone().enumerate() {
             let text = alternative.string();
-            let same = alternatives.iter().position(|other| other.string() == text);
+            let same = alternatives
+                .clone()
+                .position(|other| other.string() == text);
             if let Some(same) = same.filter(|same| *same < index && text.is_some()) {
                 self.report(alternative, text!("the same as filter {}", same + 1));
             } else if let Some(filter) = self.regex(alternative) {

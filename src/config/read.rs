@@ -10,7 +10,7 @@
 use crate::address::Network;
 use crate::commands::template::{self, Command, printable};
 use crate::config::diagnostic::Diagnostic;
-use crate::config::json::{self, Value};
+use crate::config::json::{self, Items, Value};
 use crate::regex::Regex;
 use crate::text::{entry, holds, whole};
 use alloc::string::String;
@@ -143,18 +143,12 @@ impl ArrayOf {
     }
 
     /// The items of an array, or the one that stands for it.
-    pub(super) fn of<'v>(&self, value: Option<Value<'v>>) -> Vec<Value<'v>> {
-        let mut values = Vec::new();
+    pub(super) fn of<'v>(&self, value: Option<Value<'v>>) -> Items<'v> {
         match value {
-            Some(value) if value.first() == b'[' => {
-                for item in value.items() {
-                    values.push(item);
-                }
-            }
-            Some(value) if self.or_one => values.push(value),
-            _ => {}
+            Some(value) if value.first() == b'[' => value.items(),
+            Some(value) if self.or_one => value.alone(),
+            _ => Items::default(),
         }
-        values
     }
 }
 
@@ -288,20 +282,16 @@ impl<'d> Loader<'d> {
     }
 
     /// The items of what should be such; none if there are too few or too many.
-    pub(super) fn items<'v>(
-        &mut self,
-        value: Option<Value<'v>>,
-        items: &ArrayOf,
-    ) -> Vec<Value<'v>> {
-        let mut values = items.of(value);
+    pub(super) fn items<'v>(&mut self, value: Option<Value<'v>>, items: &ArrayOf) -> Items<'v> {
+        let values = items.of(value);
         if let Some(value) = value
-            && !(1..=items.most).contains(&values.len())
+            && !(1..=items.most).contains(&values.clone().count())
         {
-            values.clear();
             self.expected(
                 value,
                 text!("an array of 1 to {} {}", items.most, items.what),
             );
+            return Items::default();
         }
         values
     }

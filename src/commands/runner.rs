@@ -157,13 +157,9 @@ impl Runner {
 
     /// Looks whether the running command has ended; to be called at every `SIGCHLD`.
     pub fn reap(&mut self, log: &mut Log) {
-        self.left_behind.retain(|child| {
-            let lives = !child.has_ended();
-            if !lives {
-                child.wait();
-            }
-            lives
-        });
+        while let Some(place) = self.left_behind.iter().position(|child| child.has_ended()) {
+            self.left_behind.swap_remove(place).wait();
+        }
         if let Some(current) = &mut self.current {
             current.reap(log);
         }
@@ -171,8 +167,10 @@ impl Runner {
 
     /// Pushes a command that is over its time.
     pub fn check_deadline(&mut self, now_ms: u64, log: &mut Log) {
-        if let Some(current) = &mut self.current {
-            self.left_behind.extend(current.check_deadline(now_ms, log));
+        if let Some(current) = &mut self.current
+            && let Some(child) = current.check_deadline(now_ms, log)
+        {
+            self.left_behind.push(child);
         }
     }
 }
@@ -218,23 +216,29 @@ impl Current {
     }
 
     fn reap(&mut self, log: &mut Log) {
-        let Some(mut running) = self.running.take_if(|running| running.child.has_ended()) else {
+        let level = self.level();
+        let Some(running) = &mut self.running else {
             return;
         };
-        if running.stage != Stage::Running {
+        if !running.child.has_ended() {
+            return;
+        }
+        // One that had to be ended did not succeed, whatever it says.
+        let was_left_alone = running.stage == Stage::Running;
+        if !was_left_alone {
             // While its leader is not waited for, the group's number cannot belong to anybody else.
             running.child.kill_group();
         }
         for _ in 0..LAST_READS {
-            running.output.read(&self.order.job, self.level(), log);
+            running.output.read(&self.order.job, level, log);
         }
-        running.output.finish(&self.order.job, self.level(), log);
-        let what = match running.child.wait() {
-            // One that had to be ended did not succeed, whatever it says.
-            Exit::Status(0) if running.stage == Stage::Running => return,
-            exit => exit,
-        };
-        let says_no = running.stage == Stage::Running && what == Exit::Status(1);
+        running.output.finish(&self.order.job, level, log);
+        let what = running.child.wait();
+        self.running = None;
+        if was_left_alone && what == Exit::Status(0) {
+            return;
+        }
+        let says_no = was_left_alone && what == Exit::Status(1);
         self.answer = match says_no {
             true => Answer::No,
             false => Answer::Unclear,

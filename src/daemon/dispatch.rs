@@ -508,19 +508,16 @@ impl Dispatch {
         };
         match (order.event, phase) {
             (Event::Open, _) => self.opened(id, answer == Answer::Yes, now_ms),
-            (Event::Check, Phase::Checking) if answer == Answer::No => {
-                self.closed(id, true, now_ms)
-            }
-            (Event::Check, Phase::Checking) => self.closed(id, false, now_ms),
+            (Event::Check, Phase::Checking) => self.closed(id, answer == Answer::No, now_ms),
             (Event::Check, _) => self.checked(id, answer, now_ms),
-            // What has never been opened may well fail to be closed.
-            (Event::Close, _) if answer == Answer::Yes || !self.ledger.leases().has_begun(id) => {
-                self.closed(id, true, now_ms);
+            (Event::Close, _) => {
+                // What has never been opened may well fail to be closed.
+                let succeeded = answer == Answer::Yes || !leases.has_begun(id);
+                match !succeeded && self.ledger.leases_mut().check(id) {
+                    true => self.order(id, Event::Check),
+                    false => self.closed(id, succeeded, now_ms),
+                }
             }
-            (Event::Close, _) => match self.ledger.leases_mut().check(id) {
-                true => self.order(id, Event::Check),
-                false => self.closed(id, false, now_ms),
-            },
         }
     }
 

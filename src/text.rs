@@ -332,6 +332,18 @@ pub fn until(text: &[u8], byte: u8) -> &[u8] {
     text.get(..end.unwrap_or(text.len())).unwrap_or_default()
 }
 
+/// The text with a blank in the place of each `byte`.
+#[inline(never)]
+pub fn with_blanks(text: &[u8], byte: u8) -> Vec<u8> {
+    let mut shown = text.to_vec();
+    for other in &mut shown {
+        if *other == byte {
+            *other = b' ';
+        }
+    }
+    shown
+}
+
 /// What stands behind `name` and a colon in one of the entries of a list, each of which has an `end` behind it; nothing
 /// in one that is a name only.
 #[inline(never)]

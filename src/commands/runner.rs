@@ -21,8 +21,7 @@ use crate::source::lines::LineBuffer;
 use crate::sys::Errno;
 use crate::sys::fd::Fd;
 use crate::sys::process::{Child, Exit, Streams, spawn};
-use crate::text::Put;
-use crate::text::program;
+use crate::text::{Put, program, with_blanks};
 use alloc::vec::Vec;
 
 /// Between `SIGTERM` and `SIGKILL`, in milliseconds.
@@ -353,20 +352,15 @@ impl Output {
         while let Some(line) = self.lines.next_line() {
             self.logged = self.logged.saturating_add(1);
             if self.logged <= OUTPUT_LINES {
-                let shown = tabs_as_blanks(line.indented);
+                // The log escapes a tab, for a filter that is written after a line must know of it. No filter is
+                // written after what a command prints, and its columns stay what they are.
+                let shown = with_blanks(line.indented, b'\t');
                 say!(log, (level): "rule {:?}: output: {}", job.rule, shown);
             } else if self.logged == OUTPUT_LINES + 1 {
                 say!(log, Warn: "rule {:?}: the rest of the output is not logged", job.rule);
             }
         }
     }
-}
-
-/// The log escapes a tab, for a filter that is written after a line must know of it. No filter is written after what a
-/// command prints, and its columns stay what they are.
-fn tabs_as_blanks(line: &[u8]) -> Vec<u8> {
-    let as_blank = |&byte: &u8| if byte == b'\t' { b' ' } else { byte };
-    line.iter().map(as_blank).collect()
 }
 
 /// A command as it could be typed into a shell.

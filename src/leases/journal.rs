@@ -58,8 +58,8 @@ pub fn may_be_ours(document: &[u8]) -> bool {
 }
 
 /// The whole record of what is.
-pub fn whole(leases: &Leases, boot: &str, now_ms: u64) -> Vec<u8> {
-    let mut out = text!("{\"version\":2,\"boot\":{}}\n", Json(boot.as_bytes()));
+pub fn whole(leases: &Leases, boot: &[u8], now_ms: u64) -> Vec<u8> {
+    let mut out = text!("{\"version\":2,\"boot\":{}}\n", Json(boot));
     if leases.is_spent_unknown() {
         let start = out.len();
         put!(&mut out, "{\"spent_unknown\":true");
@@ -196,7 +196,7 @@ pub fn spent(rule: &str, steps: &mut dyn Iterator<Item = &str>) -> Vec<u8> {
 /// others are due at once; without one it is taken for this boot's. The error says what is wrong with it.
 pub fn read(
     document: &[u8],
-    boot: Option<&str>,
+    boot: Option<&[u8]>,
     now: Now,
     seed: u64,
 ) -> Result<Box<Leases>, Vec<u8>> {
@@ -234,11 +234,11 @@ struct Reader {
 
 impl Reader {
     /// Reads a line; the first one with the name of this boot.
-    fn line(&mut self, line: &[u8], begins: Option<&str>) -> Option<()> {
+    fn line(&mut self, line: &[u8], begins: Option<&[u8]>) -> Option<()> {
         let value = json::parse(line).ok()?;
         if let Some(boot) = begins {
             let written = bytes(value, "boot")?;
-            self.same_boot |= written == boot.as_bytes() && !boot.is_empty();
+            self.same_boot |= written == boot && !boot.is_empty();
             match number(value, "version")? {
                 // It is the whole record.
                 1 => {}

@@ -121,7 +121,11 @@ pub fn ends(rule: &Rule, job: &Job, leases: &Leases, opens: bool) -> Vec<LeaseId
     }
     match &rule.lease {
         Some(lease) if opens && lease.exclusive => leases.alike(RULE, &job.rule, &mut ends),
-        Some(_) if opens => ends.extend(leases.find(&job.rule, &job.key)),
+        Some(_) if opens => {
+            if let Some(own) = leases.find(&job.rule, &job.key) {
+                ends.push(own);
+            }
+        }
         _ => {}
     }
     ends

@@ -21,7 +21,6 @@ use crate::sys::fd::{Fd, FileKind, Path, c_path, link, rename, status, unlink};
 use crate::sys::{Errno, Result, clock, process};
 use crate::text::{folder, until, whole, words};
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
@@ -39,7 +38,7 @@ const NAMES: u32 = 1000;
 pub struct Record {
     path: Path,
     lock: Option<Fd>,
-    boot: String,
+    boot: Vec<u8>,
     seed: u64,
 }
 
@@ -379,10 +378,10 @@ fn ours_alone(fd: &Fd) -> Result<()> {
 
 /// The number that the kernel gives each boot; none if `/proc` does not tell, and then no record counts
 /// as being of this boot.
-fn boot_id() -> Option<String> {
+fn boot_id() -> Option<Vec<u8>> {
     let fd = Fd::open(c"/proc/sys/kernel/random/boot_id").ok()?;
     let mut id = fd.read_all(4096).ok()??;
     // What is behind it is a newline.
     id.truncate(36);
-    Some(id.into_iter().map(char::from).collect())
+    Some(id)
 }

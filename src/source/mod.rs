@@ -20,6 +20,7 @@ mod watch;
 use crate::backoff::{NEVER, after};
 use crate::log::Log;
 use crate::sys::fd::{FileKind, Poll, c_path, status};
+use crate::text::with_blanks;
 pub use access::unreadable;
 use access::{Access, is_device};
 use alloc::boxed::Box;
@@ -137,7 +138,11 @@ impl Sources {
             match &mut entry.source {
                 Source::File(file) => file.close(&mut self.watcher),
                 Source::Stream(_) => {}
-                Source::Command(command) => self.leaving.extend(command.close(now_ms)),
+                Source::Command(command) => {
+                    if let Some(child) = command.close(now_ms) {
+                        self.leaving.push(child);
+                    }
+                }
             }
         }
         self.look_at_ms = now_ms;
@@ -325,7 +330,9 @@ impl Sources {
                 entry.ready |= command.reap(&entry.access.backoff, log);
             }
         }
-        self.leaving.retain(|child| !child.reap());
+        while let Some(place) = self.leaving.iter().position(Leaving::reap) {
+            self.leaving.swap_remove(place);
+        }
     }
 
     /// Whether standard input was a source and has come to its end.
@@ -374,7 +381,9 @@ impl Entry {
             Source::Stream(stream) => stream.read(access, now_ms, log),
             Source::Command(command) => {
                 let (more, ended) = command.read(&mut access.backoff, now_ms, log);
-                leaving.extend(ended);
+                if let Some(child) = ended {
+                    leaving.push(child);
+                }
                 more
             }
         };
@@ -459,9 +468,7 @@ impl Source {
 
 /// A command's words as one text.
 fn spaced(words: &[u8]) -> Vec<u8> {
-    let words = words.strip_suffix(&[0]).unwrap_or(words);
-    let space = |&byte: &u8| if byte == 0 { b' ' } else { byte };
-    words.iter().map(space).collect()
+    with_blanks(words.strip_suffix(&[0]).unwrap_or(words), 0)
 }
 
 /// Whether there is a stream at a path; none if there is nothing. A link to a device is none.

@@ -101,7 +101,7 @@ pub fn as_nobody() -> Option<(TempDir, &'static [&'static str])> {
 pub fn recorded(record: &str) -> Vec<String> {
     let now = Now { ms: 0, wall_s: 0 };
     let boot = record.split('"').nth(5).expect("a boot id");
-    let Ok(leases) = journal::read(record.as_bytes(), Some(boot), now, 0) else {
+    let Ok(leases) = journal::read(record.as_bytes(), Some(boot.as_bytes()), now, 0) else {
         panic!("{record}");
     };
     let name = |lease: &Lease| {
@@ -124,7 +124,7 @@ pub fn hasten(dir: &TempDir, name: &str, by: Duration) {
         ms: (seconds * 1000.0) as u64,
         wall_s: 0,
     };
-    let Ok(mut leases) = journal::read(record.as_bytes(), Some(boot), now, 0) else {
+    let Ok(mut leases) = journal::read(record.as_bytes(), Some(boot.as_bytes()), now, 0) else {
         panic!("{record}");
     };
     let (by_ms, by_s) = (by.as_millis() as u64, by.as_secs());
@@ -135,7 +135,7 @@ pub fn hasten(dir: &TempDir, name: &str, by: Duration) {
     for (id, ms, s) in ends.collect::<Vec<_>>() {
         leases.apply(id, Note::Until(ms, s));
     }
-    dir.write(name, journal::whole(&leases, boot, now.ms));
+    dir.write(name, journal::whole(&leases, boot.as_bytes(), now.ms));
 }
 
 /// The same record, but of another boot.

@@ -32,7 +32,7 @@ fn record() -> Vec<u8> {
     let mut leases = Leases::new(1);
     leases.open(terms("r \"1\"\\", "ключ \u{7f}", 0));
     leases.spend(spent("r", &mut ["DPT=1 \u{1}", "DPT=2"].into_iter()));
-    let mut out = whole(&leases, "boot", 1000);
+    let mut out = whole(&leases, b"boot", 1000);
     let first = leases.all().next().unwrap().id();
     put_open(
         1,
@@ -49,7 +49,7 @@ fn record() -> Vec<u8> {
 }
 
 fn read_as(document: &[u8], boot: &str) -> Result<Box<Leases>, Vec<u8>> {
-    read(document, Some(boot), NOW, 1)
+    read(document, Some(boot.as_bytes()), NOW, 1)
 }
 
 fn text(record: &[u8]) -> String {
@@ -75,19 +75,19 @@ fn events_are_read_back_as_what_they_made() {
         assert!(!leases.is_spent(&spent(rule, &mut steps.iter().copied())));
     }
     // Written whole, it is the same.
-    let rewritten = whole(&leases, "boot", 1000);
+    let rewritten = whole(&leases, b"boot", 1000);
     let again = read_as(&rewritten, "boot").unwrap();
-    assert_eq!(text(&whole(&again, "boot", 1000)), text(&rewritten));
+    assert_eq!(text(&whole(&again, b"boot", 1000)), text(&rewritten));
 }
 
 #[test]
 fn a_lease_stands_only_when_that_is_written() {
-    let mut record = whole(&Leases::new(1), "boot", 0);
+    let mut record = whole(&Leases::new(1), b"boot", 0);
     put_open(0, &terms("r", "a", 0), &[], b"", &mut record);
     let stands = |record: &[u8]| {
         let leases = read_as(record, "boot").unwrap();
         let lease = leases.all().next().unwrap();
-        (lease.id(), lease.stands, whole(&leases, "boot", 0))
+        (lease.id(), lease.stands, whole(&leases, b"boot", 0))
     };
     let (id, opened, written) = stands(&record);
     assert!(!opened && !stands(&written).1);
@@ -101,11 +101,11 @@ fn a_lease_that_was_given_up_is_told_from_one_that_is_tried() {
     let mut leases = Leases::new(1);
     let id = leases.open(terms("r", "a", 0));
     assert!(leases.next_due(60_900).is_some());
-    let mut record = whole(&leases, "boot", 60_900);
+    let mut record = whole(&leases, b"boot", 60_900);
     put_note(id, Note::GivenUp, 60_900, &mut record);
     let phase = |record: &[u8]| {
         let now = Now { ms: 60_900, ..NOW };
-        let mut leases = read(record, Some("boot"), now, 1).unwrap();
+        let mut leases = read(record, Some(b"boot"), now, 1).unwrap();
         let phase = leases.all().next().unwrap().phase;
         // A start tries either.
         assert!(leases.next_due(60_900).is_some());
@@ -116,10 +116,10 @@ fn a_lease_that_was_given_up_is_told_from_one_that_is_tried() {
     assert_eq!(phase(&record), Phase::Failed);
     // As the daemon that gave it up writes it, and the one after it.
     while leases.failed(id, 0) != Again::GivenUp {}
-    let written = whole(&leases, "boot", 60_900);
+    let written = whole(&leases, b"boot", 60_900);
     assert_eq!(phase(&written), Phase::GivenUp);
     let read = read_as(&written, "boot").unwrap();
-    assert_eq!(phase(&whole(&read, "boot", 60_900)), Phase::Failed);
+    assert_eq!(phase(&whole(&read, b"boot", 60_900)), Phase::Failed);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn after_another_boot_everything_is_due_but_what_outlives_it() {
         leases.open(terms("r", "a", 0));
         leases.open(terms("r", "kept", 1_000_020));
         leases.open(terms("r", "over", 999_999));
-        let record = whole(&leases, "boot", 1000);
+        let record = whole(&leases, b"boot", 1000);
         let mut leases = read_as(&record, boot).unwrap();
         let mut due = Vec::new();
         while let Some((_, job)) = leases.next_due(1000) {
@@ -187,9 +187,9 @@ fn after_another_boot_everything_is_due_but_what_outlives_it() {
 fn a_clock_that_is_not_set_makes_no_lease_longer_than_it_was() {
     let mut leases = Leases::new(1);
     leases.open(terms("r", "kept", 1_000_060));
-    let record = whole(&leases, "boot", 10_900);
+    let record = whole(&leases, b"boot", 10_900);
     let unset = Now { ms: 5, wall_s: 7 };
-    let leases = read(&record, Some("another"), unset, 1).unwrap();
+    let leases = read(&record, Some(b"another"), unset, 1).unwrap();
     assert_eq!(leases.deadline_ms(), 50_005);
 }
 
@@ -218,7 +218,7 @@ fn a_record_of_the_first_version_is_read() {
 
 #[test]
 fn after_a_lost_record_every_sequence_counts_as_spent_for_good() {
-    let record = whole(&Leases::after_loss(1), "boot", 0);
+    let record = whole(&Leases::after_loss(1), b"boot", 0);
     let leases = read_as(&record, "boot").unwrap();
     assert!(leases.is_spent_unknown() && leases.is_spent(b"anything"));
 }

@@ -149,7 +149,7 @@ fn build(script: &mut Script) -> (Box<Leases>, Vec<u8>) {
 }
 
 fn written(leases: &Leases) -> Vec<u8> {
-    journal::whole(leases, BOOT, 1000)
+    journal::whole(leases, BOOT.as_bytes(), 1000)
 }
 
 fn read(record: &[u8], boot: &str) -> Option<Box<Leases>> {
@@ -157,7 +157,7 @@ fn read(record: &[u8], boot: &str) -> Option<Box<Leases>> {
         ms: 1000,
         wall_s: 1_000_000,
     };
-    journal::read(record, Some(boot), now, 1).ok()
+    journal::read(record, Some(boot.as_bytes()), now, 1).ok()
 }
 
 fn check(input: &[u8]) {

@@ -20,7 +20,9 @@ const BUILTINS: &str =
 
 const EMPTY_STEP: &str = "is empty and matches every line: \".\" says that this is meant";
 const EVERY_LINE: &str = "matches every line, and other steps do not";
-const LOST_BLANK: &str = "matches no line: it wants a blank at an end, where lines have none";
+const NO_LINE: &str = "matches no line: none begins or ends with a blank, holds a newline, or goes on before ^ or behind $";
+const KEYLESS: &str =
+    "{key} in the top \"command\" stays as it is: that runs before anybody knocks";
 const IGNORES_ALL: &str = "\"ignore\" matches every line: the rule passes over all";
 
 /// What is wrong beside the rules.
@@ -44,12 +46,13 @@ pub fn on_sources(config: &Config) -> Vec<Vec<u8>> {
     }
     if let Some(command) = &config.command {
         on_program(program(command), &mut advice);
+        if command.windows(5).any(|part| part == b"{key}") {
+            advice.push(text!("{}", KEYLESS));
+        }
     }
     if config.needs_record() {
-        let folder = folder(config.state.as_bytes());
-        match status(folder) {
-            Ok(FileKind::Directory) => advice.extend(relative("state", config.state.as_bytes())),
-            Ok(_) => advice.push(text!("state {:?}: {:?} is no folder", config.state, folder)),
+        match recordable(config.state.as_bytes()) {
+            Ok(()) => advice.extend(relative("state", config.state.as_bytes())),
             Err(errno) => advice.push(text!(
                 "state {:?}: {}: what cannot be recorded is not opened",
                 config.state,
@@ -77,12 +80,26 @@ fn relative(what: &str, path: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// Whether there can be a record. A file that takes its own place is not changed, but not even that is allowed where
+/// nothing can be written. The daemon may have more rights than who asks.
+fn recordable(path: &[u8]) -> Result<(), Errno> {
+    if status(folder(path))? != FileKind::Directory {
+        return Err(Errno::ENOTDIR);
+    }
+    let path = fd::c_path(path)?;
+    match fd::rename(&path, &path) {
+        Err(Errno::ENOENT | Errno::EACCES) => Ok(()),
+        done => done,
+    }
+}
+
 fn status(path: &[u8]) -> Result<FileKind, Errno> {
     fd::status(&fd::c_path(path)?).map(|status| status.kind)
 }
 
 /// What is wrong with a rule.
-pub fn on_rule(rule: &Rule) -> Vec<Vec<u8>> {
+pub fn on_rule(rule: &Rule, config: &Config) -> Vec<Vec<u8>> {
+    let has_records = config.files.iter().any(|file| file == "/dev/kmsg");
     let mut advice = Vec::new();
     let mut scratch = Scratch::new();
     if rule
@@ -97,13 +114,13 @@ pub fn on_rule(rule: &Rule) -> Vec<Vec<u8>> {
         ("ignore", rule.ignore.as_slice()),
     ] {
         for pattern in patterns {
-            if wants_blank(pattern.pattern().as_bytes()) {
-                advice.push(text!("{:?} {}", name, LOST_BLANK));
+            if !pattern.fits_lines(has_records) {
+                advice.push(text!("{:?} {}", name, NO_LINE));
             }
         }
     }
     for sequence in &rule.sequences {
-        on_steps(sequence, &mut scratch, &mut advice);
+        on_steps(sequence, has_records, &mut scratch, &mut advice);
     }
     let commands = [&rule.actions, &rule.check, &rule.revert];
     for command in commands.into_iter().flatten() {
@@ -119,13 +136,18 @@ pub fn on_rule(rule: &Rule) -> Vec<Vec<u8>> {
 }
 
 /// A step that every line takes is no fault if all are such, for that counts lines.
-fn on_steps(sequence: &Sequence, scratch: &mut Scratch, advice: &mut Vec<Vec<u8>>) {
+fn on_steps(
+    sequence: &Sequence,
+    has_records: bool,
+    scratch: &mut Scratch,
+    advice: &mut Vec<Vec<u8>>,
+) {
     let mut all = sequence.steps.iter();
     let counts = all.all(|step| matches_all(step, scratch));
     for (index, step) in sequence.steps.iter().enumerate() {
         let fault = match step.pattern() {
             "" => EMPTY_STEP,
-            pattern if wants_blank(pattern.as_bytes()) => LOST_BLANK,
+            _ if !step.fits_lines(has_records) => NO_LINE,
             _ if !counts && matches_all(step, scratch) => EVERY_LINE,
             _ => continue,
         };
@@ -179,71 +201,5 @@ fn on_program(program: &[u8], advice: &mut Vec<Vec<u8>>) {
 fn add(advised: Vec<u8>, advice: &mut Vec<Vec<u8>>) {
     if !advice.contains(&advised) {
         advice.push(advised);
-    }
-}
-
-/// Whether a pattern is tied to the line's beginning or end by a blank, which no line has there any more.
-fn wants_blank(pattern: &[u8]) -> bool {
-    let mut rest = pattern;
-    if let [b'(', b'?', flags @ ..] = rest {
-        let letters = flags.iter().take_while(|flag| flag.is_ascii_lowercase());
-        // OK because there are no more letters than bytes.
-        if let [b')', behind @ ..] = &flags[letters.count()..] {
-            rest = behind;
-        }
-    }
-    let begins = match rest {
-        [b'^', b' ' | b'\t', rest @ ..]
-        | [b'^', b'\\', b's' | b't' | b' ', rest @ ..]
-        | [b'\\', b'A', b' ' | b'\t', rest @ ..] => !matches!(rest, [b'*' | b'?' | b'{', ..]),
-        _ => false,
-    };
-    let ([rest @ .., b'$'] | [rest @ .., b'\\', b'Z']) = pattern else {
-        return begins;
-    };
-    let (before, is_blank) = match rest.strip_suffix(b"+").unwrap_or(rest) {
-        [before @ .., b' ' | b'\t'] => (before, true),
-        [before @ .., b's' | b't'] => (before, false),
-        _ => return begins,
-    };
-    // What an even number of backslashes stands before is not escaped.
-    let backslashes = before.iter().rev().take_while(|&&byte| byte == b'\\');
-    begins || is_blank || backslashes.count() % 2 == 1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_blank_where_no_line_has_one_is_seen_and_no_other() {
-        for lost in [
-            "^ a", "^\ta", r"^\sa", r"^\s+a", r"\A a", "(?i)^ a", "a $", "a\t$", r"a\s$", r"a\s+$",
-            r"a\ \Z", "a +$", r"a\\ $",
-        ] {
-            assert!(wants_blank(lost.as_bytes()), "{lost}");
-        }
-        for fine in [
-            " a ",
-            "^ *a",
-            "^ ?a",
-            r"^\s*a",
-            "^ {0,1}a",
-            "a *$",
-            "(?:^ |x)a",
-            "as$",
-            r"a\\s$",
-            r"\bs$",
-            "$",
-            "^",
-            "",
-            "^$",
-            r"a\S$",
-            "(?P<n> )",
-            r"a \$",
-        ] {
-            // The last one ends in a dollar sign of its own.
-            assert!(!wants_blank(fine.as_bytes()), "{fine}");
-        }
     }
 }

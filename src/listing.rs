@@ -82,7 +82,7 @@ pub fn rules(config: &Config, name: &CStr) -> Vec<u8> {
         if let Some(sequence) = current.and_then(|index| rule.sequences.get(index)) {
             put_sequence(rule, sequence, &mut out);
         }
-        for advice in advice::on_rule(rule) {
+        for advice in advice::on_rule(rule, config) {
             warnings += 1;
             put_warning("    ", &advice, &mut out);
         }

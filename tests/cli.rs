@@ -172,17 +172,26 @@ fn warnings(dir: &TempDir, top: &str, rules: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_pattern_that_wants_a_blank_where_lines_have_none_is_warned_of() {
+fn a_pattern_that_no_line_can_match_is_warned_of() {
     let dir = TempDir::new();
     let rule = r#"{"name": "x", "filter": "^ (\\S+) DPT", "ignore": "LEN=9 $",
         "sequence": ["DPT=1 ", "^\\s*DPT=2$", "^\\sDPT=3"], "actions": ["echo"]}"#;
-    let because = "matches no line: it wants a blank at an end, where lines have none";
+    let because = "matches no line: none begins or ends with a blank, holds a newline, or goes on before ^ or behind $";
     let expected = [
         format!("\"filter\" {because}"),
         format!("\"ignore\" {because}"),
         format!("step 3 {because}"),
     ];
     assert_eq!(warnings(&dir, INPUT, &[rule]), expected);
+    let rule = rule.replace("LEN=9 $", "LEN=9$x");
+    let records = r#""file": "/dev/kmsg""#;
+    assert_eq!(warnings(&dir, records, &[&rule]), expected);
+    let newline = r#"{"name": "x", "filter": "^(k)", "sequence": ["a\\nb"], "actions": ["echo"]}"#;
+    assert_eq!(
+        warnings(&dir, INPUT, &[newline]),
+        [format!("step 1 {because}")]
+    );
+    assert!(warnings(&dir, records, &[newline]).is_empty());
 }
 
 #[test]
@@ -239,6 +248,9 @@ fn a_command_that_cannot_be_run_is_warned_of_before_a_knock_finds_out() {
     let top = "\"file\": \"-\", \"command\": \"no-such-program -f\"";
     let warning = "there is no program \"no-such-program\"";
     assert_eq!(warnings(&dir, top, &[&fine]), [warning]);
+    let top = "\"command\": \"echo {key}\"";
+    let warning = "{key} in the top \"command\" stays as it is: that runs before anybody knocks";
+    assert_eq!(warnings(&dir, top, &[&fine]), [warning]);
 }
 
 #[test]
@@ -279,6 +291,11 @@ fn what_cannot_be_watched_or_recorded_is_warned_of() {
         "state \"@/no/state\": No such file or directory (errno 2): what cannot be recorded is not opened",
     ];
     assert_eq!(warnings(state, &lease), expected);
+    let no_folder = r#""file": "-", "state": "@/plain/state""#;
+    let expected = [
+        "state \"@/plain/state\": Not a directory (errno 20): what cannot be recorded is not opened",
+    ];
+    assert_eq!(warnings(no_folder, &lease), expected);
     // Nothing is recorded.
     assert!(warnings(state, &plain).is_empty());
     let state = r#""file": "-", "state": "@/folder/state""#;

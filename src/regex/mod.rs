@@ -170,6 +170,14 @@ impl Regex {
         parsed.is_ok_and(|(node, _)| node.surely_captures(is_one))
     }
 
+    /// Whether it matches in any line at all, as far as the pattern says. A record of the kernel's may hold newlines, a
+    /// line none. To find out, the pattern is read again.
+    pub fn fits_lines(&self, is_record: bool) -> bool {
+        let known = if is_record { tree::RECORD } else { 0 };
+        let parsed = parse(self.pattern.as_bytes());
+        parsed.is_ok_and(|(node, _)| node.lead(known).is_some())
+    }
+
     /// The one of them that tells most, which is sought first: empty if there is none.
     pub fn telling(&self) -> &[u8] {
         let telling = self.telling.as_ref();

@@ -60,6 +60,16 @@ impl Set {
         self.insert(high);
     }
 
+    pub fn remove_newline(&mut self) {
+        self.0[0] &= !(1 << b'\n');
+    }
+
+    /// Whether all its members are the other's.
+    pub fn is_within(&self, other: &Set) -> bool {
+        let mut words = self.0.iter().zip(&other.0);
+        words.all(|(word, other)| word & !other == 0)
+    }
+
     /// Adds the members of another set or, if `negated`, what is no member of it.
     pub fn add(&mut self, other: &Set, negated: bool) {
         let flipped = if negated { !0 } else { 0 };

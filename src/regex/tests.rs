@@ -514,3 +514,77 @@ fn a_pattern_that_can_begin_with_anything_is_told_from_one_that_cannot() {
         assert!(!compiled(loose).begins_firmly(), "{loose}");
     }
 }
+
+#[test]
+fn a_pattern_that_no_line_can_match_is_told_and_no_other() {
+    for never in [
+        "^ a",
+        "^\ta",
+        r"^\sa",
+        r"^\s+a",
+        r"\A a",
+        "(?i)^ a",
+        "a $",
+        "a\t$",
+        r"a\s$",
+        r"a\s+$",
+        r"a\ \Z",
+        "a +$",
+        r"a\\ $",
+        "(?:^ |a\n)x",
+        "(a $){2}",
+        r"a\n",
+        "a[\n]b",
+        "a$b",
+        "b^a",
+        "(?:a|b$)^c",
+        "a$.",
+        r"x+\Ay",
+        "(x$|y$)z",
+    ] {
+        assert!(!compiled(never).fits_lines(false), "{never:?}");
+    }
+    for fine in [
+        " a ",
+        "^ *a",
+        "^ ?a",
+        r"^\s*a",
+        "^ {0,1}a",
+        "a *$",
+        "(?:^ |x)a",
+        "as$",
+        r"a\\s$",
+        r"\bs$",
+        "$",
+        "^",
+        "",
+        "^$",
+        r"a\S$",
+        "(?P<n> )",
+        r"a \$",
+        "(?:^|,)a(?:,|$)",
+        "(?:^|,a){2,}",
+        "(?:a|$)*",
+        "^.*$",
+        r"a[^b]\n?",
+        "x?^a",
+        "a$b*",
+        "<HOST>$",
+        "^<HOST>",
+        "a{0}^b",
+        r"(?m)^a$",
+        r"\s\S",
+        "( |^)(a|$)",
+    ] {
+        assert!(compiled(fine).fits_lines(false), "{fine:?}");
+    }
+    // What only a record of the kernel's can be.
+    for record in [r"a\n", "(?m)a$\nb", r"(?m)a\n^b"] {
+        let pattern = compiled(record);
+        assert!(
+            !pattern.fits_lines(false) && pattern.fits_lines(true),
+            "{record:?}"
+        );
+    }
+    assert!(!compiled("a$b").fits_lines(true));
+}

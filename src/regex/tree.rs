@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Text;
-use super::set::{Set, WORD};
+use super::set::{SPACE_UNICODE, Set, WORD};
 use crate::address::Reading;
 
 /// Why a pattern is refused.
@@ -96,6 +96,17 @@ pub(super) struct Repeat {
     pub at: usize,
 }
 
+/// What is known of a place in a line, for [`Node::lead`]: that it is the start,
+const START: u32 = 1;
+/// that it is not,
+const INSIDE: u32 = 2;
+/// that it is the end,
+const END: u32 = 4;
+/// that a blank stands before it,
+const BLANK: u32 = 8;
+/// or, of all places, that the line may hold newlines.
+pub(super) const RECORD: u32 = 16;
+
 /// A condition on the place between two bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
@@ -171,6 +182,47 @@ impl Node {
             Node::Alternate(nodes) => nodes.iter().all(|node| node.surely_captures(is_one)),
             Node::Repeat(repeat) => repeat.min > 0 && repeat.node.surely_captures(is_one),
             Node::Empty | Node::Byte(_) | Node::Set(_) | Node::Look(_) | Node::Host(_) => false,
+        }
+    }
+
+    /// What is known of the place behind it, given what is known of the one before it. None if it matches in no line:
+    /// these hold no newline, and neither begin nor end with a blank.
+    pub fn lead(&self, known: u32) -> Option<u32> {
+        let common = |one: u32, other: u32| one & other;
+        match self {
+            Node::Empty | Node::Look(Look::WordBoundary | Look::NotWordBoundary) => Some(known),
+            Node::Look(Look::LineStart | Look::LineEnd) if known & RECORD != 0 => Some(known),
+            Node::Look(Look::TextStart | Look::LineStart) => {
+                (known & INSIDE == 0).then_some(known | START)
+            }
+            Node::Look(_) => (known & BLANK == 0).then_some(known | END),
+            Node::Group(_, node) => node.lead(known),
+            Node::Concat(nodes) => nodes.iter().try_fold(known, |known, node| node.lead(known)),
+            Node::Alternate(nodes) => {
+                let ends = nodes.iter().filter_map(|node| node.lead(known));
+                ends.reduce(common)
+            }
+            Node::Repeat(repeat) => {
+                let none = (repeat.min == 0).then_some(known);
+                let once = repeat.node.lead(known);
+                // Whatever was known at first holds no longer, but that there is something before.
+                let more = once.and_then(|_| repeat.node.lead(known & (INSIDE | RECORD)));
+                [none, once, more].into_iter().flatten().reduce(common)
+            }
+            Node::Byte(_) | Node::Set(_) | Node::Host(_) => {
+                let mut is_blank = false;
+                if let Some(mut set) = self.as_set() {
+                    if known & RECORD == 0 {
+                        set.remove_newline();
+                    }
+                    is_blank = set.is_within(&SPACE_UNICODE);
+                    if set == Set::EMPTY || (is_blank && known & START != 0) {
+                        return None;
+                    }
+                }
+                let behind = INSIDE | if is_blank { BLANK } else { 0 };
+                (known & END == 0).then_some(known & RECORD | behind)
+            }
         }
     }
 

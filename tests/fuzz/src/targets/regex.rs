@@ -10,6 +10,7 @@ mod notation;
 use crate::hunt::Target;
 use logknockd::regex::seek::Places;
 use logknockd::regex::{Regex, Scratch, Sieve, Text, steps};
+use logknockd::source::lines::one_line;
 use notation::Spans;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -185,6 +186,12 @@ fn check_text(ways: &mut Ways, text: &[u8]) {
         );
         if expected.is_some() {
             assert!(fast.may_match(text, &mut Places::default()), "its literal");
+            if one_line(text).bytes == text {
+                assert!(
+                    fast.fits_lines(text.contains(&b'\n')),
+                    "said to match no line"
+                );
+            }
             for sieve in sieves {
                 assert!(sieve.next(text).is_some(), "sieved out of a buffer");
                 let concerned = sieve.sift(Text::from(text));

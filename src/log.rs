@@ -74,8 +74,8 @@ impl Log {
     /// A log that shows messages up to `level`.
     pub fn new(target: Target, level: Level) -> Log {
         let kind = fd::STDERR.status().map(|status| status.kind);
-        let is_socket = kind == Ok(FileKind::Socket);
-        let can_wait = kind == Ok(FileKind::Fifo) || fd::STDERR.is_terminal();
+        let is_socket = matches!(kind, Ok(FileKind::Socket));
+        let can_wait = matches!(kind, Ok(FileKind::Fifo)) || fd::STDERR.is_terminal();
         let reopen = || fd::Fd::open_to_write(c"/proc/self/fd/2").ok();
         Log {
             level,

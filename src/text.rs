@@ -95,7 +95,7 @@ fn put_quoted(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     for &byte in text {
         match byte {
-            b'"' | b'\\' => out.extend([b'\\', byte]),
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             0..0x20 | 0x7f => put_hex_escape(byte, out),
             _ => out.push(byte),
         }
@@ -111,7 +111,7 @@ pub fn put_hex_escape(byte: u8, out: &mut Vec<u8>) {
 
 /// Appends `byte` as two hexadecimal digits.
 pub fn put_hex(byte: u8, out: &mut Vec<u8>) {
-    out.extend([hex(byte >> 4), hex(byte)]);
+    out.extend_from_slice(&[hex(byte >> 4), hex(byte)]);
 }
 
 /// The lower half of a byte as a hexadecimal digit.

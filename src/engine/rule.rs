@@ -235,10 +235,11 @@ impl Sequence {
         let Some(captures) = step.captures(line, scratch) else {
             return Vec::new();
         };
-        let group = |number| {
+        let mut groups = Vec::new();
+        for number in 1..=step.group_count() {
             let text = captures.get(number).and_then(|range| line.bytes.get(range));
-            text.unwrap_or_default().to_vec()
-        };
-        (1..=step.group_count()).map(group).collect()
+            groups.push(text.unwrap_or_default().to_vec());
+        }
+        groups
     }
 }

@@ -168,7 +168,7 @@ fn end_line(start: usize, out: &mut Vec<u8>) {
     out.push(b',');
     let line = out.get(start..).unwrap_or_default();
     let end = end_of(line);
-    out.extend(end);
+    out.extend_from_slice(&end);
 }
 
 /// How an object ends: with the sum of what stands before.

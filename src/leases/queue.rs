@@ -63,7 +63,11 @@ impl Queue {
                 }
             }
             Event::Check => match self.orders.iter().any(|order| order.event == Event::Close) {
-                true => self.orders.extend(leases.order(id, event)),
+                true => {
+                    if let Some(order) = leases.order(id, event) {
+                        self.orders.push(order);
+                    }
+                }
                 false => leases.wait(id, event),
             },
             Event::Close => match self.orders.iter().rposition(of_lease) {

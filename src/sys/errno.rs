@@ -1,7 +1,7 @@
 //! How a system call fails: errors as values.
 
 use super::ffi;
-use crate::text::{Part, Put};
+use crate::text::{Part, Pieces, Put};
 use alloc::vec::Vec;
 use core::ffi::{c_int, c_long};
 
@@ -90,7 +90,7 @@ fn describe(errno: c_int, out: &mut Vec<u8>) {
         ffi::arch::ESTALE => b"Stale file handle",
         number => {
             let place = usize::try_from(number.wrapping_sub(1)).unwrap_or(usize::MAX);
-            let mut words = WORDS.split(|byte| *byte == b'\n');
+            let mut words = Pieces(WORDS, b'\n');
             words.nth(place).unwrap_or(b"Unknown error")
         }
     };

@@ -40,8 +40,10 @@ pub fn on_sources(config: &Config) -> Vec<Vec<u8>> {
             ));
         } else if let Some(reason) = unreadable(file.as_bytes()) {
             advice.push(text!("file {:?}: {}", file, reason));
-        } else if file != "-" {
-            advice.extend(relative("file", file.as_bytes()));
+        } else if file != "-"
+            && let Some(reason) = relative("file", file.as_bytes())
+        {
+            advice.push(reason);
         }
     }
     if let Some(command) = &config.command {
@@ -52,7 +54,11 @@ pub fn on_sources(config: &Config) -> Vec<Vec<u8>> {
     }
     if config.needs_record() {
         match recordable(config.state.as_bytes()) {
-            Ok(()) => advice.extend(relative("state", config.state.as_bytes())),
+            Ok(()) => {
+                if let Some(reason) = relative("state", config.state.as_bytes()) {
+                    advice.push(reason);
+                }
+            }
             Err(errno) => advice.push(text!(
                 "state {:?}: {}: what cannot be recorded is not opened",
                 config.state,

@@ -21,8 +21,9 @@ impl Due {
     }
 
     /// What is due first comes first; of what is due together, the lowest.
-    fn key(&self, number: u32) -> (u64, u32) {
-        (self.time(number), number)
+    #[inline(never)]
+    fn is_before(&self, number: u32, other: u32) -> bool {
+        (self.time(number), number) < (self.time(other), other)
     }
 
     fn time(&self, number: u32) -> u64 {
@@ -64,11 +65,10 @@ impl Due {
         let Some(&number) = self.heap.get(place) else {
             return;
         };
-        let key = self.key(number);
         while place > 0 {
             let above = (place - 1) / 2;
             let other = self.heap.get(above).copied().unwrap_or(OUT);
-            if self.key(other) <= key {
+            if !self.is_before(number, other) {
                 break;
             }
             self.put(place, other);
@@ -81,11 +81,11 @@ impl Due {
             };
             let mut other = left;
             if let Some(&right) = self.heap.get(below + 1)
-                && self.key(right) < self.key(left)
+                && self.is_before(right, left)
             {
                 (below, other) = (below + 1, right);
             }
-            if self.key(other) >= key {
+            if !self.is_before(other, number) {
                 break;
             }
             self.put(place, other);

@@ -97,6 +97,26 @@ fn a_lease_stands_only_when_that_is_written() {
 }
 
 #[test]
+fn a_lease_of_before_that_was_written_stands_and_knows_no_templates() {
+    let mut record = whole(&Leases::new(1), b"boot", 0);
+    let start = record.len();
+    put!(
+        &mut record,
+        "{}",
+        r#"{"open":0,"rule":"r","key":"a","opened_ms":900,"deadline_ms":60900,"action_timeout_ms":30000,"actions":[["sh","-c","echo 'a b' \"$1\"\n"],["true",""]],"check":[],"revert":[["close","a"]]"#
+    );
+    end_line(start, &mut record);
+    let leases = read_as(&record, "boot").unwrap();
+    let lease = leases.all().next().unwrap();
+    let job = &lease.terms.job;
+    assert_eq!((lease.stands, job.templates), (true, 0));
+    // Nobody can tell whether its rule has changed.
+    let now = terms("r", "a", 0).job;
+    assert_eq!((&job.actions, &job.revert), (&now.actions, &now.revert));
+    assert!(!leases.is_out_of_date(lease.id(), &now));
+}
+
+#[test]
 fn a_lease_that_was_given_up_is_told_from_one_that_is_tried() {
     let mut leases = Leases::new(1);
     let id = leases.open(terms("r", "a", 0));

@@ -197,13 +197,13 @@ pub fn leases(config: &Config) -> Result<Vec<u8>, Vec<u8>> {
     if leases.count() == 0 {
         return Ok(text!("no open leases\n"));
     }
-    let (now_ms, now_s) = (clock::boot_time_ms(), clock::unix_time_s());
+    let (now_ms, unix_ms) = (clock::boot_time_ms(), clock::unix_time_ms());
     let mut cells = Vec::new();
     for title in ["RULE", "KEY", "OPENED (UTC)", "LEFT"] {
         cells.push(text!("{}", title));
     }
     for lease in leases.all() {
-        add_row(lease, now_ms, now_s, &mut cells);
+        add_row(lease, now_ms, unix_ms, &mut cells);
     }
     Ok(table(&cells, COLUMNS))
 }
@@ -214,7 +214,7 @@ fn recorded(config: &Config) -> Result<Box<Leases>, Vec<u8>> {
     record.map_err(fail)?.leases()
 }
 
-fn add_row(lease: &Lease, now_ms: u64, now_s: i64, cells: &mut Vec<Vec<u8>>) {
+fn add_row(lease: &Lease, now_ms: u64, unix_ms: u64, cells: &mut Vec<Vec<u8>>) {
     let Terms {
         job,
         opened_ms,
@@ -224,7 +224,7 @@ fn add_row(lease: &Lease, now_ms: u64, now_s: i64, cells: &mut Vec<Vec<u8>>) {
     // OK because no timeout is that long.
     let left_s = deadline_ms.saturating_sub(now_ms).div_ceil(1000) as u32;
     // The age is known for certain; what the wall clock showed at that time may have been wrong.
-    let age_s = now_ms.saturating_sub(*opened_ms) / 1000;
+    let age_ms = now_ms.saturating_sub(*opened_ms);
     let mut key = Vec::new();
     put_escaped(&job.key, &mut key);
     cells.push(text!("{:?}", job.rule));
@@ -232,7 +232,8 @@ fn add_row(lease: &Lease, now_ms: u64, now_s: i64, cells: &mut Vec<Vec<u8>>) {
     cells.push(match *opened_ms {
         0 => text!("before the last boot"),
         _ => {
-            let opened_s = now_s.saturating_sub_unsigned(age_s);
+            // Not of two numbers of seconds, which would go on at different times.
+            let opened_s = unix_ms.saturating_sub(age_ms) / 1000;
             text!("{}", Utc(u32::try_from(opened_s).unwrap_or(0)))
         }
     });
@@ -302,19 +303,16 @@ mod tests {
             add_row(
                 leases.all().next().unwrap(),
                 now_ms,
-                1_795_327_200,
+                1_795_327_100_500 + now_ms,
                 &mut cells,
             );
             cells.join(&b" | "[..])
         };
-        assert_eq!(
-            show(100_000),
-            b"\"ssh\" | 198.51.100.7 | 2026-11-22 05:58:21 | 1 h 0 min"
-        );
-        assert_eq!(
-            show(3_699_001),
-            b"\"ssh\" | 198.51.100.7 | 2026-11-22 04:58:22 | 1 s"
-        );
+        // By a wall clock whose seconds begin at other times, and ever the same.
+        let row = |left: &str| text!("\"ssh\" | 198.51.100.7 | 2026-11-22 05:58:21 | {}", left);
+        assert_eq!(show(100_000), row("1 h 0 min"));
+        assert_eq!(show(100_600), row("1 h 0 min"));
+        assert_eq!(show(3_699_001), row("1 s"));
         assert!(show(3_700_000).ends_with(b"| due"));
     }
 }

@@ -277,7 +277,7 @@ fn nftables_opens_for_who_has_knocked_and_shuts_again() {
     daemon.wait_for("opened for ");
     flush();
     daemon.signal("HUP");
-    daemon.wait_for("is gone, opening it again");
+    daemon.wait_for("is not there, opening it");
     daemon.wait_for("opened for ");
     assert!(world.is_open(SERVER[0]));
     flush();

@@ -162,7 +162,7 @@ fn logs_are_taken_in_the_order_of_their_first_time_stamps() {
     assert!(out.is_empty() && !summary.contains("order"), "{summary}");
     assert!(
         summary.contains(
-            "time goes backwards 1 times, first at line log.2:1: time limits mean nothing there\n"
+            "time goes backwards 1 time, first at line log.2:1: time limits mean nothing there\n"
         ),
         "{summary}"
     );
@@ -183,7 +183,7 @@ fn time_that_goes_backwards_and_lines_without_are_counted() {
         ),
         "{summary}"
     );
-    let timeless = "3 lines have no time stamp that can be read: for time limits they came with the line before\n";
+    let timeless = "3 lines without a time stamp that can be read: for time limits, come with the line before\n";
     assert!(summary.contains(timeless), "{summary}");
     let (_, summary) = replay(WITHIN, &steps(&["2026-11-22 06:00:00"; 3]));
     assert!(

@@ -265,7 +265,7 @@ fn what_was_shut_behind_our_back_is_opened_by_the_next_knock() {
     daemon.wait_for(": opened for alice");
     dir.remove("open-alice");
     dir.append("log", knock("alice"));
-    daemon.wait_for("what was opened for alice is gone, opening it again");
+    daemon.wait_for("what should be open for alice is not there, opening it");
     daemon.wait_for(": opened for alice");
     assert!(dir.path("open-alice").exists());
     // It is looked at once more.
@@ -275,7 +275,7 @@ fn what_was_shut_behind_our_back_is_opened_by_the_next_knock() {
     dir.append("log", knock("alice").repeat(50));
     daemon.wait_for("renewed for alice");
     daemon.signal("USR1");
-    daemon.wait_without("is gone", "state: queue");
+    daemon.wait_without("is not there", "state: queue");
 }
 
 #[test]
@@ -287,15 +287,15 @@ fn a_reload_and_a_start_check_what_is_open() {
     daemon.wait_for(": opened for bob");
     dir.remove("open-alice");
     daemon.signal("HUP");
-    daemon.wait_for("what was opened for alice is gone, opening it again");
-    daemon.wait_without("bob is gone", ": opened for alice");
+    daemon.wait_for("what should be open for alice is not there, opening it");
+    daemon.wait_without("bob is not there", ": opened for alice");
     // Killed, and the firewall started anew before the next start.
     drop(daemon);
     dir.remove("open-alice");
     dir.remove("open-bob");
     let mut daemon = start(&dir, &more);
     for _ in 0..2 {
-        daemon.wait_for("is gone, opening it again");
+        daemon.wait_for("is not there, opening it");
         daemon.wait_for(": opened for");
     }
     assert!(dir.path("open-alice").exists() && dir.path("open-bob").exists());
@@ -337,7 +337,7 @@ fn what_a_reload_checks_does_not_wait_for_every_knock() {
     drop(dir.writer("wait"));
     daemon.wait_without(
         "worked k19",
-        "what was opened for alice is gone, opening it again",
+        "what should be open for alice is not there, opening it",
     );
 }
 
@@ -463,7 +463,7 @@ fn a_check_that_never_says_yes_does_not_run_the_actions_for_ever() {
     let actions = r#""actions": ["sh -c 'echo >> opened; kill -HUP $PPID'"], "check": ["false"]"#;
     let mut daemon = start(&dir, &format!(r#""timeout": 600, {actions}, {CLOSE}"#));
     dir.append("log", knock("alice"));
-    daemon.wait_for("what was opened for alice is gone, opening it again");
+    daemon.wait_for("what should be open for alice is not there, opening it");
     daemon.wait_for("the check does not find what was opened again for alice");
     for _ in 0..3 {
         daemon.signal("HUP");

@@ -572,7 +572,7 @@ impl Dispatch {
                 if again {
                     self.ledger.leases_mut().set_busy(id, true);
                     self.order(id, Event::Open);
-                    template!("rule {:?}: what was opened for {} is gone, opening it again")
+                    template!("rule {:?}: what should be open for {} is not there, opening it")
                 } else {
                     template!(
                         "rule {:?}: the check does not find what was opened again for {}, the next knock runs the actions"

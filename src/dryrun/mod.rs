@@ -380,14 +380,14 @@ impl Replay {
         } else if self.timeless > 0 {
             put!(
                 &mut summary,
-                "{} lines have no time stamp that can be read: for time limits they came with the line before\n",
+                "{} line{s} without a time stamp that can be read: for time limits, come with the line before\n",
                 self.timeless
             );
         }
         if self.backwards > 0 {
             put!(
                 &mut summary,
-                "time goes backwards {} times, first at line {}: time limits mean nothing there\n",
+                "time goes backwards {} time{s}, first at line {}: time limits mean nothing there\n",
                 self.backwards,
                 &self.first_backwards
             );

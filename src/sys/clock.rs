@@ -9,9 +9,8 @@ use core::ffi::c_int;
 
 /// Milliseconds since the machine booted.
 pub fn boot_time_ms() -> u64 {
-    let time = read(ffi::CLOCK_BOOTTIME);
-    // OK because it is positive, and a second has less than 2^32 nanoseconds.
-    milliseconds(time.seconds, time.nanoseconds as u32) as u64
+    // OK because it is positive.
+    read_ms(ffi::CLOCK_BOOTTIME) as u64
 }
 
 /// Seconds since 1970 by the wall clock, which may be wrong and may jump: for showing and for guessing a
@@ -20,10 +19,14 @@ pub fn unix_time_s() -> i64 {
     read(ffi::CLOCK_REALTIME).seconds
 }
 
+/// The same in milliseconds, from 1970 on.
+pub fn unix_time_ms() -> u64 {
+    u64::try_from(read_ms(ffi::CLOCK_REALTIME)).unwrap_or(0)
+}
+
 /// Milliseconds since 1970 by the wall clock as file systems read it: up to a tick behind.
 pub fn file_time_ms() -> i64 {
-    let time = read(ffi::CLOCK_REALTIME_COARSE);
-    milliseconds(time.seconds, time.nanoseconds as u32)
+    read_ms(ffi::CLOCK_REALTIME_COARSE)
 }
 
 /// OK because 2^63 milliseconds are more than any machine stays up; what a file says of its time may be nonsense.
@@ -31,6 +34,12 @@ pub(super) fn milliseconds(seconds: i64, nanoseconds: u32) -> i64 {
     seconds
         .wrapping_mul(1000)
         .wrapping_add(i64::from(nanoseconds / 1_000_000))
+}
+
+fn read_ms(clock: c_int) -> i64 {
+    let time = read(clock);
+    // OK because a second has less than 2^32 nanoseconds.
+    milliseconds(time.seconds, time.nanoseconds as u32)
 }
 
 fn read(clock: c_int) -> ffi::Timespec {

@@ -129,8 +129,7 @@ fn look(command: &Command) -> u8 {
         // What this user may not read may well be the daemon's.
         && reason != text!("{}", Errno::EACCES)
     {
-        complain(&text!("logknockd: {}\n", record.refused(&reason)));
-        return USAGE;
+        return fail(&record.refused(&reason), USAGE);
     }
     let answer = match command.mode {
         Mode::Test if command.quiet => Ok(only_warnings(&listing::rules(&config, command.config))),
@@ -141,10 +140,7 @@ fn look(command: &Command) -> u8 {
     };
     match answer {
         Ok(answer) => print(&answer),
-        Err(message) => {
-            complain(&text!("logknockd: {}\n", message));
-            FAILED
-        }
+        Err(message) => fail(&message, FAILED),
     }
 }
 
@@ -184,21 +180,22 @@ fn close(config: &Config, command: &Command) -> u8 {
                 status => status,
             }
         }
-        Err(message) => {
-            complain(&text!("logknockd: {}\n", message));
-            FAILED
-        }
+        Err(message) => fail(&message, FAILED),
     }
 }
 
 fn print(text: &[u8]) -> u8 {
     match STDOUT.write_all(text) {
         Ok(()) => FINE,
-        Err(errno) => {
-            complain(&text!("logknockd: standard output: {}\n", errno));
-            FAILED
-        }
+        Err(errno) => fail(&text!("standard output: {}", errno), FAILED),
     }
+}
+
+/// Says what is wrong; the status is handed back.
+#[inline(never)]
+fn fail(message: &[u8], status: u8) -> u8 {
+    complain(&text!("logknockd: {}\n", message));
+    status
 }
 
 fn complain(message: &[u8]) {

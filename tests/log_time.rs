@@ -183,7 +183,7 @@ fn time_that_goes_backwards_and_lines_without_are_counted() {
         ),
         "{summary}"
     );
-    let timeless = "3 lines without a time stamp that can be read: for time limits, come with the line before\n";
+    let timeless = "3 lines without a time stamp that can be read, taken for time limits to be as old as the line before\n";
     assert!(summary.contains(timeless), "{summary}");
     let (_, summary) = replay(WITHIN, &steps(&["2026-11-22 06:00:00"; 3]));
     assert!(

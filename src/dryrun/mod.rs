@@ -380,7 +380,7 @@ impl Replay {
         } else if self.timeless > 0 {
             put!(
                 &mut summary,
-                "{} line{s} without a time stamp that can be read: for time limits, come with the line before\n",
+                "{} line{s} without a time stamp that can be read, taken for time limits to be as old as the line before\n",
                 self.timeless
             );
         }

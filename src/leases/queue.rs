@@ -122,9 +122,13 @@ impl Queue {
 
     /// Takes out the knocks, and tells how many they were.
     pub fn drop_knocks(&mut self) -> usize {
-        let before = self.orders.len();
-        self.orders.retain(|order| order.event != Event::Open);
-        before - self.orders.len()
+        let mut count = 0;
+        let is_knock = |order: &Order| order.event == Event::Open;
+        while let Some(place) = self.orders.iter().position(is_knock) {
+            self.orders.remove(place);
+            count += 1;
+        }
+        count
     }
 }
 

@@ -164,7 +164,7 @@ impl Compiler {
 
     /// Compiles trees that follow each other, in a rough program as one more part. Says where it begins.
     pub fn add(&mut self, nodes: &[&Node], number: u16) -> Option<Pc> {
-        let first = self.program.states;
+        let (first, sets) = (self.program.states, self.program.sets.len());
         self.most = match self.is_rough {
             true => first.saturating_add(MAX_PART).min(u16::MAX - 1),
             false => MAX_STATES,
@@ -176,6 +176,7 @@ impl Compiler {
         let start = end.and_then(|end| nodes.try_fold(end, |next, node| self.node(node, next)));
         if start.is_none() {
             self.program.insts.truncate(usize::from(first));
+            self.program.sets.truncate(sets);
             self.program.states = first;
         }
         start

@@ -588,3 +588,13 @@ fn a_pattern_that_no_line_can_match_is_told_and_no_other() {
     }
     assert!(!compiled("a$b").fits_lines(true));
 }
+
+#[test]
+fn a_part_that_is_too_large_leaves_nothing_behind() {
+    let (node, _) = parse::parse(b"[a-z]\\d{9}".repeat(60).as_slice()).expect("a pattern");
+    let mut compiler = compile::Compiler::new(true);
+    assert_eq!(compiler.add(&[&node], 0), None);
+    let program = compiler.program;
+    let left = (program.insts.len(), program.sets.len(), program.states);
+    assert_eq!(left, (0, 1, 0));
+}

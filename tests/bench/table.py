@@ -192,7 +192,7 @@ def main():
                 print(f"{len(patterns)} of {name:33}{cost:>10}", flush=True)
         else:
             print("fail2ban's failregexes: skipped, no source tree of it was named")
-    sys.exit("\n".join(exceeded))
+    sys.exit("\n".join(exceeded) or None)
 
 
 if __name__ == "__main__":

@@ -552,7 +552,7 @@ fn open_leases_are_listed_and_reported() {
     let list = || outcome(&dir.run(&["-l", "-c", common::CONFIG]));
     assert_eq!(list(), (Some(0), "no open leases\n".into(), String::new()));
     dir.append("log", knock("alice") + &knock("bartholomew"));
-    daemon.wait_for("output: opened bartholomew");
+    daemon.wait_for(": opened for bartholomew");
     let (status, table, errors) = list();
     assert_eq!((status, errors.as_str()), (Some(0), ""));
     let lines: Vec<&str> = table.lines().collect();

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::engine::rule::{Rule, Sequence};
 use crate::regex::{Regex, Scratch};
 use crate::source::unreadable;
-use crate::sys::fd::{self, FileKind};
+use crate::sys::fd::{self, FileKind, Status};
 use crate::sys::{Errno, process};
 use crate::text::{folder, holds, is_assignment, is_listed, program, words};
 use alloc::vec::Vec;
@@ -27,12 +27,26 @@ const IGNORES_ALL: &str = "\"ignore\" matches every line: the rule passes over a
 
 /// What is wrong beside the rules.
 pub fn on_sources(config: &Config) -> Vec<Vec<u8>> {
-    let mut advice = Vec::new();
+    let (mut advice, mut known) = (Vec::new(), Vec::new());
     for file in &config.files {
         let status = status(file.as_bytes());
         let is_pattern = file.bytes().any(|byte| holds(b"*?[", byte));
-        if status == Ok(FileKind::Directory) {
+        let mut is_known = false;
+        if let Ok(status) = &status {
+            is_known = known.contains(&status.id);
+            known.push(status.id);
+        }
+        if let Ok(Status {
+            kind: FileKind::Directory,
+            ..
+        }) = status
+        {
             advice.push(text!("file {:?} is a folder: name the files in it", file));
+        } else if is_known {
+            advice.push(text!(
+                "file {:?} is another name of one before it: each of its lines counts twice",
+                file
+            ));
         } else if is_pattern && status.is_err() {
             advice.push(text!(
                 "file {:?} is not there, and is no pattern: * ? [ stand for themselves, so name each file",
@@ -89,7 +103,7 @@ fn relative(what: &str, path: &[u8]) -> Option<Vec<u8>> {
 /// Whether there can be a record. A file that takes its own place is not changed, but not even that is allowed where
 /// nothing can be written. The daemon may have more rights than who asks.
 fn recordable(path: &[u8]) -> Result<(), Errno> {
-    if status(folder(path))? != FileKind::Directory {
+    if status(folder(path))?.kind != FileKind::Directory {
         return Err(Errno::ENOTDIR);
     }
     let path = fd::c_path(path)?;
@@ -99,8 +113,8 @@ fn recordable(path: &[u8]) -> Result<(), Errno> {
     }
 }
 
-fn status(path: &[u8]) -> Result<FileKind, Errno> {
-    fd::status(&fd::c_path(path)?).map(|status| status.kind)
+fn status(path: &[u8]) -> Result<Status, Errno> {
+    fd::status(&fd::c_path(path)?)
 }
 
 /// What is wrong with a rule.

@@ -264,6 +264,7 @@ fn what_cannot_be_watched_or_recorded_is_warned_of() {
     );
     let plain = rule("x", r#""actions": ["echo"]"#);
     dir.write("plain", "");
+    std::fs::hard_link(dir.path("plain"), dir.path("hard")).unwrap();
     dir.symlink("/dev/zero", "link");
     let _socket = std::os::unix::net::UnixDatagram::bind(dir.path("socket")).unwrap();
     // @ stands for the folder.
@@ -274,7 +275,7 @@ fn what_cannot_be_watched_or_recorded_is_warned_of() {
         found.iter().map(|line| line.replace(here, "@")).collect()
     };
     let files = r#""file": ["@/folder", "@/a*.log", "@/log[1]", "@/not-yet", "@/link", "@/socket", "@/plain/x",
-        "/proc/kmsg", "-", "plain", "~/x"]"#;
+        "/proc/kmsg", "-", "plain", "~/x", "@/folder/../log[1]", "@/hard"]"#;
     let expected = [
         "file \"@/folder\" is a folder: name the files in it",
         "file \"@/a*.log\" is not there, and is no pattern: * ? [ stand for themselves, so name each file",
@@ -284,6 +285,8 @@ fn what_cannot_be_watched_or_recorded_is_warned_of() {
         "file \"/proc/kmsg\": takes its lines from whoever else reads them, old ones first: name /dev/kmsg",
         "file \"plain\" is there only if the daemon starts in this folder",
         "file \"~/x\": no shell reads this, so ~ is no folder",
+        "file \"@/folder/../log[1]\" is another name of one before it: each of its lines counts twice",
+        "file \"@/hard\" is another name of one before it: each of its lines counts twice",
     ];
     assert_eq!(warnings(files, &plain), expected);
     let state = r#""file": "-", "state": "@/no/state""#;

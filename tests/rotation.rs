@@ -233,6 +233,22 @@ fn expect_numbered(daemon: &mut Daemon, lines: std::ops::Range<u32>) {
 }
 
 #[test]
+fn a_log_that_is_replaced_by_longer_copies_is_read_once_whatever_inodes_they_get() {
+    let dir = TempDir::new();
+    let mut daemon = follow_numbered(&dir);
+    let before = held(&daemon);
+    for lines in [310, 320, 330] {
+        // Often by the inode of the one that was left last.
+        dir.write("next", numbered(0..lines));
+        dir.rename("next", "log");
+        expect_numbered(&mut daemon, lines - 10..lines);
+        wait_until_held(&mut daemon, before);
+    }
+    dir.append("log", "end\n");
+    daemon.expect_lines(&["end"]);
+}
+
+#[test]
 fn lines_that_a_trimmed_log_keeps_do_not_count_again() {
     for (kept, new) in [(100, 0), (100, 3), (1, 1), (5, 0), (300, 2)] {
         for in_place in [true, false] {

@@ -165,6 +165,8 @@ struct Opened {
     watch: Option<Watch>,
     offset: u64,
     outlook: Outlook,
+    /// Where it was left, before it is read again.
+    left: Option<Left>,
     lines: LineBuffer,
     first_read: FirstRead,
     /// When to let go of it; [`NEVER`] before its successor has been written to.
@@ -322,12 +324,16 @@ impl FileSource {
                 }
             }
         }
-        let mut file = Opened {
+        let left = self.forget(id);
+        // Only the next file can be known by nothing but its number.
+        self.left.retain(|left| !left.tail.is_empty());
+        let file = Opened {
             id,
             watch: watcher.watch_file(&fd, log),
             fd,
             offset: 0,
             outlook: Outlook::Opened,
+            left,
             lines: LineBuffer::new(0),
             first_read: match is_first && begin == Begin::AtStart {
                 true => FirstRead::News,
@@ -335,11 +341,6 @@ impl FileSource {
             },
             leave_at_ms: NEVER,
         };
-        if let Some(left) = self.forget(id)
-            && file.has_before(left.offset, &left.tail)
-        {
-            file.read_on_at(left.offset);
-        }
         self.files.push(file);
     }
 
@@ -446,11 +447,15 @@ impl FileSource {
         if index < self.files.len() {
             let file = self.files.remove(index);
             watcher.forget_file(file.watch);
-            let memory = file.lines.memory();
-            if matches!(file.outlook, Outlook::Behind | Outlook::AtEnd) {
+            if let Some(left) = file.left {
+                self.leave(left.id, left.offset, &left.tail);
+            } else if matches!(file.outlook, Outlook::Behind | Outlook::AtEnd) {
                 // With the line that it is in the middle of.
                 let offset = file.offset.saturating_sub(file.lines.unfinished() as u64);
-                let tail = memory.get(memory.len().saturating_sub(TAIL)..);
+                let memory = file.lines.memory();
+                // What stands before its beginning was another file's.
+                let length = usize::try_from(offset).map_or(TAIL, |offset| offset.min(TAIL));
+                let tail = memory.get(memory.len().saturating_sub(length)..);
                 self.leave(file.id, offset, tail.unwrap_or_default());
             }
         }
@@ -508,8 +513,11 @@ impl Opened {
                 self.lines.begin_behind(&resume.before);
                 self.offset = resume.offset;
                 self.outlook = Outlook::AtEnd;
+                self.left = None;
             }
             _ if !is_complete => return Ok(Read::Nothing),
+            // What can be opened may not be readable.
+            _ if self.goes_on() => return self.read(since, now_ms, name, log),
             _ if is_opened && self.is_old(&status, since) => {
                 say!(log, Info: "{:?}: older than the start, going on at its end", name);
                 self.read_on_at(status.size);
@@ -553,13 +561,18 @@ impl Opened {
         is_before || is_ahead && self.lines.memory().is_empty()
     }
 
-    /// Whether these bytes stand before `offset`.
-    fn has_before(&self, offset: u64, tail: &[u8]) -> bool {
+    /// Goes on where it was left, if what was read last there is what it was.
+    fn goes_on(&mut self) -> bool {
+        let Some(Left { offset, tail, .. }) = self.left.take() else {
+            return false;
+        };
         let mut there = alloc::vec![0; tail.len()];
-        let read = self
-            .fd
-            .read_at(&mut there, offset.wrapping_sub(tail.len() as u64));
-        read == Ok(tail.len()) && there == tail
+        let start = offset.wrapping_sub(tail.len() as u64);
+        let is_same = self.fd.read_at(&mut there, start) == Ok(tail.len()) && there == tail;
+        if is_same {
+            self.read_on_at(offset);
+        }
+        is_same
     }
 
     /// Goes on at `offset`, and remembers what stands before it.

@@ -95,6 +95,7 @@ struct Pattern {
     is_hit: bool,
 }
 
+#[derive(Default)]
 struct State {
     places: Range<usize>,
     /// The row of the one that was made before it of those whose hashes begin alike.
@@ -226,6 +227,8 @@ impl Sieve {
         self.newest = vec![UNKNOWN; 1 << HASH_BITS];
         self.states.clear();
         self.places.clear();
+        // Where no row begins stands a state that nothing leads to.
+        self.states.push(State::default());
         // Until all is forgotten again there are no more steps than entries of the table.
         self.step = 0;
         self.marks.fill(0);
@@ -382,7 +385,8 @@ impl Sieve {
     fn pass(&mut self, line: Text) -> bool {
         self.is_full = false;
         count(line.bytes.len());
-        let (mut row, mut at) = (1, 0);
+        // OK because a row ends within the table.
+        let (mut row, mut at) = (self.stride as u32 + 1, 0);
         loop {
             (row, at) = self.run(line.bytes, row, at);
             let byte = match line.bytes.get(at) {

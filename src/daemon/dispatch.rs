@@ -403,6 +403,7 @@ impl Dispatch {
     fn close_first(&mut self, rule: &Rule, job: &Job, opens: bool) {
         let leases = self.ledger.leases_mut();
         let ids = ends(rule, job, leases, opens);
+        leases.forgive(&ids);
         self.queue.bring_forward(&ids, leases);
     }
 

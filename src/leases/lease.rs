@@ -670,6 +670,17 @@ impl Leases {
         Again::After(delay_s)
     }
 
+    /// Lets the next try, which somebody else has asked for, take none of those that a lease has.
+    pub fn forgive(&mut self, ids: &[LeaseId]) {
+        for id in ids {
+            if let Some(lease) = self.get_mut(*id)
+                && lease.failures <= RETRIES
+            {
+                lease.failures = lease.failures.saturating_sub(1);
+            }
+        }
+    }
+
     /// Whether anything is known to be spent, or not known at all.
     pub fn has_spent(&self) -> bool {
         self.spent_unknown || !self.spent.is_empty()

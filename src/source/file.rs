@@ -324,10 +324,10 @@ impl FileSource {
                 }
             }
         }
-        let left = self.forget(id);
+        let left = self.forget(&|left| left.id == id);
         // Only the next file can be known by nothing but its number.
-        self.left.retain(|left| !left.tail.is_empty());
-        let file = Opened {
+        self.forget(&|left| left.tail.is_empty());
+        let mut file = Opened {
             id,
             watch: watcher.watch_file(&fd, log),
             fd,
@@ -341,12 +341,16 @@ impl FileSource {
             },
             leave_at_ms: NEVER,
         };
+        // What is there is remembered before somebody writes it anew. Otherwise it may be a copy of the one before.
+        if is_first {
+            file.goes_on();
+        }
         self.files.push(file);
     }
 
     /// Remembers how far a file has been read.
     fn leave(&mut self, id: FileId, offset: u64, tail: &[u8]) {
-        self.forget(id);
+        self.forget(&|left| left.id == id);
         if self.left.len() >= MAX_LEFT {
             self.left.remove(0);
         }
@@ -354,8 +358,9 @@ impl FileSource {
         self.left.push(Left { id, offset, tail });
     }
 
-    fn forget(&mut self, id: FileId) -> Option<Left> {
-        let place = self.left.iter().position(|left| left.id == id)?;
+    #[inline(never)]
+    fn forget(&mut self, is_meant: &dyn Fn(&Left) -> bool) -> Option<Left> {
+        let place = self.left.iter().position(is_meant)?;
         Some(self.left.remove(place))
     }
 
@@ -465,12 +470,14 @@ impl FileSource {
 impl Opened {
     /// Reads once, from a file whose lines have all been taken.
     fn read(&mut self, since: Since, now_ms: u64, name: &[u8], log: &mut Log) -> Result<Read> {
+        if matches!(self.outlook, Outlook::Opened | Outlook::Rewritten(_))
+            && let Some(read) = self.resume(since, now_ms, name, log)?
+        {
+            return Ok(read);
+        }
         let again = match self.outlook {
             Outlook::AtEnd => self.lines.remembered(self.offset),
-            Outlook::Behind => 0,
-            Outlook::Opened | Outlook::Rewritten(_) => {
-                return self.resume(since, now_ms, name, log);
-            }
+            _ => 0,
         };
         let room = self.lines.room();
         let length = room.len();
@@ -495,8 +502,14 @@ impl Opened {
         Ok(if new > 0 { Read::Some } else { Read::Nothing })
     }
 
-    /// Finds out where to read on in a file that is not known to be what was read before.
-    fn resume(&mut self, since: Since, now_ms: u64, name: &[u8], log: &mut Log) -> Result<Read> {
+    /// Finds out where to read on in a file that is not known to be what was read before. None if that can be read at once.
+    fn resume(
+        &mut self,
+        since: Since,
+        now_ms: u64,
+        name: &[u8],
+        log: &mut Log,
+    ) -> Result<Option<Read>> {
         let status = self.fd.status()?;
         let (is_complete, is_opened) = match &mut self.outlook {
             Outlook::Rewritten(settling) => (settling.is_over(status.size, now_ms), false),
@@ -515,9 +528,8 @@ impl Opened {
                 self.outlook = Outlook::AtEnd;
                 self.left = None;
             }
-            _ if !is_complete => return Ok(Read::Nothing),
-            // What can be opened may not be readable.
-            _ if self.goes_on() => return self.read(since, now_ms, name, log),
+            _ if !is_complete => return Ok(Some(Read::Nothing)),
+            _ if self.goes_on() => {}
             _ if is_opened && self.is_old(&status, since) => {
                 say!(log, Info: "{:?}: older than the start, going on at its end", name);
                 self.read_on_at(status.size);
@@ -530,9 +542,10 @@ impl Opened {
                 // A writer that does not append has left one before what it has written since.
                 self.offset = self.fd.end_of_hole().unwrap_or(0);
                 self.outlook = Outlook::Behind;
+                return Ok(Some(Read::Some));
             }
         }
-        Ok(Read::Some)
+        Ok(None)
     }
 
     /// Where in it lines end that were read before, see [`resume::find`].

@@ -567,3 +567,22 @@ fn sort(items: &mut [u16]) {
         gap /= 3;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_been_computed_is_not_computed_again_even_where_every_place_is_looked_at() {
+        for pattern in ["^.*", "(a|b)*", r"^\S*", "x$"] {
+            let regex = Regex::new(pattern).expect("a pattern");
+            let mut sieve = Sieve::with_few(&[(0, &regex)], 0);
+            let mut steps = || {
+                sieve.sift(Text::from("ab ba x"));
+                sieve.step
+            };
+            let computed = steps();
+            assert_eq!(steps(), computed, "{pattern}");
+        }
+    }
+}

@@ -105,6 +105,21 @@ fn the_leases_of_a_rule_are_counted_and_found_the_open_ones_last() {
 }
 
 #[test]
+fn tries_that_others_ask_for_use_up_none_of_a_lease() {
+    let mut leases = Leases::new(1);
+    let id = opened(&mut leases, "r", "a", 0);
+    assert!(leases.next_due(0).is_some());
+    for _ in 0..3 * RETRIES {
+        leases.forgive(&[id]);
+        assert!(leases.failed(id, 0) != Again::GivenUp);
+    }
+    while leases.failed(id, 0) != Again::GivenUp {}
+    // What was given up is tried when somebody asks for it, and given up again.
+    leases.forgive(&[id]);
+    assert!(leases.failed(id, 0) == Again::GivenUp);
+}
+
+#[test]
 fn a_failed_revert_is_tried_ten_times_more_and_then_kept() {
     let mut leases = Leases::new(1);
     let id = opened(&mut leases, "r", "a", 0);

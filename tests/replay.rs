@@ -2,9 +2,12 @@
 
 mod common;
 
-use std::process::Command;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
-use common::{TempDir, outcome};
+use common::{TempDir, config, knock, outcome, rule};
 
 const LINES: &str = "30000";
 
@@ -82,4 +85,31 @@ fn without_literals(rules: &str) -> String {
     ends.fold(open, |rules, end| {
         rules.replace(&format!("{end}\""), &format!("{end}|x^)\""))
     })
+}
+
+/// What `logread -f | logknockd -n` is for.
+#[test]
+fn what_a_line_does_is_shown_before_the_next_one_comes() {
+    let dir = TempDir::new();
+    dir.configure(&config(
+        "\"unused\"",
+        &[rule("door", r#""actions": ["open"]"#)],
+    ));
+    let mut child = dir
+        .command(&["-n", "-c", common::CONFIG])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program");
+    let mut log = child.stdin.take().expect("its input");
+    let output = BufReader::new(child.stdout.take().expect("its output"));
+    let (shown, lines) = mpsc::channel();
+    std::thread::spawn(move || output.lines().try_for_each(|line| shown.send(line)));
+    log.write_all(knock("alice").as_bytes()).expect("a knock");
+    let first = lines.recv_timeout(Duration::from_secs(60));
+    drop(log);
+    child.wait().expect("its end");
+    let first = first.expect("nothing before the end of the log");
+    assert_eq!(first.expect("a line"), "3: knock \"door\" alice");
 }

@@ -35,7 +35,7 @@ use core::ffi::CStr;
 /// Bytes read at a time.
 const CHUNK: usize = 64 << 10;
 
-/// Output is written when this much has come together.
+/// Output is written when this much has come together, or there is no more to read just now.
 const FLUSH_AT: usize = 32 << 10;
 
 /// Programs that write to one log at once may be this late, in milliseconds; what is later is called time that goes
@@ -203,7 +203,9 @@ impl Replay {
         // A FIFO that nobody has opened to write yet looks as if it were at its end.
         poll(&mut [Poll::reading(&fd)], NEVER).map_err(fail)?;
         loop {
-            let count = read_some(&fd, buffer.room()).map_err(fail)?;
+            let room = buffer.room();
+            let length = room.len();
+            let count = read_some(&fd, room).map_err(fail)?;
             // The last line has no newline by which it would be counted.
             let mut is_open = false;
             match count {
@@ -240,7 +242,8 @@ impl Replay {
             self.lines += usize::from(is_open);
             self.nearing.forget_matched(&self.engine);
             self.progress.add(count, self.lines);
-            if self.play.out.len() >= FLUSH_AT {
+            // Perhaps nothing more comes for long: somebody may be looking on.
+            if count < length || self.play.out.len() >= FLUSH_AT {
                 self.flush().map_err(output_error)?;
             }
             if count == 0 {

@@ -1,6 +1,6 @@
 //! The time a log line carries, for replaying logs.
 //!
-//! These forms are understood at the beginning of a line, after an optional syslog priority (`<134>`) or bracket:
+//! These forms are understood at the beginning of a line, after an optional syslog priority (`<134>`, `<134>1`) or bracket:
 //!
 //! | form | example |
 //! |---|---|
@@ -151,9 +151,9 @@ impl LogClock {
         }
         text.rest = behind;
         text.guessed = true;
-        // The nearest of three: forwards over a new year, or back over one that came too early.
+        // The nearest of five: forwards over a new year, or back over one that came too early. One of them has a leap day.
         let mut nearest: Option<(u32, i32, u32)> = None;
-        for year in self.year - 1..=self.year + 1 {
+        for year in self.year - 2..=self.year + 2 {
             if let Some(seconds) = moment(year, month, day, time) {
                 let distance = seconds.abs_diff(self.last_s);
                 if nearest.is_none_or(|(least, ..)| distance < least) {
@@ -218,7 +218,8 @@ fn skip_priority(line: &[u8]) -> &[u8] {
         return line;
     };
     match rest.get(leading(rest, u8::is_ascii_digit).len()..) {
-        Some([b'>', rest @ ..]) => rest,
+        // RFC 5424 has its version behind it.
+        Some([b'>', b'1', b' ', rest @ ..] | [b'>', rest @ ..]) => rest,
         _ => line,
     }
 }
@@ -504,6 +505,8 @@ mod tests {
             "Nov 22 06:00:00 router kernel: drop",
             "<4>Nov 22 06:00:00 router kernel: drop",
             "2026-11-22T06:00:00Z router kernel: drop",
+            "<4>2026-11-22T06:00:00Z router kernel: drop",
+            "<4>1 2026-11-22T06:00:00Z router kernel - - - drop",
             "2026-11-22 06:00:00 drop",
             "2026-11-22T07:00:00+01:00 router kernel: drop",
             "2026-11-22T01:30:00-0430 router kernel: drop",
@@ -583,6 +586,18 @@ mod tests {
         // A clock that is set back a little does not make a year.
         assert_eq!(time("Dec 31 23:59:59 host x"), before + 1);
         assert_eq!(time("Jan  1 00:00:02 host x"), before + 4);
+    }
+
+    #[test]
+    fn a_leap_day_without_a_year_is_one_of_the_nearest_leap_year() {
+        for (now, leap_year) in [(2026, 2024), (2027, 2028), (2028, 2028), (2029, 2028)] {
+            let now_s = moment(now, 6, 1, 0).unwrap();
+            let mut clock = LogClock::new(now_s.into());
+            let mut time = |line: &str| clock.time_ms(line.as_bytes()).map(|ms| ms / 1000);
+            let leap_day = days(leap_year, 2, 29).unwrap() as u64 * 86_400;
+            assert_eq!(time("Feb 29 23:59:58 host x"), Some(leap_day + 86_398));
+            assert_eq!(time("Mar  1 00:00:01 host x"), Some(leap_day + 86_401));
+        }
     }
 
     /// What a clock says that has read other lines before is what one says that remembers nothing.

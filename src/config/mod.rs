@@ -116,6 +116,7 @@ const NO_END: &str = "\"revert\" needs \"timeout\", or another rule that \"close
 const NO_KEY: &str = "there is no capture group to take the key from, such as ([0-9.]+)";
 const NO_SEQUENCE: &str = "missing \"sequence\" (or \"one_time\")";
 const NO_SOURCE: &str = "missing \"file\" or \"command\": there is nothing to watch";
+const STATE_IS_LOG: &str = "this is a \"file\" to watch: the record would take its place";
 
 /// A valid configuration.
 pub struct Config {
@@ -195,10 +196,17 @@ impl Loader<'_> {
             self.report(top, NO_SOURCE);
         }
         let command = command.and_then(|command| self.command(command));
-        let state = top.member("state").map(|path| self.path(path));
+        let files = self.files(file);
+        let state = top.member("state").map(|path| {
+            let state = self.path(path);
+            if files.contains(&state) {
+                self.report(path, STATE_IS_LOG);
+            }
+            state
+        });
         let poll_ms = numbers[const { index_of(TOP, "poll") }];
         Some(Box::new(Config {
-            files: self.files(file),
+            files,
             command: command.map(Command::into_words),
             rules: self.rules(top),
             debug: numbers[const { index_of(TOP, "debug") }] != 0,

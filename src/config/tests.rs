@@ -366,6 +366,10 @@ fn paths_are_checked() {
         r#""file": ["a", "b", ¿"a"]"#,
         &["\"file\": \"a\" is listed twice"],
     );
+    check_top(
+        r#""file": ["a", "b"], "state": ¿"b""#,
+        &["\"state\": this is a \"file\" to watch: the record would take its place"],
+    );
 }
 
 #[test]

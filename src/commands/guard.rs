@@ -13,8 +13,7 @@ use alloc::vec::Vec;
 pub(super) const PROGRAM: &str = "what a log line says cannot choose the program to run";
 pub(super) const SHELL: &str = "a shell would run the value as code: pass it as \"$1\", with sh and the placeholder \
                                 as words after the script";
-pub(super) const EVAL: &str =
-    "eval in the script would run the value as code: use \"$1\" without eval";
+pub(super) const EVAL: &str = "eval in the script would run the value as code: use it without eval";
 
 /// Those with an `r` in front (`rbash`), a version or `-static` behind are known, too.
 const SHELLS: &str = "sh ash bash dash hush ksh mksh lksh oksh loksh pdksh yash posh zsh fish csh tcsh sash osh ysh bsh elvish pwsh xonsh";
@@ -88,22 +87,25 @@ fn shell_refusal(
     if word <= end {
         return Some(SHELL);
     }
-    evaluates(words.get(end)?).then_some(EVAL)
+    evaluates(words.get(end)?, true).then_some(EVAL)
 }
 
-/// Whether a script has an `eval` that is given arguments of the script.
-fn evaluates(script: &[u8]) -> bool {
+/// Whether a script has an `eval` that is given the key from the environment or, where they are `values`, arguments of
+/// the script.
+pub(super) fn evaluates(script: &[u8], values: bool) -> bool {
     let (mut evaluates, mut has_argument) = (false, false);
     let mut rest = script;
     while let [byte, behind @ ..] = rest {
         let name = leading(rest, u8::is_ascii_alphanumeric);
         if name.is_empty() {
             rest = behind;
-            has_argument |= matches!(
-                (byte, behind),
-                (b'$', [b'0'..=b'9' | b'@' | b'*' | b'{', ..])
-            );
+            has_argument |= values
+                && matches!(
+                    (byte, behind),
+                    (b'$', [b'0'..=b'9' | b'@' | b'*' | b'{', ..])
+                );
         } else {
+            has_argument |= rest.starts_with(b"LOGKNOCK_KEY");
             rest = rest.get(name.len()..).unwrap_or_default();
             evaluates |= name == b"eval";
         }

@@ -182,7 +182,13 @@ impl Command {
         match self.text.first() {
             None => Err(error(0, 0, NO_COMMAND)),
             Some(0) => Err(error(0, 0, NO_PROGRAM)),
-            Some(_) => Ok(self),
+            Some(_) => {
+                let mut words = words(&self.text);
+                match words.position(|word| guard::evaluates(word, false)) {
+                    Some(word) => Err(error(word, 0, guard::EVAL)),
+                    None => Ok(self),
+                }
+            }
         }
     }
 

@@ -341,6 +341,8 @@ fn no_placeholder_stands_where_a_shell_reads_its_program() {
         "/opt/sh-tools -c {0}",
         "/etc/open.sh {0}",
         "sh -c 'eval \"$(date +A=%s)\"; logger \"$1\"' sh {0}",
+        "sh -c 'eval \"$1\"; logger \"$LOGKNOCK_KEY\"' sh ls",
+        "sh -c 'eval \"on_$LOGKNOCK_EVENT\"'",
         "sh -o pipefail -c x {0}",
         "logger -t sh {0}",
         "env A={0} sh -c 'echo \"$A\"'",
@@ -422,6 +424,14 @@ fn no_script_evaluates_a_value() {
     ] {
         let at = line.rfind('{').unwrap();
         assert_eq!(message(template(line)), (at, EVAL.into()), "{line}");
+    }
+    // The environment has it in every command.
+    for line in [
+        "sh -c 'eval \"logger $LOGKNOCK_KEY\"'",
+        "env A=1 sh -c 'x; eval y ${{LOGKNOCK_KEY}}'",
+        "su nobody -c 'eval $LOGKNOCK_KEY'",
+    ] {
+        assert_eq!(message(template(line)), (0, EVAL.into()), "{line}");
     }
 }
 

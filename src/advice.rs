@@ -23,7 +23,8 @@ const EVERY_LINE: &str = "matches every line, and other steps do not";
 const NO_LINE: &str = "matches no line: none begins or ends with a blank, holds a newline, or goes on before ^ or behind $";
 const KEYLESS: &str =
     "{key} in the top \"command\" stays as it is: that runs before anybody knocks";
-const IGNORES_ALL: &str = "\"ignore\" matches every line: the rule passes over all";
+const IGNORES_ALL: &str =
+    "\"ignore\" matches every line that \"filter\" does: the rule passes over all";
 
 /// What is wrong beside the rules.
 pub fn on_sources(config: &Config) -> Vec<Vec<u8>> {
@@ -122,12 +123,11 @@ pub fn on_rule(rule: &Rule, config: &Config) -> Vec<Vec<u8>> {
     let has_records = config.files.iter().any(|file| file == "/dev/kmsg");
     let mut advice = Vec::new();
     let mut scratch = Scratch::new();
-    if rule
-        .ignore
-        .as_ref()
-        .is_some_and(|ignore| matches_all(ignore, &mut scratch))
-    {
-        advice.push(text!("{}", IGNORES_ALL));
+    if let Some(ignore) = &rule.ignore {
+        let mut filters = rule.filter_patterns();
+        if filters.all(|filter| filter == ignore.pattern()) || matches_all(ignore, &mut scratch) {
+            advice.push(text!("{}", IGNORES_ALL));
+        }
     }
     for (name, patterns) in [
         ("filter", &rule.filters[..]),

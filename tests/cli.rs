@@ -336,9 +336,19 @@ fn a_step_that_every_line_takes_is_warned_of_unless_it_counts() {
     ] {
         assert!(with(counting).is_empty(), "{counting}");
     }
-    let ignores_all = rule("x", r#""ignore": "x*", "actions": ["echo"]"#);
-    let expected = ["\"ignore\" matches every line: the rule passes over all"];
-    assert_eq!(warnings(&dir, INPUT, &[&ignores_all]), expected);
+}
+
+#[test]
+fn an_ignore_that_leaves_nothing_to_the_filter_is_warned_of() {
+    let dir = TempDir::new();
+    let ignoring = |ignore: &str| {
+        let more = format!(r#""ignore": {ignore}, "actions": ["echo"]"#);
+        warnings(&dir, INPUT, &[&rule("x", &more)])
+    };
+    let all = "\"ignore\" matches every line that \"filter\" does: the rule passes over all";
+    assert_eq!(ignoring(r#""x*""#), [all]);
+    assert_eq!(ignoring(r#""^(\\S+) ""#), [all]);
+    assert!(ignoring(r#""^(\\S+) x""#).is_empty());
 }
 
 #[test]

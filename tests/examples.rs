@@ -175,6 +175,8 @@ fn what_another_program_writes_bans_nobody_whoever_it_names() {
     for head in [
         "Nov  2 06:00:00 host ",
         "Sun Nov 22 06:00:00 2026 auth.info ",
+        // By logread -t.
+        "Sun Nov 22 06:00:00 2026 [1795327200.123] auth.info ",
         "2026-11-22T06:00:00.123456+01:00 2001:db8::1 ",
         "Nov 22 06:00:00 host auth.info ",
         "",

@@ -9,7 +9,7 @@
 //!   However many reverts and checks there are, taking the next one costs the same: their lanes are the leases' own lists.
 
 use crate::commands::job::{Event, Job, LeaseId, Order};
-use crate::leases::lease::{KEY, Leases, common};
+use crate::leases::lease::{KEY, Leases, Phase, common};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
@@ -52,9 +52,10 @@ impl Queue {
     }
 
     /// Adds commands of a lease. A check does not wait for room: somebody has knocked already. It must not find what is
-    /// about to be closed before that knock. A revert takes its place.
+    /// about to be closed before that knock; whether a revert has failed is asked at once. A revert goes behind the
+    /// opening of its lease, and where only a check waits, that finds nothing to do.
     pub fn submit(&mut self, id: LeaseId, event: Event, leases: &mut Leases) {
-        let of_lease = |order: &Order| order.lease == Some(id);
+        let opens = |order: &Order| order.event == Event::Open && order.lease == Some(id);
         match event {
             Event::Open => {
                 if let Some(lease) = leases.get(id) {
@@ -62,15 +63,19 @@ impl Queue {
                     self.open(Some(id), job, leases);
                 }
             }
-            Event::Check => match self.orders.iter().any(|order| order.event == Event::Close) {
-                true => {
-                    if let Some(order) = leases.order(id, event) {
+            Event::Check => {
+                let closes = |order: &Order| order.event == Event::Close;
+                let is_open = leases
+                    .get(id)
+                    .is_some_and(|lease| lease.phase == Phase::Open);
+                match leases.order(id, event) {
+                    Some(order) if is_open && self.orders.iter().any(closes) => {
                         self.orders.push(order);
                     }
+                    _ => leases.wait(id, event),
                 }
-                false => leases.wait(id, event),
-            },
-            Event::Close => match self.orders.iter().rposition(of_lease) {
+            }
+            Event::Close => match self.orders.iter().rposition(opens) {
                 Some(place) => {
                     if let Some(order) = leases.order(id, event) {
                         self.orders.insert(place + 1, order);
@@ -154,6 +159,7 @@ mod tests {
                     rule: words[1].into(),
                     key: words[2].into(),
                     revert: std::vec![text!("{}", number)],
+                    check: std::vec![text!("true")],
                     ..Job::default()
                 });
                 let known = self.ids.iter().find(|(other, _)| *other == number);
@@ -221,7 +227,15 @@ mod tests {
         // A check of what is closed first comes too early before that.
         let queue = played(&["-1 s a", "+2 s a", "?3 b c", "-4 b d"]);
         assert_eq!(queue.drain(), ["-1", "-4", "+2", "?3"]);
-        // What is to be closed needs no check any more.
+        // What is to be closed needs no check any more, and does not wait where one did.
+        let queue = played(&["-1 s a", "+2 s a", "+3 s b", "?4 b c", "-4 b c"]);
+        assert_eq!(queue.drain(), ["-1", "-4", "+2", "+3", "?4"]);
+        // Whether a revert has failed is a part of closing.
+        let mut queue = played(&["-1 s a", "+2 s a", "+3 s b", "-4 b c"]);
+        let (id, leases) = (queue.ids[3].1, &mut queue.leases);
+        assert!(leases.unwait(id).is_some() && leases.check(id));
+        queue.queue.submit(id, Event::Check, leases);
+        assert_eq!(queue.drain(), ["-1", "?4", "+2", "+3"]);
         assert_eq!(
             played(&["?1 b a", "?2 b b", "-1 b a"]).drain(),
             ["-1", "?2"]

@@ -161,6 +161,23 @@ fn a_fifo_survives_writers_coming_and_going() {
 }
 
 #[test]
+fn what_is_in_a_fifo_at_the_start_is_read() {
+    let dir = TempDir::new();
+    dir.fifo("fifo");
+    // As rsyslog opens it: no reader is needed for that.
+    let mut options = OpenOptions::new();
+    let mut writer = options
+        .read(true)
+        .write(true)
+        .open(dir.path("fifo"))
+        .unwrap();
+    writer.write_all(b"before\n").unwrap();
+    let mut daemon = Daemon::start_with(&dir, &sources(r#""file": "fifo""#), &["-T"]);
+    writer.write_all(b"after\n").unwrap();
+    daemon.expect_lines(&["before", "after"]);
+}
+
+#[test]
 fn a_fifo_that_is_replaced_is_read_to_its_end_first() {
     let dir = TempDir::new();
     dir.fifo("fifo");

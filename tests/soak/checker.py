@@ -56,6 +56,7 @@ class Checker:
         self.restarts = [0]
         self.blocked = deque(maxlen=1000)
         self.before = None
+        self.overtaken = []
         self.history = deque(maxlen=5000)
         self.late = []
         self.counts = dict.fromkeys(["knocks", "commands", "renewals", "closings", "retries", "reopened", "undecided"], 0)
@@ -78,6 +79,8 @@ class Checker:
                 self.open(RULES[command.rule].log, command)
         for lease in list(self.leases.values()):
             self.judge_lease(lease, now)
+        # Whether it stood before the next opening, that one tells, which may not have begun.
+        self.overtaken = [entry for entry in self.overtaken if not self.is_known(*entry)]
 
     def check_alone(self, command):
         before, self.before = self.before, command
@@ -223,18 +226,21 @@ class Checker:
                 others = []
             elif other.index == 1:
                 others.append(other)
-        if len(others) > 1 and not self.makes_way(command):
-            raise Wrong(f"{command} waited for {len(others)} that open for other rules, such as {others[-1]}")
+        if len(others) > 1:
+            self.overtaken.append((command, others))
 
-    def makes_way(self, command):
-        """Whether the next opening is the one that it had to come before, or would have been, had nobody killed."""
+    def is_known(self, command, others):
+        """Whether another opening has begun: it is the one that the command had to come before, or would have been, had
+        nobody killed."""
         later = itertools.dropwhile(lambda other: other is not command, self.history)
         following = next((other for other in later if other.event == "open"), None)
         if any(command.begin < at and (following is None or at < following.begin) for at in self.restarts):
             return True
-        if following is None or following.rule != command.rule:
+        if following is None:
             return False
-        return RULES[command.rule].exclusive or following.key == command.key
+        if following.rule != command.rule or not (RULES[command.rule].exclusive or following.key == command.key):
+            raise Wrong(f"{command} waited for {len(others)} that open for other rules, such as {others[-1]}")
+        return True
 
     def lateness(self, due, time):
         """How much later than `due`, without the time in which nothing could run."""

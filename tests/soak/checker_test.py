@@ -71,7 +71,10 @@ class CheckerTest(unittest.TestCase):
         opened = command("door", 1, 10)
         others = [command("double", serial, 11.55 + serial / 10) for serial in range(2, 9)]
         close = command("door", 1, 12.5, "close")
-        self.wrong(knocks, [opened, *others, close])
+        following = command("double", 9, 12.6)
+        self.wrong([*knocks, knock("double", 9)], [opened, *others, close, following])
+        # As long as nothing follows it may have had to make way.
+        judge(knocks, [opened, *others, close])
         others[0].begin, others[0].end = 11.5, 13
         judge(knocks[:2], [opened, others[0], command("door", 1, 13.5, "close")])
 

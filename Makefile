@@ -109,9 +109,9 @@ dist: cross ipk apk deb ## what a release is made of, with checksums: target/dis
 	@cross/setup dist
 	@cross/dist $(TARGETS)
 
-test-cross: mipsel mips aarch64 ## unit and integration tests on emulated machines, and ffi.rs against C headers
+test-cross: mipsel mips aarch64 armv7 ## unit and integration tests on emulated machines, and ffi.rs against C headers
 	@cross/setup test
-	@cross/test mipsel mips aarch64
+	@cross/test mipsel mips aarch64 armv7
 
 size: $(TARGETS) ## what each program is made of; fails when one is larger than its limit
 	@cross/setup size

@@ -418,13 +418,14 @@ impl Dispatch {
     ) -> Result<(), Vec<u8>> {
         self.ledger.open(None, &[], spent, now_ms, &mut self.log)?;
         self.tell(Level::Debug, KNOCK, &job);
-        let ends = ends(rule, &job, self.ledger.leases(), false);
-        self.end(&ends, now_ms);
-        let leases = self.ledger.leases_mut();
+        // Before all that is due is closed: this lease may be.
         if let Some((deadline_ms, end_s)) = deadlines(rule, now()) {
+            let leases = self.ledger.leases_mut();
             leases.renew(id, deadline_ms, end_s);
         }
-        let Some(event) = leases.knocked(id, now_ms) else {
+        let ends = ends(rule, &job, self.ledger.leases(), false);
+        self.end(&ends, now_ms);
+        let Some(event) = self.ledger.leases_mut().knocked(id, now_ms) else {
             return Ok(());
         };
         self.expect_room()?;
@@ -641,5 +642,46 @@ impl Dispatch {
                 )
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::log::Target;
+
+    #[test]
+    fn a_knock_at_the_moment_its_lease_runs_out_keeps_it_open() {
+        let folder = std::env::temp_dir().join(std::format!("dispatch-{}", std::process::id()));
+        std::fs::create_dir(&folder).expect("a folder");
+        let path = folder.join("state");
+        let state = path.to_str().expect("its name");
+        let config =
+            br#"{"file": "log", "ruleset": [{"name": "door", "filter": "(a)", "sequence": ["a"],
+            "actions": ["open"], "timeout": 10, "revert": ["close"]}]}"#;
+        let config = Config::parse(config).expect("a configuration");
+        let mut log = Log::new(Target::Stderr, Level::Error);
+        let ledger = Ledger::load(state, Need::Required, 0, 1, &mut log);
+        let ledger = ledger.ok().expect("a ledger");
+        let mut dispatch = Dispatch::new(Runner::new().expect("a runner"), ledger, 9, log);
+        let mut knock = |key: &str, now_ms| {
+            let knock = Knock {
+                rule: 0,
+                sequence: 0,
+                key: key.into(),
+                groups: Vec::new(),
+            };
+            dispatch.knock(&config.rules[0], knock, now_ms);
+            let leases = dispatch.ledger.leases();
+            let id = leases.find(b"door", key.as_bytes()).expect("a lease");
+            leases.get(id).map(|lease| lease.terms.deadline_ms)
+        };
+        let due_ms = knock("a", 0).expect("a deadline");
+        // So that the new deadline is a later one.
+        std::thread::sleep(core::time::Duration::from_millis(2));
+        assert!(knock("a", due_ms) > Some(due_ms));
+        drop(dispatch);
+        std::fs::remove_dir_all(folder).expect("it can be removed");
     }
 }

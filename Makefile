@@ -6,7 +6,8 @@ PREFIX = /usr/local
 DESTDIR =
 PROGRAM = target/release/logknockd
 FUZZ = --seconds 600 --keep ../../target/fuzz/kept
-PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64
+PACKAGES = mipsel_24kc:mipsel mips_24kc:mips aarch64_generic:aarch64 aarch64_cortex-a53:aarch64 \
+    arm_cortex-a7_neon-vfpv4:armv7 arm_cortex-a9_vfpv3-d16:armv7 arm_cortex-a15_neon-vfpv4:armv7 x86_64:x86_64
 DEBS = amd64:x86_64 arm64:aarch64
 SECONDS = 1800
 FAULTS = --every 10
@@ -90,12 +91,12 @@ cross: $(TARGETS) ## static programs for routers: target/mipsel/logknockd ...; a
 $(TARGETS):
 	@cross/build $@
 
-ipk: mipsel mips aarch64 ## packages for OpenWrt up to 24.10: target/ipk/*.ipk, checked
+ipk: mipsel mips aarch64 armv7 x86_64 ## packages for OpenWrt up to 24.10: target/ipk/*.ipk, checked
 	@cross/setup test
 	@cross/ipk $(PACKAGES)
 	@cross/check-package target/ipk/*.ipk
 
-apk: mipsel mips aarch64 ## packages for OpenWrt from 25.12 on: target/apk/*.apk, checked
+apk: mipsel mips aarch64 armv7 x86_64 ## packages for OpenWrt from 25.12 on: target/apk/*.apk, checked
 	@cross/setup test
 	@cross/apk $(PACKAGES)
 	@cross/check-package target/apk/*.apk
@@ -117,9 +118,9 @@ size: $(TARGETS) ## what each program is made of; fails when one is larger than 
 	@cross/setup size
 	@cross/size $(TARGETS)
 
-test-router: ipk apk ## boot an emulated router with our package in it and knock (ARM too: a few minutes)
+test-router: ipk apk ## boot an emulated router with our package in it and knock (ARM too, of either width: minutes)
 	@cross/setup router
-	@tests/several 2 'tests/router/run "$$1"' mipsel aarch64
+	@tests/several 2 'tests/router/run "$$1"' mipsel aarch64 armv7
 
 measure: build ## size, speed, idle system calls and latency of this machine's build
 	@tests/setup measure

@@ -28,10 +28,11 @@ _PREAMBLE = """#!/bin/sh
 export root="${IPKG_INSTROOT}"
 export pkgname="logknockd"
 """
-# Runs what is in /etc/uci-defaults, enables and starts the service.
-AFTER_INSTALLING = _PREAMBLE + "add_group_and_user\ndefault_postinst\n"
+# Runs what is in /etc/uci-defaults, enables and starts the service. OpenWrt up to 23.05 takes the package's name from
+# that of the script, later ones from $pkgname.
+AFTER_INSTALLING = _PREAMBLE + 'default_postinst "$0" "$@"\n'
 # Stops the service and disables it; then the firewall has nobody to tell any more.
-BEFORE_REMOVING = _PREAMBLE + """default_prerm
+BEFORE_REMOVING = _PREAMBLE + """default_prerm "$0" "$@"
 [ -n "${root}" ] || [ "${PKG_UPGRADE}" = "1" ] || {
     uci -q delete firewall.logknockd && uci commit firewall
 }

@@ -147,7 +147,7 @@ impl Log {
 
     fn write_syslog(&mut self, severity: u32, message: &[u8]) -> bool {
         let priority = FACILITY | severity;
-        let mut datagram = text!("<{}>logknockd[{}]: ", priority, process::own_id());
+        let mut datagram = text!("<{}>{}", priority, &*tag(process::own_id()));
         put_escaped(message, &mut datagram);
         datagram.truncate(MAX_MESSAGE);
         // Twice, because a restarted syslog daemon leaves us with a dead socket.
@@ -163,6 +163,18 @@ impl Log {
         }
         false
     }
+}
+
+/// What a message for syslog begins with. Where a blank is the sixteenth byte, OpenWrt's logd takes it for the one behind
+/// a time, and leaves out all of these: so the number of the process has four digits at least.
+fn tag(id: u32) -> Vec<u8> {
+    let zeros = match id {
+        0..10 => "000",
+        10..100 => "00",
+        100..1000 => "0",
+        _ => "",
+    };
+    text!("logknockd[{}{}]: ", zeros, id)
 }
 
 /// Logs a message, unless its level is not shown: `say!(log, Info: "rule {:?}", name)`, or `say!(log, (level): …)`.
@@ -229,6 +241,15 @@ impl Put for Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_process_number_makes_a_message_look_as_if_it_began_with_a_time() {
+        for id in [1, 42, 308, 999, 1000, 32_768, 4_194_304] {
+            let message = text!("{}  {{}}", &*tag(id));
+            assert_ne!(message.get(15), Some(&b' '), "{id}");
+            assert!(message.starts_with(b"logknockd["), "{id}");
+        }
+    }
 
     #[test]
     fn a_flood_of_warnings_becomes_one_in_ten_seconds_that_counts_the_others() {

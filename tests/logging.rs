@@ -37,8 +37,8 @@ fn our_own_messages_in_the_log_we_watch_are_passed_over() {
         r#"{{"name": "x", {steps}, "actions": ["echo {{key}} done"]}}"#
     )];
     let mut daemon = Daemon::start_with(&dir, &config(r#""log""#, &rules), &["-T"]);
-    let tag = format!("logknockd[{}]:", daemon.pid());
-    let tagged = |before: &str, text: &str| format!("{before} {tag} {text}\n");
+    let pid = daemon.pid();
+    let tagged = |before: &str, text: &str| format!("{before} logknockd[{pid}]: {text}\n");
     for before in [
         "Nov 22 06:00:00 host",
         "Sun Nov 22 06:00:00 2026 daemon.info",
@@ -48,6 +48,11 @@ fn our_own_messages_in_the_log_we_watch_are_passed_over() {
             tagged(before, "alice one") + &tagged(before, "alice two"),
         );
     }
+    // As the system log has it of a process whose number is small.
+    dir.append(
+        "log",
+        format!("logknockd[{pid:09}]: alice one\nlogknockd[{pid:09}]: alice two\n"),
+    );
     // What a stranger says further back in a line does not hide it.
     let stranger = "Nov 22 06:00:00 host sshd[7]: Invalid user";
     dir.append(
@@ -160,7 +165,7 @@ fn messages_go_to_the_system_log_and_without_one_to_standard_error() {
     let Some(mut daemon) = start_with_syslog(&dir) else {
         return;
     };
-    let tag = format!("logknockd[{}]: ", daemon.pid());
+    let tag = format!("logknockd[{:04}]: ", daemon.pid());
     assert_eq!(receive(&socket), format!("<30>{tag}watching \"log\""));
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(

@@ -21,7 +21,7 @@ use crate::engine::rule::{Rule, Whose};
 use crate::engine::tracker::{Change, Key, Measure, Steps, Tracker, hash};
 use crate::regex::seek::Places;
 use crate::regex::{Scratch, Sieve, Text};
-use crate::text::Pieces;
+use crate::text::{Pieces, whole};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::swap;
@@ -120,7 +120,7 @@ pub struct Setup {
 pub struct Engine {
     entries: Vec<Entry>,
     scratch: Scratch,
-    own_tag: Option<Vec<u8>>,
+    own_id: Option<u32>,
     seed: u64,
     explain: bool,
     /// Which rules a line may concern, by their filters.
@@ -169,7 +169,7 @@ impl Engine {
         Engine {
             entries,
             scratch: Scratch::new(),
-            own_tag: setup.own_id.map(|id| text!("logknockd[{}]:", id)),
+            own_id: setup.own_id,
             seed: setup.seed,
             explain: setup.explain,
             filters,
@@ -238,7 +238,7 @@ impl Engine {
     /// Whether `line` is one that this process wrote to the log: the first word of it that ends in a
     /// colon is our syslog tag.
     pub fn is_own(&self, line: &[u8]) -> bool {
-        is_tagged(line, self.own_tag.as_deref())
+        is_tagged(line, self.own_id)
     }
 
     /// A place in `text`, which may be many lines: those that end before it concern no rule. None if that is
@@ -266,7 +266,7 @@ impl Engine {
             self.unfolded = unfolded;
             (line, times) = (Text::from(&self.unfolded), count);
         }
-        let (seed, explain, own_tag) = (self.seed, self.explain, self.own_tag.as_deref());
+        let (seed, explain, own_id) = (self.seed, self.explain, self.own_id);
         let (found, scratch) = (&mut self.found, &mut self.scratch);
         let (mut entries, mut next) = (self.entries.iter_mut(), 0);
         let (mut is_own, places) = (None, &mut self.places);
@@ -289,7 +289,7 @@ impl Engine {
                 spelling,
                 hash,
             } = found.get(asked)?.1.as_ref()?;
-            if *is_own.get_or_insert_with(|| is_tagged(line.bytes, own_tag)) {
+            if *is_own.get_or_insert_with(|| is_tagged(line.bytes, own_id)) {
                 return None;
             }
             let key = spelling.as_deref().unwrap_or(whose.key(line.bytes));
@@ -401,10 +401,12 @@ impl Entry {
     }
 }
 
-/// Whether the first word of a line that ends in a colon is this one.
-fn is_tagged(line: &[u8], tag: Option<&[u8]>) -> bool {
-    let mut words = Pieces(line, b' ');
-    tag.is_some() && words.find(|word| word.ends_with(b":")) == tag
+/// Whether the first word of a line that ends in a colon is the tag of the process with this number. Zeros may stand
+/// before it: see [`crate::log`].
+fn is_tagged(line: &[u8], id: Option<u32>) -> bool {
+    let tag = Pieces(line, b' ').find(|word| word.ends_with(b":"));
+    let digits = tag.and_then(|tag| tag.strip_prefix(b"logknockd[")?.strip_suffix(b"]:"));
+    digits.is_some_and(|digits| id.is_some() && whole(digits) == id)
 }
 
 fn measure(rule: &Rule, sequence: usize) -> Measure {

@@ -305,7 +305,7 @@ impl Drop for Service {
 }
 
 #[test]
-fn a_reload_on_a_router_reaches_the_daemon_though_no_file_has_changed() {
+fn a_reload_on_a_router_reaches_the_daemon_and_nothing_ends_it_for_a_wrong_configuration() {
     let service = Service::new();
     let log = format!("{:?}", service.dir.text("log"));
     let right = common::config(&log, &[common::any_rule()]);
@@ -324,6 +324,13 @@ fn a_reload_on_a_router_reaches_the_daemon_though_no_file_has_changed() {
     service.dir.configure(&right);
     assert_eq!(service.run("reload"), fine);
     service.wait_for("reloaded", 3);
+    service.dir.configure("{");
+    assert_eq!(service.run("restart").0, Some(1));
+    service.dir.configure(&right);
+    assert_eq!(service.run("reload"), fine);
+    service.wait_for("reloaded", 4);
+    assert_eq!(service.run("restart"), fine);
+    service.wait_for(common::WATCHING, 6);
     let said = service.dir.read("said");
     assert!(!said.contains("error"), "told of a wrong one: {said}");
 }

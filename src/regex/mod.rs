@@ -79,14 +79,15 @@ impl<'t, B: AsRef<[u8]> + ?Sized> From<&'t B> for Text<'t> {
 }
 
 /// A pattern ready to match. One that exists has bounded cost.
+#[repr(C)]
 pub struct Regex {
-    pattern: String,
-    program: Program,
     /// Whether to try the quick way first.
     quick: bool,
+    begins_firmly: bool,
+    pattern: String,
+    program: Program,
     /// What stands in every match, in the order of the pattern.
     literals: Vec<Vec<u8>>,
-    begins_firmly: bool,
     /// What a text must hold to match, if there is such a thing and it is worth seeking first.
     telling: Option<Literal>,
     groups: Groups,

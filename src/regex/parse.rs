@@ -81,13 +81,14 @@ const CONTROLS: &[u8; 6] = b"\x07\x0c\n\r\t\x0b";
 
 /// A pattern and how far it is read.
 #[derive(Default)]
+#[repr(C)]
 struct Parser<'p> {
-    pattern: &'p [u8],
-    /// Where reading goes on, or what is at fault.
-    at: usize,
     flags: Flags,
     /// What is wrong there.
     fault: Fault,
+    pattern: &'p [u8],
+    /// Where reading goes on, or what is at fault.
+    at: usize,
     /// Up to here there were only flags for the whole pattern and comments, so more flags may follow.
     prelude_end: usize,
     depth: usize,

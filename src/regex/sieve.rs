@@ -48,43 +48,44 @@ const UNKNOWN: u32 = 0;
 
 /// Many patterns, each with the numbers of those who ask for it.
 #[derive(Default)]
+#[repr(C)]
 pub struct Sieve {
-    patterns: Vec<Pattern>,
-    /// What every line that any pattern matches holds.
-    common: Option<Literal>,
-    /// The parts.
-    program: Program,
-    /// The places that every state has, because a part can begin anywhere. They are not in the states' sets.
-    starts: Vec<Pc>,
-    /// What the state in which a line begins has beside them.
-    first: Vec<Pc>,
-    /// The indices of those that no part tells apart.
-    always: Vec<u16>,
-    /// The class of each byte.
-    classes: Vec<u8>,
+    /// Whether this line has filled the memory.
+    is_full: bool,
     /// The length of a row.
     stride: usize,
+    /// What one step from state to state needs: its number, the number of the step that came to an instruction last, what is
+    /// still to be followed, and where it leads, in order.
+    step: u32,
+    marks: Vec<u32>,
+    stack: Vec<Pc>,
+    after: Vec<Pc>,
     /// For each state and class the row that follows: where it begins, which is odd, or one less if that state is one to
     /// look at, because a part ends there or nothing can follow.
     table: Vec<u32>,
     states: Vec<State>,
-    /// The row of the state that was made last of those whose hashes begin with this number.
-    newest: Vec<u32>,
     /// What the sets of the states are parts of.
     places: Vec<Pc>,
-    /// What one step from state to state needs: the number of the step that came to an instruction last, the number of
-    /// this one, what is still to be followed, and where it leads, in order.
-    marks: Vec<u32>,
-    step: u32,
-    stack: Vec<Pc>,
-    after: Vec<Pc>,
-    /// Whether this line has filled the memory.
-    is_full: bool,
-    /// Where in it literals might stand.
-    literal_places: Places,
+    /// The places that every state has, because a part can begin anywhere. They are not in the states' sets.
+    starts: Vec<Pc>,
+    patterns: Vec<Pattern>,
     /// The patterns whose parts have been found in it, and the numbers of those.
     hits: Vec<u16>,
     found: Vec<u16>,
+    /// The class of each byte.
+    classes: Vec<u8>,
+    /// The row of the state that was made last of those whose hashes begin with this number.
+    newest: Vec<u32>,
+    /// What the state in which a line begins has beside them.
+    first: Vec<Pc>,
+    /// The indices of those that no part tells apart.
+    always: Vec<u16>,
+    /// What every line that any pattern matches holds.
+    common: Option<Literal>,
+    /// The parts.
+    program: Program,
+    /// Where in it literals might stand.
+    literal_places: Places,
 }
 
 struct Pattern {

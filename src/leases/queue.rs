@@ -3,7 +3,7 @@
 //! * Knocks, reverts and checks: one of each. So neither three hundred bans that run out together nor as many checks of
 //!   them keep a knock waiting, nor a hundred spoofed knocks what is to be closed.
 //! * Where the order matters it is kept: one rule's openings and reverts for one key run as they were submitted.
-//!   A revert goes behind the opening of its lease; one that waits goes before a newer opening, and so does
+//!   A revert goes behind the first opening of its lease; one that waits goes before a newer opening, and so does
 //!   whatever else must be closed first ([`Queue::bring_forward`]).
 //! * [`MAX_WAITING`] knocks may wait. Reverts are not counted and never refused: what was opened must be closed.
 //!   However many reverts and checks there are, taking the next one costs the same: their lanes are the leases' own lists.
@@ -53,7 +53,7 @@ impl Queue {
 
     /// Adds commands of a lease. A check does not wait for room: somebody has knocked already. It must not find what is
     /// about to be closed before that knock; whether a revert has failed is asked at once. A revert goes behind the
-    /// opening of its lease, and where only a check waits, that finds nothing to do.
+    /// first opening of its lease; where only a check or another opening waits, that finds nothing to do.
     pub fn submit(&mut self, id: LeaseId, event: Event, leases: &mut Leases) {
         let opens = |order: &Order| order.event == Event::Open && order.lease == Some(id);
         match event {
@@ -75,13 +75,14 @@ impl Queue {
                     _ => leases.wait(id, event),
                 }
             }
+            // Once its actions have begun, an opening that still waits finds nothing to do either.
             Event::Close => match self.orders.iter().rposition(opens) {
-                Some(place) => {
+                Some(place) if !leases.has_begun(id) => {
                     if let Some(order) = leases.order(id, event) {
                         self.orders.insert(place + 1, order);
                     }
                 }
-                None => leases.wait(id, event),
+                _ => leases.wait(id, event),
             },
         }
     }
@@ -246,6 +247,16 @@ mod tests {
     fn a_revert_comes_behind_the_opening_of_its_lease_and_before_those_of_others() {
         let queue = played(&["+1 s a", "+2 s b", "+3 s c", "-2 s b"]);
         assert_eq!(queue.drain(), ["+1", "+2", "-2", "+3"]);
+    }
+
+    #[test]
+    fn a_revert_does_not_wait_for_actions_that_were_to_run_once_more() {
+        let mut queue = played(&["+1 s a", "+2 s b", "+3 s c"]);
+        let id = queue.ids[0].1;
+        assert!(queue.queue.next(&mut queue.leases).is_some());
+        queue.leases.begin(id, Event::Open);
+        queue.play(&["+1 s a", "-1 s a"]);
+        assert_eq!(queue.drain(), ["-1", "+2", "+3", "+1"]);
     }
 
     #[test]

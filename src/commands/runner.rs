@@ -18,9 +18,9 @@ use crate::commands::job::{Event, Job, Order};
 use crate::commands::template::put_shell_words;
 use crate::log::{Level, Log};
 use crate::source::lines::LineBuffer;
-use crate::sys::Errno;
 use crate::sys::fd::Fd;
 use crate::sys::process::{Child, Exit, Streams, spawn};
+use crate::sys::{Errno, clock};
 use crate::text::{Put, program, with_blanks};
 use alloc::vec::Vec;
 
@@ -130,9 +130,9 @@ impl Runner {
     }
 
     /// Goes on with the job that is being run, and hands it out when it has been dealt with.
-    pub fn advance(&mut self, now_ms: u64, log: &mut Log) -> Option<Finished> {
+    pub fn advance(&mut self, log: &mut Log) -> Option<Finished> {
         let current = self.current.as_mut()?;
-        if current.running.is_some() || current.start_next(&self.null, now_ms, log) {
+        if current.running.is_some() || current.start_next(&self.null, log) {
             return None;
         }
         let Current { order, answer, .. } = self.current.take()?;
@@ -185,7 +185,7 @@ impl Current {
     }
 
     /// Starts the next command that can be started; false if there is none.
-    fn start_next(&mut self, null: &Fd, now_ms: u64, log: &mut Log) -> bool {
+    fn start_next(&mut self, null: &Fd, log: &mut Log) -> bool {
         let job = &*self.order.job;
         while let Some(command) = job.commands(self.order.event).get(self.index) {
             if self.is_check() && self.answer != Answer::Yes {
@@ -199,7 +199,8 @@ impl Current {
                     self.running = Some(Running {
                         child,
                         stage: Stage::Running,
-                        deadline_ms: after(now_ms, job.timeout_ms),
+                        // The turn may have begun long ago: the disk may have made us wait.
+                        deadline_ms: after(clock::boot_time_ms(), job.timeout_ms),
                         output,
                     });
                     return true;
@@ -270,10 +271,12 @@ impl Current {
 
     /// Pushes the running command if it is over its time, and hands it out if nothing helps.
     fn check_deadline(&mut self, now_ms: u64, log: &mut Log) -> Option<Child> {
-        let running = self.running.as_mut()?;
-        if now_ms < running.deadline_ms {
+        if now_ms < self.running.as_ref()?.deadline_ms {
             return None;
         }
+        // It may have ended in time, while the disk made us wait.
+        self.reap(log);
+        let running = self.running.as_mut()?;
         running.deadline_ms = after(now_ms, GRACE_MS);
         let mut left = None;
         let what = match running.stage {
@@ -369,5 +372,48 @@ struct ShellWords<'a>(&'a [u8]);
 impl Put for ShellWords<'_> {
     fn put(&self, out: &mut Vec<u8>) {
         put_shell_words(self.0, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Target;
+    use crate::sys::clock::boot_time_ms;
+    use core::time::Duration;
+    use std::thread::sleep;
+
+    const TIMEOUT_MS: u64 = 60_000;
+
+    fn running(command: &str, log: &mut Log) -> Runner {
+        let job = Job {
+            actions: std::vec![text!("{}\0", command)],
+            timeout_ms: TIMEOUT_MS,
+            ..Job::default()
+        };
+        let mut runner = Runner::new().expect("a runner");
+        runner.begin(Order {
+            event: Event::Open,
+            lease: None,
+            job: job.into(),
+        });
+        assert!(runner.advance(log).is_none(), "it runs");
+        runner
+    }
+
+    #[test]
+    fn a_command_that_ended_in_time_has_whenever_we_look() {
+        let mut log = Log::new(Target::Stderr, Level::Error);
+        let mut runner = running("true", &mut log);
+        while !runner
+            .running()
+            .is_none_or(|running| running.child.has_ended())
+        {
+            sleep(Duration::from_millis(1));
+        }
+        runner.check_deadline(boot_time_ms() + TIMEOUT_MS, &mut log);
+        runner.reap(&mut log);
+        let finished = runner.advance(&mut log).expect("its end");
+        assert!(finished.answer == Answer::Yes);
     }
 }

@@ -135,7 +135,7 @@ impl Dispatch {
         }
         self.runner.check_deadline(now_ms, &mut self.log);
         loop {
-            if let Some(finished) = self.runner.advance(now_ms, &mut self.log) {
+            if let Some(finished) = self.runner.advance(&mut self.log) {
                 self.finished(&finished, now_ms);
             }
             if self.runner.current().is_some() {

@@ -428,7 +428,9 @@ impl Dispatch {
         let Some(event) = self.ledger.leases_mut().knocked(id, now_ms) else {
             return Ok(());
         };
-        self.expect_room()?;
+        if event == Event::Open {
+            self.expect_room()?;
+        }
         self.close_first(rule, &job, false);
         self.ledger.leases_mut().set_busy(id, true);
         self.order(id, event);
@@ -649,39 +651,110 @@ impl Dispatch {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::leases::lease::Lease;
     use crate::log::Target;
+    use crate::sys::clock::boot_time_ms;
+    use alloc::boxed::Box;
 
-    #[test]
-    fn a_knock_at_the_moment_its_lease_runs_out_keeps_it_open() {
-        let folder = std::env::temp_dir().join(std::format!("dispatch-{}", std::process::id()));
-        std::fs::create_dir(&folder).expect("a folder");
-        let path = folder.join("state");
-        let state = path.to_str().expect("its name");
-        let config =
-            br#"{"file": "log", "ruleset": [{"name": "door", "filter": "(a)", "sequence": ["a"],
-            "actions": ["open"], "timeout": 10, "revert": ["close"]}]}"#;
-        let config = Config::parse(config).expect("a configuration");
-        let mut log = Log::new(Target::Stderr, Level::Error);
-        let ledger = Ledger::load(state, Need::Required, 0, 1, &mut log);
-        let ledger = ledger.ok().expect("a ledger");
-        let mut dispatch = Dispatch::new(Runner::new().expect("a runner"), ledger, 9, log);
-        let mut knock = |key: &str, now_ms| {
+    struct Scene {
+        folder: std::path::PathBuf,
+        config: Box<Config>,
+        dispatch: Dispatch,
+    }
+
+    impl Scene {
+        /// What comes of rules, which are named by their first words; each has a step and a key.
+        fn of(name: &str, rules: &[&str]) -> Scene {
+            let name = std::format!("dispatch-{name}-{}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            std::fs::create_dir(&folder).expect("a folder");
+            let mut ruleset = Vec::new();
+            for rule in rules {
+                ruleset.push(std::format!(
+                    r#"{{"filter": "(a)", "sequence": ["a"], "name": {rule}}}"#
+                ));
+            }
+            let config = std::format!(r#"{{"file": "log", "ruleset": [{}]}}"#, ruleset.join(","));
+            let config = Config::parse(config.as_bytes()).expect("a configuration");
+            let path = folder.join("state");
+            let mut log = Log::new(Target::Stderr, Level::Error);
+            let state = path.to_str().expect("its name");
+            let ledger = Ledger::load(state, Need::Required, boot_time_ms(), 1, &mut log);
+            let ledger = ledger.ok().expect("a ledger");
+            Scene {
+                dispatch: Dispatch::new(Runner::new().expect("a runner"), ledger, 9, log),
+                folder,
+                config,
+            }
+        }
+
+        fn knock(&mut self, rule: usize, key: &str, now_ms: u64) {
             let knock = Knock {
-                rule: 0,
+                rule,
                 sequence: 0,
                 key: key.into(),
                 groups: Vec::new(),
             };
-            dispatch.knock(&config.rules[0], knock, now_ms);
-            let leases = dispatch.ledger.leases();
-            let id = leases.find(b"door", key.as_bytes()).expect("a lease");
-            leases.get(id).map(|lease| lease.terms.deadline_ms)
+            self.dispatch.knock(&self.config.rules[rule], knock, now_ms);
+        }
+
+        /// The open lease of a rule and a key.
+        fn lease(&self, rule: usize, key: &str) -> Option<&Lease> {
+            let leases = self.dispatch.ledger.leases();
+            leases.get(leases.find(self.config.rules[rule].name.as_bytes(), key.as_bytes())?)
+        }
+
+        fn run_until_idle(&mut self) {
+            loop {
+                self.dispatch.advance(boot_time_ms());
+                if self.dispatch.is_idle() {
+                    break;
+                }
+                std::thread::sleep(core::time::Duration::from_millis(1));
+                self.dispatch.reap();
+            }
+        }
+    }
+
+    impl Drop for Scene {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.folder).expect("it can be removed");
+        }
+    }
+
+    #[test]
+    fn a_knock_at_the_moment_its_lease_runs_out_keeps_it_open() {
+        let mut scene = Scene::of(
+            "due",
+            &[r#""door", "actions": ["open"], "timeout": 10, "revert": ["close"]"#],
+        );
+        let mut knock = |now_ms| {
+            scene.knock(0, "a", now_ms);
+            let lease = scene.lease(0, "a").expect("a lease");
+            lease.terms.deadline_ms
         };
-        let due_ms = knock("a", 0).expect("a deadline");
+        let due_ms = knock(0);
         // So that the new deadline is a later one.
         std::thread::sleep(core::time::Duration::from_millis(2));
-        assert!(knock("a", due_ms) > Some(due_ms));
-        drop(dispatch);
-        std::fs::remove_dir_all(folder).expect("it can be removed");
+        assert!(knock(due_ms) > due_ms);
+    }
+
+    #[test]
+    fn what_is_open_is_checked_however_many_knocks_wait() {
+        let mut scene = Scene::of(
+            "full",
+            &[
+                r#""door", "actions": ["true"], "timeout": 60, "revert": ["true"], "check": ["true"]"#,
+                r#""other", "actions": ["true"]"#,
+            ],
+        );
+        scene.knock(0, "a", boot_time_ms());
+        scene.run_until_idle();
+        for _ in 0..=MAX_WAITING {
+            scene.knock(1, "b", boot_time_ms());
+        }
+        scene.knock(0, "a", boot_time_ms());
+        let leases = scene.dispatch.ledger.leases();
+        assert_eq!(scene.dispatch.queue.len(leases), MAX_WAITING + 1);
     }
 }

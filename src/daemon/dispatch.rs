@@ -16,7 +16,7 @@ use crate::leases::lease::{Again, Note, Phase, Verdict};
 use crate::leases::ledger::{ClosesIn, Ledger, Need};
 use crate::leases::opening::{count_unspent, deadlines, ends, first_unspent, job, sequence, terms};
 use crate::leases::queue::{MAX_WAITING, Queue};
-use crate::leases::record::now;
+use crate::leases::record::{Request, now};
 use crate::log::{Level, Log, Throttle};
 use crate::sys::Errno;
 use crate::sys::fd::Fd;
@@ -47,8 +47,9 @@ pub struct Dispatch {
     queue: Queue,
     ledger: Ledger,
     max_leases: usize,
-    /// The leases that somebody by hand waits for.
+    /// The leases that somebody by hand waits for, and what was asked for last.
     asked: Vec<LeaseId>,
+    request: Option<Request>,
     key_too_long: Throttle,
     unfit: Throttle,
     refused: Throttle,
@@ -65,6 +66,7 @@ impl Dispatch {
             ledger,
             max_leases,
             asked: Vec::new(),
+            request: None,
             key_too_long: Throttle::new(1),
             unfit: Throttle::new(1),
             refused: Throttle::new(1),
@@ -158,7 +160,10 @@ impl Dispatch {
             if self.asked.is_empty() {
                 // Whoever asks reads there what is closed.
                 self.ledger.sync(now_ms, &mut self.log);
-                self.ledger.forget_request();
+                // Another one has been left there meanwhile if somebody waits no more; its signal is about to come.
+                if self.ledger.request() == self.request {
+                    self.ledger.forget_request();
+                }
             }
         }
     }
@@ -181,6 +186,7 @@ impl Dispatch {
             self.ledger.forget_request();
         }
         self.asked.extend(ids);
+        self.request = Some(request);
     }
 
     /// When to call [`Dispatch::advance`] even though nothing has happened.
@@ -652,6 +658,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::leases::lease::Lease;
+    use crate::leases::record::Record;
     use crate::log::Target;
     use crate::sys::clock::boot_time_ms;
     use alloc::boxed::Box;
@@ -756,5 +763,32 @@ mod tests {
         scene.knock(0, "a", boot_time_ms());
         let leases = scene.dispatch.ledger.leases();
         assert_eq!(scene.dispatch.queue.len(leases), MAX_WAITING + 1);
+    }
+
+    #[test]
+    fn a_request_is_not_taken_away_for_another_one_that_was_dealt_with() {
+        let mut scene = Scene::of(
+            "asked",
+            &[r#""door", "actions": ["true"], "timeout": 60, "revert": ["true {key}"]"#],
+        );
+        for key in ["a", "b"] {
+            scene.knock(0, key, boot_time_ms());
+        }
+        scene.run_until_idle();
+        let state = scene.folder.join("state");
+        let record = Record::new(state.to_str().expect("its name"), 1).expect("a record");
+        let ask = |key: &[u8]| {
+            let (key, rule) = (key.to_vec(), Vec::new());
+            record.ask(&Request { key, rule }).expect("a request")
+        };
+        drop(ask(b"a"));
+        scene.dispatch.by_hand(boot_time_ms());
+        // Whoever asked has been killed, and somebody else asks, whose signal comes later.
+        let asked = ask(b"b");
+        scene.run_until_idle();
+        assert!(scene.lease(0, "a").is_none() && record.is_asked(&asked));
+        scene.dispatch.by_hand(boot_time_ms());
+        scene.run_until_idle();
+        assert!(scene.lease(0, "b").is_none() && !record.is_asked(&asked));
     }
 }

@@ -55,6 +55,7 @@ pub enum Found {
 }
 
 /// What somebody asks for by hand: which leases are to be closed.
+#[derive(PartialEq, Eq)]
 pub struct Request {
     /// The key, or [`ALL`].
     pub key: Vec<u8>,

@@ -625,10 +625,9 @@ impl Leases {
             .is_some_and(|lease| !matches!(lease.phase, Phase::Failed | Phase::GivenUp))
     }
 
-    /// What is wanted next, marked as being on its way; perhaps no opening.
-    pub fn next_wanted(&mut self, opens: bool) -> Option<(LeaseId, Event)> {
-        let fits = |wanted: &mut (LeaseId, Event)| opens || wanted.1 == Event::Check;
-        while let Some((id, event)) = self.wanted.pop_if(fits) {
+    /// What is wanted next, marked as being on its way.
+    pub fn next_wanted(&mut self) -> Option<(LeaseId, Event)> {
+        while let Some((id, event)) = self.wanted.pop() {
             if let Some(lease) = self.get_mut(id)
                 && lease.phase == Phase::Open
                 && !lease.busy

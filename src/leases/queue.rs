@@ -87,15 +87,14 @@ impl Queue {
         }
     }
 
-    /// Takes up what is wanted without anybody waiting for it, one lease at a time; an opening only if no knock waits.
+    /// Takes up what is wanted without anybody waiting for it, one lease at a time; an opening comes behind the knocks that
+    /// wait, and not when none does: some may always wait.
     pub fn take_up(&mut self, leases: &mut Leases) {
         if !self.taken_up.is_some_and(|id| leases.is_busy(id)) {
-            self.taken_up = leases
-                .next_wanted(self.orders.is_empty())
-                .map(|(id, event)| {
-                    self.submit(id, event, leases);
-                    id
-                });
+            self.taken_up = leases.next_wanted().map(|(id, event)| {
+                self.submit(id, event, leases);
+                id
+            });
         }
     }
 
@@ -141,7 +140,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::leases::lease::Terms;
+    use crate::leases::lease::{Note, Terms};
     use std::boxed::Box;
 
     /// A queue after `+`, `-` and `?` (a knock of a rule and key, a revert, a check), each as `+3 rule key`.
@@ -272,6 +271,29 @@ mod tests {
         queue.queue.bring_forward(&[id], &mut queue.leases);
         queue.play(&["+5 s d"]);
         assert_eq!(queue.drain(), ["+4", "-1", "-3", "-2", "+5"]);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_opened_though_knocks_always_wait() {
+        let mut queue = played(&["+1 s a", "+2 s b", "+3 s c"]);
+        while let Some(order) = queue.queue.next(&mut queue.leases) {
+            let id = order.lease.unwrap();
+            queue.leases.apply(id, Note::Until(1, 0));
+        }
+        queue.leases.resume(0, false);
+        queue.play(&["+4 t a"]);
+        let mut opened = 0;
+        for number in 5..25 {
+            queue.play(&[&format!("+{number} t a")]);
+            queue.queue.take_up(&mut queue.leases);
+            let order = queue.queue.next(&mut queue.leases).unwrap();
+            if *order.job.rule == *b"s" {
+                queue.leases.set_busy(order.lease.unwrap(), false);
+                opened += 1;
+            }
+        }
+        assert_eq!(opened, 3);
+        assert!(!queue.queue.orders.is_empty());
     }
 
     #[test]

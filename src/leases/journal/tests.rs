@@ -170,7 +170,7 @@ fn no_changed_record_is_taken_for_another() {
             match read_as(&changed, "boot") {
                 Ok(_) if same => {}
                 // The name of the boot: then it was another, and everything is due.
-                Ok(mut leases) if name.contains(&at) => assert!(leases.next_wanted(true).is_some()),
+                Ok(mut leases) if name.contains(&at) => assert!(leases.next_wanted().is_some()),
                 // The last newline: then the line was not finished.
                 Ok(leases) if at == record.len() - 1 => assert_eq!(leases.count(), 2),
                 Ok(_) => panic!("byte {at} as {byte}"),
@@ -199,7 +199,7 @@ fn after_another_boot_everything_is_due_but_what_outlives_it() {
         let kept = leases.find(b"r", b"kept").unwrap();
         assert_eq!(leases.deadline_ms(), 21_000);
         assert!(leases.get(kept).is_some_and(|lease| !lease.stands));
-        assert_eq!(leases.next_wanted(true).map(|(id, _)| id), Some(kept));
+        assert_eq!(leases.next_wanted().map(|(id, _)| id), Some(kept));
     }
 }
 

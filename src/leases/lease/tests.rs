@@ -234,20 +234,16 @@ fn what_nobody_waits_for_is_wanted_once_and_only_while_it_is_open() {
     terms.job = job.into();
     let id = leases.open(terms);
     leases.want_checks();
-    assert_eq!(
-        leases.next_wanted(true),
-        None,
-        "its actions are on their way"
-    );
+    assert_eq!(leases.next_wanted(), None, "its actions are on their way");
     leases.set_busy(id, false);
     leases.want_checks();
     leases.want_checks();
-    assert_eq!(leases.next_wanted(true), Some((id, Event::Check)));
-    assert_eq!(leases.next_wanted(true), None);
+    assert_eq!(leases.next_wanted(), Some((id, Event::Check)));
+    assert_eq!(leases.next_wanted(), None);
     leases.set_busy(id, false);
     leases.want_checks();
     while leases.next_due(10).is_some() {}
-    assert_eq!(leases.next_wanted(true), None);
+    assert_eq!(leases.next_wanted(), None);
 }
 
 #[test]
@@ -311,24 +307,23 @@ fn what_a_check_has_opened_again_after_a_reboot_is_not_opened_once_more() {
     for finds_it in [true, false] {
         let (mut leases, id) = after_a_reboot();
         leases.want_checks();
-        assert_eq!(leases.next_wanted(true), Some((id, Event::Check)));
+        assert_eq!(leases.next_wanted(), Some((id, Event::Check)));
         leases.set_busy(id, false);
         match finds_it {
             true => leases.apply(id, Note::Stands(true)),
             false => assert!(leases.reopen(id, 0)),
         }
-        assert_eq!(leases.next_wanted(true), None);
+        assert_eq!(leases.next_wanted(), None);
     }
     let (mut leases, id) = after_a_reboot();
-    assert_eq!(leases.next_wanted(false), None);
-    assert_eq!(leases.next_wanted(true), Some((id, Event::Open)));
+    assert_eq!(leases.next_wanted(), Some((id, Event::Open)));
 }
 
 #[test]
 fn what_is_not_opened_again_before_a_crash_is_opened_by_the_next_start() {
     let (mut leases, id) = after_a_reboot();
     leases.resume(0, true);
-    assert_eq!(leases.next_wanted(true), Some((id, Event::Open)));
+    assert_eq!(leases.next_wanted(), Some((id, Event::Open)));
 }
 
 #[test]

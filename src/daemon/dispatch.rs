@@ -521,11 +521,15 @@ impl Dispatch {
             (Event::Check, Phase::Checking) => self.closed(id, answer == Answer::No, now_ms),
             (Event::Check, _) => self.checked(id, answer, now_ms),
             (Event::Close, _) => {
-                // What has never been opened may well fail to be closed.
-                let succeeded = answer == Answer::Yes || !leases.has_begun(id);
-                match !succeeded && self.ledger.leases_mut().check(id) {
-                    true => self.order(id, Event::Check),
-                    false => self.closed(id, succeeded, now_ms),
+                let succeeded = answer == Answer::Yes;
+                if !succeeded && !leases.has_begun(id) {
+                    // What has never been opened may well fail to be closed. What the same commands were to close that
+                    // has been opened is not closed by that.
+                    self.strike_out(id, now_ms);
+                } else if !succeeded && self.ledger.leases_mut().check(id) {
+                    self.order(id, Event::Check);
+                } else {
+                    self.closed(id, succeeded, now_ms);
                 }
             }
         }
@@ -599,15 +603,20 @@ impl Dispatch {
     /// Notes how the closing of a lease ended.
     fn closed(&mut self, id: LeaseId, succeeded: bool, now_ms: u64) {
         let mut next = Some(id);
-        while let Some(id) = next
-            && let Some(lease) = self.ledger.leases().get(id)
-        {
-            let job = lease.terms.job.clone();
+        while let Some(id) = next {
             if !succeeded {
-                return self.not_closed(id, &job, now_ms);
+                return self.not_closed(id, now_ms);
             }
             // Others that the same commands were to close are closed by them, too.
             next = self.ledger.leases().companion(id);
+            self.strike_out(id, now_ms);
+        }
+    }
+
+    /// A lease is closed.
+    fn strike_out(&mut self, id: LeaseId, now_ms: u64) {
+        if let Some(lease) = self.ledger.leases().get(id) {
+            let job = lease.terms.job.clone();
             self.ledger.note(&[id], Note::Close, now_ms, &mut self.log);
             self.tell(Level::Info, template!("rule {:?}: closed for {}"), &job);
             self.doubt(&job, now_ms);
@@ -631,7 +640,11 @@ impl Dispatch {
         }
     }
 
-    fn not_closed(&mut self, id: LeaseId, job: &Job, now_ms: u64) {
+    fn not_closed(&mut self, id: LeaseId, now_ms: u64) {
+        let Some(lease) = self.ledger.leases().get(id) else {
+            return;
+        };
+        let job = &*lease.terms.job.clone();
         match self.ledger.leases_mut().failed(id, now_ms) {
             Again::After(seconds) if self.life == Life::Running => {
                 say!(self.log, Warn: "rule {:?}: not closed for {}, trying again in {} s",
@@ -790,5 +803,23 @@ mod tests {
         scene.dispatch.by_hand(boot_time_ms());
         scene.run_until_idle();
         assert!(scene.lease(0, "b").is_none() && !record.is_asked(&asked));
+    }
+
+    #[test]
+    fn what_was_never_opened_closes_nothing_that_was() {
+        let mut scene = Scene::of(
+            "unopened",
+            &[r#""door", "actions": ["true"], "timeout": 60, "revert": ["false"]"#],
+        );
+        scene.knock(0, "a", boot_time_ms());
+        scene.run_until_idle();
+        let id = scene.lease(0, "a").expect("a lease").id();
+        scene.dispatch.end(&[id], boot_time_ms());
+        scene.run_until_idle();
+        // A stop drops this knock.
+        scene.knock(0, "a", boot_time_ms());
+        scene.dispatch.begin_stop(boot_time_ms());
+        scene.run_until_idle();
+        assert!(scene.dispatch.ledger.leases().get(id).is_some());
     }
 }

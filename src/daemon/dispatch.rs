@@ -88,13 +88,8 @@ impl Dispatch {
         {
             say!(self.log, Error: "{}: no lease can be opened", reason.reason);
         }
-        self.check_all();
-        Ok(())
-    }
-
-    /// Has every open lease checked that can be.
-    pub fn check_all(&mut self) {
         self.ledger.leases_mut().want_checks();
+        Ok(())
     }
 
     /// Makes the first sequence that has not been spent the current one of every one-time rule, if which are spent has

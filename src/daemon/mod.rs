@@ -153,7 +153,6 @@ impl Daemon {
             alarm: None,
         }));
         daemon.dispatch.select_sequences(&mut daemon.engine, true);
-        daemon.dispatch.check_all();
         Ok(daemon)
     }
 

@@ -217,6 +217,8 @@ impl Ledger {
         match read {
             Ok(leases) => {
                 self.leases = leases;
+                // Much may have happened to what is open since that was written, however late it is read.
+                self.leases.want_checks();
                 let count = self.leases.count();
                 if count > 0 {
                     say!(log, Info: "going on with {} recorded lease{s}", count);
@@ -537,7 +539,7 @@ const LOCK_PAUSE_MS: u64 = 50;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::job::Job;
+    use crate::commands::job::{Event, Job};
     use crate::log::{Level, Target};
 
     #[test]
@@ -590,6 +592,35 @@ mod tests {
         assert!(opened.is_ok() && length() <= MAX_RECORD / 2);
         drop(ledger);
         assert_eq!(load(&mut log).leases().count(), open.len() - 8);
+        std::fs::remove_dir_all(folder).expect("it can be removed");
+    }
+
+    #[test]
+    fn what_is_read_late_is_checked() {
+        let folder = std::env::temp_dir().join(std::format!("late-{}", std::process::id()));
+        let state = folder.join("state");
+        let state = state.to_str().expect("its name");
+        let mut log = Log::new(Target::Stderr, Level::Error);
+        let mut load = |need| {
+            Ledger::load(state, need, 0, 1, &mut log)
+                .ok()
+                .expect("a ledger")
+        };
+        let mut late = load(Need::Leftovers);
+        std::fs::create_dir(&folder).expect("a folder");
+        let terms = Terms {
+            job: alloc::rc::Rc::new(Job {
+                check: std::vec![text!("look\0")],
+                ..Job::default()
+            }),
+            opened_ms: 1,
+            deadline_ms: NEVER,
+            end_s: 0,
+        };
+        let opened = load(Need::Required).open(Some(terms), &[], Vec::new(), 1, &mut log);
+        assert!(opened.is_ok() && late.attach(1, &mut log).is_ok());
+        let wanted = late.leases_mut().next_wanted();
+        assert!(wanted.is_some_and(|(_, event)| event == Event::Check));
         std::fs::remove_dir_all(folder).expect("it can be removed");
     }
 }

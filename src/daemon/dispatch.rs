@@ -81,7 +81,7 @@ impl Dispatch {
         max_leases: usize,
         now_ms: u64,
     ) -> Result<(), Vec<u8>> {
-        self.ledger.relocate(state, now_ms, &mut self.log)?;
+        self.ledger.relocate(state, need, now_ms, &mut self.log)?;
         self.max_leases = max_leases;
         if need == Need::Required
             && let Err(reason) = self.ledger.attach(now_ms, &mut self.log)

@@ -128,9 +128,7 @@ impl Ledger {
     ) -> core::result::Result<Ledger, Refusal> {
         let failed = |errno: Errno| Refusal::new(Kind::Failed, text!("{:?}: {}", state, errno));
         let mut ledger = Ledger::unread(state, seed).map_err(failed)?;
-        let is_left = || matches!(ledger.record.load(), Ok(Found::Nothing | Found::Foreign(_)));
-        if need == Need::Leftovers && is_left() {
-            // An earlier run of ours has left nothing.
+        if need == Need::Leftovers && ledger.is_clear() {
             return Ok(ledger);
         }
         let mut attached = ledger.attach(now_ms, log);
@@ -159,6 +157,11 @@ impl Ledger {
             ledger.unsaved.succeed();
         }
         Ok(ledger)
+    }
+
+    /// Whether an earlier run of ours has left nothing.
+    fn is_clear(&self) -> bool {
+        matches!(self.record.load(), Ok(Found::Nothing | Found::Foreign(_)))
     }
 
     /// Takes the record up if that was not possible before. The error says why it still is not.
@@ -249,6 +252,7 @@ impl Ledger {
     pub fn relocate(
         &mut self,
         state: &str,
+        need: Need,
         now_ms: u64,
         log: &mut Log,
     ) -> core::result::Result<(), Vec<u8>> {
@@ -260,7 +264,9 @@ impl Ledger {
         if self.hold == Hold::Unread && self.leases.count() == 0 {
             // Nothing is to be taken along.
             *self = other;
-            self.unsaved.fail(now_ms);
+            if need == Need::Required || !self.is_clear() {
+                self.unsaved.fail(now_ms);
+            }
             return Ok(());
         }
         let refused = |refusal: Refusal| refusal.reason;
@@ -541,6 +547,7 @@ mod tests {
     use super::*;
     use crate::commands::job::{Event, Job};
     use crate::log::{Level, Target};
+    use std::borrow::ToOwned;
 
     #[test]
     fn a_record_never_becomes_longer_than_what_a_start_reads() {
@@ -621,6 +628,22 @@ mod tests {
         assert!(opened.is_ok() && late.attach(1, &mut log).is_ok());
         let wanted = late.leases_mut().next_wanted();
         assert!(wanted.is_some_and(|(_, event)| event == Event::Check));
+        std::fs::remove_dir_all(folder).expect("it can be removed");
+    }
+
+    #[test]
+    fn a_record_that_is_not_needed_is_not_made_at_a_reload_either() {
+        let folder = std::env::temp_dir().join(std::format!("reload-{}", std::process::id()));
+        std::fs::create_dir(&folder).expect("a folder");
+        let mut log = Log::new(Target::Stderr, Level::Error);
+        for (need, is_made) in [(Need::Leftovers, false), (Need::Required, true)] {
+            let path = |name| folder.join(name).to_str().expect("its name").to_owned();
+            let ledger = Ledger::load(&path("one"), Need::Leftovers, 0, 1, &mut log);
+            let mut ledger = ledger.ok().expect("a ledger");
+            assert!(ledger.relocate(&path("two"), need, 0, &mut log).is_ok());
+            ledger.settle(9000, &mut log);
+            assert_eq!(folder.join("two").exists(), is_made);
+        }
         std::fs::remove_dir_all(folder).expect("it can be removed");
     }
 }

@@ -817,4 +817,21 @@ mod tests {
         scene.run_until_idle();
         assert!(scene.dispatch.ledger.leases().get(id).is_some());
     }
+
+    #[test]
+    fn the_exclusive_lease_that_ends_makes_room_for_the_new_one() {
+        let mut scene = Scene::of(
+            "exclusive",
+            &[
+                r#""door", "exclusive": true, "actions": ["true"], "timeout": 60, "revert": ["true"]"#,
+            ],
+        );
+        scene.dispatch.max_leases = 1;
+        for key in ["a", "b", "a"] {
+            scene.knock(0, key, boot_time_ms());
+            scene.run_until_idle();
+            assert!(scene.lease(0, key).is_some_and(|lease| lease.stands));
+        }
+        assert_eq!(scene.dispatch.ledger.leases().count(), 1);
+    }
 }

@@ -11,7 +11,7 @@ use crate::commands::template::{MAX_VALUE, Values};
 use crate::engine::Knock;
 use crate::engine::rule::Rule;
 use crate::leases::journal::{Now, spent};
-use crate::leases::lease::{KEY, Leases, RULE, Terms, rule_and_key};
+use crate::leases::lease::{KEY, Lease, Leases, Phase, RULE, Terms, rule_and_key};
 use crate::text::{Characters, checksum};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -97,8 +97,11 @@ pub fn terms(
     let Some((deadline_ms, end_s)) = deadlines(rule, now) else {
         return Ok(None);
     };
-    // The one that is out of date ends.
-    let ends = usize::from(leases.find(&job.rule, &job.key).is_some());
+    // Those that are open and end make room: the one that is out of date, or all if one is to be the only one.
+    let makes_room = |lease: &Lease| lease.phase == Phase::Open && lease.terms.job.rule == job.rule;
+    let ends = ends(rule, job, leases, true);
+    let ends = ends.iter().filter_map(|id| leases.get(*id));
+    let ends = ends.filter(|lease| makes_room(lease)).count();
     if leases.count_of(&job.rule) >= max_leases + ends {
         return Err(text!("the rule has {} leases already", max_leases));
     }

@@ -78,6 +78,26 @@ fn a_spent_sequence_stays_spent_after_a_crash_a_reload_and_a_restart() {
 }
 
 #[test]
+fn where_the_record_is_read_late_no_line_is_lost_for_what_it_says() {
+    let dir = TempDir::new();
+    dir.append("log", "");
+    dir.mkdir("late");
+    let config = one_time(r#"[["a$", "b$"], ["c$", "d$"]]"#, ECHO);
+    let config = config.replace(r#""state": ""#, r#""state": "late/"#);
+    let mut daemon = Daemon::start(&dir, &config);
+    dir.append("log", "alice a\nalice b\n");
+    daemon.wait_for("output: opened alice");
+    daemon.signal("TERM");
+    daemon.expect_exit(0);
+    dir.rename("late", "away");
+    let mut daemon = Daemon::start(&dir, &config);
+    dir.rename("away", "late");
+    daemon.wait_for("1 one-time sequence left");
+    dir.append("log", "alice c\nalice d\n");
+    daemon.wait_for("output: opened alice");
+}
+
+#[test]
 fn editing_the_list_revives_nothing() {
     let dir = TempDir::new();
     let mut daemon = start(&dir, TWO);

@@ -174,6 +174,8 @@ impl Daemon {
         self.dispatch.advance(now_ms);
         self.sources.push_leaving(now_ms);
         if self.is_watching() {
+            // It may have been only now that the record was read.
+            self.dispatch.select_sequences(&mut self.engine, false);
             self.read_sources(now_ms);
             self.dispatch.advance(clock::boot_time_ms());
         } else if self.dispatch.life() == Life::Running && self.dispatch.is_idle() {

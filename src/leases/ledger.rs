@@ -247,7 +247,8 @@ impl Ledger {
     }
 
     /// Goes on in another place, where everything is written before the record here is left, if it is not the same place
-    /// by another name. The error says why not.
+    /// by another name. Where nothing has been read yet, it is from now on, later if it cannot be at once. The error says
+    /// why not.
     #[inline(never)]
     pub fn relocate(
         &mut self,
@@ -257,6 +258,9 @@ impl Ledger {
         log: &mut Log,
     ) -> core::result::Result<(), Vec<u8>> {
         if self.record.path() == state.as_bytes() {
+            if need == Need::Required && self.hold == Hold::Unread {
+                self.unsaved.fail(now_ms);
+            }
             return Ok(());
         }
         let other = Ledger::unread(state, self.seed);
@@ -644,6 +648,24 @@ mod tests {
             ledger.settle(9000, &mut log);
             assert_eq!(folder.join("two").exists(), is_made);
         }
+        std::fs::remove_dir_all(folder).expect("it can be removed");
+    }
+
+    #[test]
+    fn a_record_that_is_needed_since_a_reload_is_read_as_soon_as_it_is_there() {
+        let folder = std::env::temp_dir().join(std::format!("since-{}", std::process::id()));
+        let state = folder.join("state");
+        let state = state.to_str().expect("its name");
+        let mut log = Log::new(Target::Stderr, Level::Error);
+        let ledger = Ledger::load(state, Need::Leftovers, 0, 1, &mut log);
+        let mut ledger = ledger.ok().expect("a ledger");
+        assert!(ledger.relocate(state, Need::Required, 0, &mut log).is_ok());
+        assert!(ledger.attach(0, &mut log).is_err());
+        std::fs::create_dir(&folder).expect("a folder");
+        let due_ms = ledger.deadline_ms();
+        ledger.settle(due_ms, &mut log);
+        assert!(due_ms < 2000 && ledger.hold != Hold::Unread);
+        assert_eq!(ledger.deadline_ms(), NEVER);
         std::fs::remove_dir_all(folder).expect("it can be removed");
     }
 }

@@ -147,6 +147,8 @@ pub struct Leases {
     renewed: Vec<LeaseId>,
     /// What is to be run for leases without anybody waiting for it.
     wanted: Vec<(LeaseId, Event)>,
+    /// The slot of the one for which something was last.
+    looked_at: usize,
     /// Each as the record has it: what is spent is remembered by its text.
     spent: Vec<Vec<u8>>,
     /// The record was lost, and with it what is spent: then everything is.
@@ -166,6 +168,7 @@ impl Leases {
             due: Due::default(),
             renewed: Vec::new(),
             wanted: Vec::new(),
+            looked_at: 0,
             spent: Vec::new(),
             spent_unknown: false,
         })
@@ -612,7 +615,9 @@ impl Leases {
     /// Wants every open lease to be checked that can be.
     pub fn want_checks(&mut self) {
         self.wanted.retain(|(_, event)| *event != Event::Check);
-        for lease in self.slots.iter().flatten() {
+        // The last one comes first. Where they are wanted again and again, each has its turn.
+        let (before, after) = self.slots.split_at(self.looked_at.min(self.slots.len()));
+        for lease in after.iter().chain(before).flatten() {
             if lease.phase == Phase::Open && !lease.terms.job.check.is_empty() {
                 self.wanted.push((lease.id, Event::Check));
             }
@@ -635,6 +640,7 @@ impl Leases {
                 && (event == Event::Check || !lease.stands && lease.reopened_until_ms == 0)
             {
                 lease.busy = true;
+                self.looked_at = id.slot as usize;
                 return Some((id, event));
             }
         }

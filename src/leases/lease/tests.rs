@@ -247,6 +247,28 @@ fn what_nobody_waits_for_is_wanted_once_and_only_while_it_is_open() {
 }
 
 #[test]
+fn each_is_checked_in_its_turn_however_often_all_are_to_be() {
+    let mut leases = Leases::new(1);
+    let mut terms = terms("r", "a", "x", 10);
+    terms.job = Rc::new(Job {
+        check: std::vec![text!("true\0")],
+        ..Job::default()
+    });
+    for _ in 0..5 {
+        let id = leases.open(terms.clone());
+        leases.set_busy(id, false);
+    }
+    let mut checked = std::collections::BTreeSet::new();
+    for _ in 0..5 {
+        leases.want_checks();
+        let (id, _) = leases.next_wanted().expect("a check");
+        leases.set_busy(id, false);
+        checked.insert(id.slot);
+    }
+    assert_eq!(checked.len(), 5);
+}
+
+#[test]
 fn twenty_thousand_leases_cost_no_more_each_than_a_hundred() {
     let once = |count: u32, revert: &dyn Fn(u32) -> String| {
         let begin = std::time::Instant::now();

@@ -119,7 +119,10 @@ const NO_SOURCE: &str = "missing \"file\" or \"command\": there is nothing to wa
 const STATE_IS_LOG: &str = "this is a \"file\" to watch: the record would take its place";
 
 /// A valid configuration.
+#[repr(C)] // What is asked for most stands first: see HACKING.
 pub struct Config {
+    pub debug: bool,
+    pub trace: bool,
     /// Log files, FIFOs, character devices, `-` for standard input; distinct, at most 64. At least one of
     /// `files` and `command` is there.
     pub files: Vec<String>,
@@ -128,14 +131,12 @@ pub struct Config {
     /// 1 to 1000, their names distinct.
     #[allow(clippy::vec_box)] // A rule is large, and is handed on.
     pub rules: Vec<Box<Rule>>,
-    pub debug: bool,
-    pub trace: bool,
     /// Path of the record of leases and spent sequences.
     pub state: String,
-    /// Look at files this often, 100 to 3 600 000; [`NEVER`] if notified.
-    pub poll_ms: u64,
     /// Keys in progress per rule; 1 to 65535.
     pub max_keys: usize,
+    /// Look at files this often, 100 to 3 600 000; [`NEVER`] if notified.
+    pub poll_ms: u64,
     /// Of the file it was read from: another one for another file.
     pub checksum: u32,
 }

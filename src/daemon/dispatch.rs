@@ -39,17 +39,18 @@ pub enum Life {
 }
 
 /// Turns outcomes into leases and jobs.
+#[repr(C)] // What is asked for most stands first: see HACKING.
 pub struct Dispatch {
-    /// Where messages go.
-    pub log: Log,
     life: Life,
-    runner: Runner,
-    queue: Queue,
-    ledger: Ledger,
     max_leases: usize,
     /// The leases that somebody by hand waits for, and what was asked for last.
     asked: Vec<LeaseId>,
     request: Option<Request>,
+    /// Where messages go.
+    pub log: Log,
+    runner: Runner,
+    queue: Queue,
+    ledger: Ledger,
     key_too_long: Throttle,
     unfit: Throttle,
     refused: Throttle,

@@ -162,26 +162,27 @@ fn output_error(errno: Errno) -> Vec<u8> {
     text!("standard output: {}", errno)
 }
 
+#[repr(C)] // What is asked for most stands first: see HACKING.
 struct Replay {
-    engine: Engine,
-    play: Play,
-    /// Reads the lines' times; none if no rule has a time limit.
-    clock: Option<LogClock>,
     /// Whether every line is shown.
     shows_lines: bool,
-    /// The time of the last line that carried one.
-    time_ms: Option<u64>,
+    /// Lines read so far, of all logs. A router takes a day for more than fit.
+    lines: usize,
     /// Lines, not empty, without a time.
     timeless: usize,
     /// Lines with a time that is earlier than that of the line before.
     backwards: usize,
+    /// The time of the last line that carried one.
+    time_ms: Option<u64>,
+    play: Play,
+    progress: Progress,
+    engine: Engine,
+    /// Reads the lines' times; none if no rule has a time limit.
+    clock: Option<LogClock>,
     /// Where the first of them stands.
     first_backwards: Vec<u8>,
     nearing: Nearing,
-    /// Lines read so far, of all logs. A router takes a day for more than fit.
-    lines: usize,
     started_ms: u64,
-    progress: Progress,
 }
 
 impl Replay {

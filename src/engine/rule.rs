@@ -14,25 +14,20 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 #[derive(Default)]
+#[repr(C)] // What is asked for most stands first: see HACKING.
 pub struct Rule {
+    /// Whether each sequence works once only.
+    pub one_time: bool,
+    /// Whether a line that repeats the step just matched keeps the progress.
+    pub repeats: bool,
+    /// How often a key must complete a sequence; 1 to 1000.
+    pub count: u16,
     /// Unique, printable, 1 to 255 bytes.
     pub name: String,
     /// 1 to 16 alternatives, one of which a line must match to count. Each has a group to take the key from.
     pub filters: Vec<Regex>,
-    /// Lines that match are passed over.
-    pub ignore: Option<Regex>,
-    /// Keys that are one of these addresses are passed over.
-    pub ignore_hosts: Vec<Network>,
     /// One sequence, or with `one_time` those to be used up in this order; at least one.
     pub sequences: Vec<Sequence>,
-    /// Whether each sequence works once only.
-    pub one_time: bool,
-    /// The time that a whole sequence may take, as often as it must be completed; more than 0, or [`NEVER`](crate::backoff::NEVER).
-    pub within_ms: u64,
-    /// How often a key must complete a sequence; 1 to 1000.
-    pub count: u16,
-    /// Whether a line that repeats the step just matched keeps the progress.
-    pub repeats: bool,
     pub lease: Option<Holding>,
     /// Filled from the groups of a sequence's last step, as `check` and `revert` are. At least one if `closes` is empty.
     pub actions: Vec<Command>,
@@ -42,8 +37,14 @@ pub struct Rule {
     pub revert: Vec<Command>,
     /// The names of other rules, whose leases for the same key a knock ends.
     pub closes: Vec<String>,
+    /// Keys that are one of these addresses are passed over.
+    pub ignore_hosts: Vec<Network>,
+    /// The time that a whole sequence may take, as often as it must be completed; more than 0, or [`NEVER`](crate::backoff::NEVER).
+    pub within_ms: u64,
     /// A command that runs longer is ended; more than 0.
     pub action_timeout_ms: u64,
+    /// Lines that match are passed over.
+    pub ignore: Option<Regex>,
 }
 
 pub struct Sequence {

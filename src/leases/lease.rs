@@ -74,9 +74,9 @@ impl Terms {
 
 /// Something that was opened and is to be closed.
 #[cfg_attr(test, derive(Debug))]
+#[repr(C)] // What is asked for most stands first: see HACKING.
 pub struct Lease {
     id: LeaseId,
-    pub terms: Terms,
     pub phase: Phase,
     /// Whether what it opened is known to be there.
     pub stands: bool,
@@ -84,8 +84,11 @@ pub struct Lease {
     begun: bool,
     /// Its actions or its check are waiting or running.
     busy: bool,
+    /// Its deadline was moved since that was told.
+    renewed: bool,
     /// How often its revert has failed.
     failures: u32,
+    pub terms: Terms,
     /// Until when no knock has it checked, because one just has.
     checked_until_ms: u64,
     /// Until when its actions are not run again because its check says no, because they just have been; 0 if a yes or
@@ -93,8 +96,6 @@ pub struct Lease {
     reopened_until_ms: u64,
     /// Until when the time for that is used up, if no knock has come since.
     used_ms: u64,
-    /// Its deadline was moved since that was told.
-    renewed: bool,
 }
 
 /// What happens to a lease after it was opened.
@@ -133,11 +134,10 @@ pub enum Again {
 }
 
 /// All leases and all spent sequences.
+#[repr(C)] // What is asked for most stands first: see HACKING.
 pub struct Leases {
     slots: Vec<Option<Lease>>,
     free: Vec<u32>,
-    seed: u64,
-    last_serial: u32,
     /// By [`RULE`], [`KEY`] and [`REVERT`]. In front are those that are not open any more, and those are held by which
     /// the same thing is open.
     sets: [Sets; 3],
@@ -145,6 +145,8 @@ pub struct Leases {
     waiting: Sets,
     due: Due,
     renewed: Vec<LeaseId>,
+    seed: u64,
+    last_serial: u32,
     /// What is to be run for leases without anybody waiting for it.
     wanted: Vec<(LeaseId, Event)>,
     /// The slot of the one for which something was last.

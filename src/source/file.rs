@@ -159,18 +159,19 @@ enum FirstRead {
 }
 
 /// An open file and how far it has been read.
+#[repr(C)] // What is asked for most stands first: see HACKING.
 struct Opened {
     fd: Fd,
-    id: FileId,
     watch: Option<Watch>,
+    first_read: FirstRead,
+    lines: LineBuffer,
     offset: u64,
+    /// When to let go of it; [`NEVER`] before its successor has been written to.
+    leave_at_ms: u64,
     outlook: Outlook,
     /// Where it was left, before it is read again.
     left: Option<Left>,
-    lines: LineBuffer,
-    first_read: FirstRead,
-    /// When to let go of it; [`NEVER`] before its successor has been written to.
-    leave_at_ms: u64,
+    id: FileId,
 }
 
 /// A file that is not open, and how far it has been read.

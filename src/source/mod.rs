@@ -53,15 +53,8 @@ enum Source {
 }
 
 /// A source and what is known of it.
+#[repr(C)] // What is asked for most stands first: see HACKING.
 struct Entry {
-    access: Access,
-    /// Since when it is watched.
-    since: Since,
-    /// Where to begin with what is found there next.
-    begin: Begin,
-    source: Source,
-    /// How many descriptors were waited for last.
-    polled: usize,
     /// There may be something to read.
     ready: bool,
     /// There may be lines that were read and not yet taken.
@@ -70,6 +63,14 @@ struct Entry {
     is_left: bool,
     /// That a line was cut has been said.
     cut_told: bool,
+    /// Where to begin with what is found there next.
+    begin: Begin,
+    /// How many descriptors were waited for last.
+    polled: usize,
+    access: Access,
+    source: Source,
+    /// Since when it is watched.
+    since: Since,
 }
 
 /// In boxes: a reload moves them, which takes less code so.

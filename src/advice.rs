@@ -142,8 +142,7 @@ pub fn on_rule(rule: &Rule, config: &Config) -> Vec<Vec<u8>> {
     for sequence in &rule.sequences {
         on_steps(sequence, has_records, &mut scratch, &mut advice);
     }
-    let commands = [&rule.actions, &rule.check, &rule.revert];
-    for command in commands.into_iter().flatten() {
+    for command in rule.commands.iter().flatten() {
         on_program(program(command.words()), &mut advice);
         for word in words(command.words()) {
             let mut texts = (0..word.len()).filter_map(|at| word.get(at..));

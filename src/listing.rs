@@ -2,7 +2,8 @@
 
 use crate::advice;
 use crate::backoff::NEVER;
-use crate::commands::template::{Command, Values, put_shell_words};
+use crate::commands::job::EVENTS;
+use crate::commands::template::{Values, put_shell_words};
 use crate::config::Config;
 use crate::config::diagnostic::count_characters;
 use crate::engine::rule::{KeyGroup, Rule, Sequence, is_key_certain, key_group};
@@ -134,9 +135,21 @@ fn put_sequence(rule: &Rule, sequence: &Sequence, out: &mut Vec<u8>) {
         put!(out, " {}", group);
     }
     put!(out, if groups.is_empty() { " none\n" } else { "\n" });
-    put_commands("open", rule, &rule.actions, step, &groups, out);
-    put_commands("check", rule, &rule.check, step, &groups, out);
-    put_commands("close", rule, &rule.revert, step, &groups, out);
+    // Commands as they will be run, but with their placeholders still in them.
+    let values = Values {
+        rule: &rule.name,
+        key: b"{key}",
+        family: b"{family}",
+        groups: &groups,
+    };
+    for (event, commands) in EVENTS.iter().zip(&rule.commands) {
+        for command in commands {
+            put!(out, "    {}: ", event);
+            // What is filled in is printable; only a group's name could be too long.
+            put_shell_words(&command.fill(step, &values).unwrap_or_default(), out);
+            out.push(b'\n');
+        }
+    }
 }
 
 /// The placeholders for the groups of a step.
@@ -150,29 +163,6 @@ fn groups(step: &Regex) -> Vec<Vec<u8>> {
         groups[number - 1] = text!("{}{}{}", "{", name, "}");
     }
     groups
-}
-
-/// Commands as they will be run, but with their placeholders still in them.
-fn put_commands(
-    what: &str,
-    rule: &Rule,
-    commands: &[Command],
-    step: &Regex,
-    groups: &[Vec<u8>],
-    out: &mut Vec<u8>,
-) {
-    let values = Values {
-        rule: &rule.name,
-        key: b"{key}",
-        family: b"{family}",
-        groups,
-    };
-    for command in commands {
-        put!(out, "    {}: ", what);
-        // What is filled in is printable; only a group's name could be too long.
-        put_shell_words(&command.fill(step, &values).unwrap_or_default(), out);
-        out.push(b'\n');
-    }
 }
 
 /// What a line is searched for before the pattern itself is tried.

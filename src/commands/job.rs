@@ -28,6 +28,12 @@ pub enum Event {
     Close,
 }
 
+/// Its name in the environment of commands.
+pub const EVENTS: [&str; 3] = ["open", "check", "close"];
+
+/// What the commands for each event are called in the configuration and in the record.
+pub const NAMES: [&str; 3] = ["actions", "check", "revert"];
+
 /// All commands of one knock. Each command is its words, placeholders filled in and a NUL byte behind each.
 #[derive(Default)]
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
@@ -40,12 +46,8 @@ pub struct Job {
     pub templates: u32,
     /// How long each command may take, in milliseconds.
     pub timeout_ms: u64,
-    /// What opens.
-    pub actions: Vec<Vec<u8>>,
-    /// What tells whether it is open; may be nothing.
-    pub check: Vec<Vec<u8>>,
-    /// What closes.
-    pub revert: Vec<Vec<u8>>,
+    /// What is run for each event. A check may be nothing.
+    pub commands: [Vec<Vec<u8>>; 3],
 }
 
 /// A job to be done.
@@ -62,10 +64,7 @@ pub struct Order {
 impl Job {
     /// What is run for an event.
     pub fn commands(&self, event: Event) -> &[Vec<u8>] {
-        match event {
-            Event::Open => &self.actions,
-            Event::Check => &self.check,
-            Event::Close => &self.revert,
-        }
+        // OK because there are three events.
+        &self.commands[event as usize]
     }
 }

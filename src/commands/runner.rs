@@ -14,7 +14,7 @@
 //!   queue, and its further output is not read.
 
 use crate::backoff::{NEVER, after};
-use crate::commands::job::{Event, Job, Order};
+use crate::commands::job::{EVENTS, Event, Job, Order};
 use crate::commands::template::put_shell_words;
 use crate::log::{Level, Log};
 use crate::source::lines::LineBuffer;
@@ -303,11 +303,7 @@ impl Current {
 
 /// Starts one command of `order`.
 fn start(order: &Order, command: &[u8], null: &Fd) -> Result<(Child, Output), Errno> {
-    let event = match order.event {
-        Event::Open => "open",
-        Event::Check => "check",
-        Event::Close => "close",
-    };
+    let event = EVENTS[order.event as usize];
     let (rule, key) = (&order.job.rule, &order.job.key);
     let variables = text!(
         "LOGKNOCK_RULE={}\0LOGKNOCK_KEY={}\0LOGKNOCK_EVENT={}\0",
@@ -387,7 +383,7 @@ mod tests {
 
     fn running(command: &str, log: &mut Log) -> Runner {
         let job = Job {
-            actions: std::vec![text!("{}\0", command)],
+            commands: [std::vec![text!("{}\0", command)], Vec::new(), Vec::new()],
             timeout_ms: TIMEOUT_MS,
             ..Job::default()
         };

@@ -311,9 +311,10 @@ impl Loader<'_> {
             sequences: &rule.sequences,
             one_time: rule.one_time,
         };
-        self.commands(actions, &fit, &mut rule.actions);
-        self.commands(written.member("check"), &fit, &mut rule.check);
-        self.commands(revert, &fit, &mut rule.revert);
+        let lists = [actions, written.member("check"), revert];
+        for (list, commands) in lists.into_iter().zip(&mut rule.commands) {
+            self.commands(list, &fit, commands);
+        }
         self.filters(written, &mut rule.filters);
         if let Some(ignore) = written.member("ignore") {
             rule.ignore = self.regex(ignore);

@@ -149,7 +149,8 @@ fn every_key_is_read() {
     let last = r"SRC=([0-9.]+) (?P<port>DPT=\d+)( x)?";
     assert_eq!(patterns(&sequence.steps), ["DPT=1", "DPT=2", last]);
     let step = sequence.steps.last().unwrap();
-    let [nft, echo] = rule.actions.as_slice() else {
+    let [actions, _, revert] = &rule.commands;
+    let [nft, echo] = actions.as_slice() else {
         panic!()
     };
     assert_eq!(
@@ -170,7 +171,7 @@ fn every_key_is_read() {
         fill(echo, step),
         ["/bin/echo", "DPT=3", "it's K", "R", "", ""]
     );
-    let [revert] = rule.revert.as_slice() else {
+    let [revert] = revert.as_slice() else {
         panic!()
     };
     assert_eq!(
@@ -193,14 +194,15 @@ fn every_key_is_read() {
         .map(|one| patterns(&one.steps))
         .collect();
     assert_eq!(sequences, [vec!["a", "(b)"], vec!["a", "(c)"], vec!["(b)"]]);
-    let [command] = once.actions.as_slice() else {
+    let [actions, _, revert] = &once.commands;
+    let [command] = actions.as_slice() else {
         panic!()
     };
     for sequence in &once.sequences {
         let step = sequence.steps.last().unwrap();
         assert_eq!(fill(command, step), ["x", "192.0.2.1"]);
     }
-    assert!(once.revert.is_empty());
+    assert!(revert.is_empty());
 }
 
 #[test]
@@ -245,7 +247,7 @@ fn a_file_written_for_the_python_daemon_loads_unchanged() {
     ]
 }"#,
     );
-    let actions = &config.rules[0].actions;
+    let [actions, ..] = &config.rules[0].commands;
     let steps = &config.rules[0].sequences[0].steps;
     assert_eq!(
         fill(&actions[0], &steps[3]),

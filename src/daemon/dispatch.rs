@@ -381,7 +381,7 @@ impl Dispatch {
             self.tell(Level::Info, ANEW, &job);
         }
         self.end(&ends, now_ms);
-        if lease.is_some() || !job.actions.is_empty() {
+        if lease.is_some() || !job.commands(Event::Open).is_empty() {
             self.close_first(rule, &job, true);
             self.queue.open(lease, job, self.ledger.leases_mut());
         }

@@ -523,7 +523,7 @@ impl Play {
                 let id = self.leases.open(terms);
                 self.leases.begin(id, Event::Open);
             }
-            put_commands(at, &job.actions, &mut self.out);
+            put_commands(at, job.commands(Event::Open), &mut self.out);
         }
         if rule.one_time {
             self.leases.spend(sequence(rule, knock.sequence));
@@ -536,7 +536,7 @@ impl Play {
         while let Some((id, job)) = self.leases.next_due(now_ms) {
             if self.leases.begin(id, Event::Close) == Verdict::Go {
                 self.event(at, "close ", &job.rule, &job.key, &"");
-                put_commands(at, &job.revert, &mut self.out);
+                put_commands(at, job.commands(Event::Close), &mut self.out);
             } else {
                 let why = ": another lease holds the same open";
                 self.event(at, "end ", &job.rule, &job.key, &why);

@@ -29,12 +29,10 @@ pub struct Rule {
     /// One sequence, or with `one_time` those to be used up in this order; at least one.
     pub sequences: Vec<Sequence>,
     pub lease: Option<Holding>,
-    /// Filled from the groups of a sequence's last step, as `check` and `revert` are. At least one if `closes` is empty.
-    pub actions: Vec<Command>,
-    /// What tells whether that which was opened is there; perhaps nothing.
-    pub check: Vec<Command>,
-    /// At least one if the rule has a lease, none otherwise.
-    pub revert: Vec<Command>,
+    /// What is run for each event (see `commands::job`), filled from the groups of a sequence's last step. What opens is at
+    /// least one if `closes` is empty, what closes if the rule has a lease; a rule without one has none that closes. A check
+    /// may be nothing.
+    pub commands: [Vec<Command>; 3],
     /// The names of other rules, whose leases for the same key a knock ends.
     pub closes: Vec<String>,
     /// Keys that are one of these addresses are passed over.

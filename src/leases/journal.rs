@@ -26,7 +26,7 @@
 //!
 //! The first version was one object, `{"version":1,"boot":"…","leases":[…],"spent":[…],"sum":…}`; it is read, too.
 
-use crate::commands::job::{Job, LeaseId};
+use crate::commands::job::{Job, LeaseId, NAMES};
 use crate::config::json::{self, Items, Value, put_json_string};
 use crate::leases::lease::{Leases, Note, Terms};
 use crate::text::{Put, checksum, words};
@@ -143,11 +143,7 @@ fn put_lease(slot: u32, terms: &Terms, stands: bool, now_ms: u64, out: &mut Vec<
         job.timeout_ms,
         job.templates
     );
-    for (name, commands) in [
-        ("actions", &job.actions),
-        ("check", &job.check),
-        ("revert", &job.revert),
-    ] {
+    for (name, commands) in NAMES.iter().zip(&job.commands) {
         put!(out, ",{:?}:[", name);
         for command in commands {
             out.push(b'[');
@@ -337,11 +333,7 @@ impl Reader {
         job.timeout_ms = number(item, "action_timeout_ms")?;
         // OK because it is as we have written it. Once it was not written, as actions and checks in the first version.
         job.templates = number(item, "templates").unwrap_or(0) as u32;
-        for (name, commands) in [
-            ("actions", &mut job.actions),
-            ("check", &mut job.check),
-            ("revert", &mut job.revert),
-        ] {
+        for (name, commands) in NAMES.iter().zip(&mut job.commands) {
             for written in list(item, name) {
                 let mut command = Vec::new();
                 for word in as_list(written)? {

@@ -542,7 +542,8 @@ impl Leases {
     pub fn is_out_of_date(&self, id: LeaseId, job: &Job) -> bool {
         self.get(id).is_some_and(|lease| {
             let old = &lease.terms.job;
-            let same = old.actions == job.actions && old.revert == job.revert;
+            let is_same = |event| old.commands(event) == job.commands(event);
+            let same = is_same(Event::Open) && is_same(Event::Close);
             old.templates != 0 && old.templates != job.templates
                 || !lease.stands && !lease.busy && !same
         })
@@ -560,7 +561,7 @@ impl Leases {
         if !lease.stands {
             return Some(Event::Open);
         }
-        if lease.terms.job.check.is_empty() || now_ms < lease.checked_until_ms {
+        if lease.terms.job.commands(Event::Check).is_empty() || now_ms < lease.checked_until_ms {
             return None;
         }
         lease.checked_until_ms = after(now_ms, CHECK_MS);
@@ -620,7 +621,7 @@ impl Leases {
         // The last one comes first. Where they are wanted again and again, each has its turn.
         let (before, after) = self.slots.split_at(self.looked_at.min(self.slots.len()));
         for lease in after.iter().chain(before).flatten() {
-            if lease.phase == Phase::Open && !lease.terms.job.check.is_empty() {
+            if lease.phase == Phase::Open && !lease.terms.job.commands(Event::Check).is_empty() {
                 self.wanted.push((lease.id, Event::Check));
             }
         }
@@ -654,7 +655,8 @@ impl Leases {
         let Some(lease) = self.get_mut(id) else {
             return false;
         };
-        let checks = lease.phase == Phase::Closing && !lease.terms.job.check.is_empty();
+        let checks =
+            lease.phase == Phase::Closing && !lease.terms.job.commands(Event::Check).is_empty();
         if checks {
             lease.phase = Phase::Checking;
         }
@@ -734,7 +736,7 @@ pub fn common(what: usize, job: &Job) -> Vec<u8> {
         KEY => rule_and_key(&job.rule, &job.key),
         _ => {
             let mut name = Vec::new();
-            for command in &job.revert {
+            for command in job.commands(Event::Close) {
                 put!(&mut name, "{}:{}", command.len(), command);
             }
             name

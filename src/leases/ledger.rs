@@ -569,7 +569,11 @@ mod tests {
             job: alloc::rc::Rc::new(Job {
                 rule: b"door".to_vec(),
                 key: text!("{}", key),
-                revert: std::vec![text!("close\0{}\0", key); 20],
+                commands: [
+                    Vec::new(),
+                    Vec::new(),
+                    std::vec![text!("close\0{}\0", key); 20],
+                ],
                 ..Job::default()
             }),
             opened_ms: 0,
@@ -621,7 +625,7 @@ mod tests {
         std::fs::create_dir(&folder).expect("a folder");
         let terms = Terms {
             job: alloc::rc::Rc::new(Job {
-                check: std::vec![text!("look\0")],
+                commands: [Vec::new(), std::vec![text!("look\0")], Vec::new()],
                 ..Job::default()
             }),
             opened_ms: 1,

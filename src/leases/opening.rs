@@ -44,11 +44,7 @@ pub fn job(rule: &Rule, knock: &Knock) -> Result<Rc<Job>, Vec<u8>> {
         ..Job::default()
     };
     let mut templates = Vec::new();
-    for (commands, filled) in [
-        (&rule.actions, &mut job.actions),
-        (&rule.check, &mut job.check),
-        (&rule.revert, &mut job.revert),
-    ] {
+    for (commands, filled) in rule.commands.iter().zip(&mut job.commands) {
         for command in commands {
             filled.push(command.fill(step, &values)?);
             templates.extend_from_slice(command.words());

@@ -158,8 +158,11 @@ mod tests {
                 let job = Rc::new(Job {
                     rule: words[1].into(),
                     key: words[2].into(),
-                    revert: std::vec![text!("{}", number)],
-                    check: std::vec![text!("true")],
+                    commands: [
+                        Vec::new(),
+                        std::vec![text!("true")],
+                        std::vec![text!("{}", number)],
+                    ],
                     ..Job::default()
                 });
                 let known = self.ids.iter().find(|(other, _)| *other == number);

@@ -15,9 +15,11 @@ fn terms(rule: &str, key: &str, end_s: u64) -> Terms {
         key: key.into(),
         templates: 7,
         timeout_ms: 30_000,
-        actions: std::vec![text!("sh\0-c\0echo 'a b' \"$1\"\n\0"), text!("true\0\0")],
-        check: Vec::new(),
-        revert: std::vec![text!("close\0{}\0", key)],
+        commands: [
+            std::vec![text!("sh\0-c\0echo 'a b' \"$1\"\n\0"), text!("true\0\0")],
+            Vec::new(),
+            std::vec![text!("close\0{}\0", key)],
+        ],
     };
     Terms {
         job: job.into(),
@@ -112,7 +114,7 @@ fn a_lease_of_before_that_was_written_stands_and_knows_no_templates() {
     assert_eq!((lease.stands, job.templates), (true, 0));
     // Nobody can tell whether its rule has changed.
     let now = terms("r", "a", 0).job;
-    assert_eq!((&job.actions, &job.revert), (&now.actions, &now.revert));
+    assert_eq!(job.commands, now.commands);
     assert!(!leases.is_out_of_date(lease.id(), &now));
 }
 
@@ -226,7 +228,10 @@ fn a_record_of_the_first_version_is_read() {
     assert_eq!(leases.next_due(1000).unwrap().1.key, b"b");
     assert!(leases.next_due(1999).is_none());
     let (_, job) = leases.next_due(2000).unwrap();
-    assert_eq!((&job.revert[0][..], job.timeout_ms), (&b"rm\0-f\0"[..], 7));
+    assert_eq!(
+        (&job.commands[2][0][..], job.timeout_ms),
+        (&b"rm\0-f\0"[..], 7)
+    );
     for at in 0..record.len() {
         let mut changed = record.clone();
         changed[at] ^= 1;

@@ -8,8 +8,11 @@ fn terms(rule: &str, key: &str, revert: &str, deadline_ms: u64) -> Terms {
         rule: rule.into(),
         key: key.into(),
         timeout_ms: 30_000,
-        actions: std::vec![text!("open\0{}\0", key)],
-        revert: std::vec![text!("close\0{}\0", revert)],
+        commands: [
+            std::vec![text!("open\0{}\0", key)],
+            Vec::new(),
+            std::vec![text!("close\0{}\0", revert)],
+        ],
         ..Job::default()
     };
     Terms {
@@ -210,7 +213,7 @@ fn a_knock_runs_failed_actions_again_and_checks_once_in_five_seconds() {
     leases.apply(id, Note::Stands(false));
     assert_eq!(leases.knocked(id, 2), Some(Event::Open));
     let job = Job {
-        check: std::vec![text!("true\0")],
+        commands: [Vec::new(), std::vec![text!("true\0")], Vec::new()],
         key: "b".into(),
         ..Job::default()
     };
@@ -228,7 +231,7 @@ fn what_nobody_waits_for_is_wanted_once_and_only_while_it_is_open() {
     let mut terms = terms("r", "a", "x", 10);
     opened(&mut leases, "r", "without a check", 10);
     let job = Job {
-        check: std::vec![text!("true\0")],
+        commands: [Vec::new(), std::vec![text!("true\0")], Vec::new()],
         ..Job::default()
     };
     terms.job = job.into();
@@ -251,7 +254,7 @@ fn each_is_checked_in_its_turn_however_often_all_are_to_be() {
     let mut leases = Leases::new(1);
     let mut terms = terms("r", "a", "x", 10);
     terms.job = Rc::new(Job {
-        check: std::vec![text!("true\0")],
+        commands: [Vec::new(), std::vec![text!("true\0")], Vec::new()],
         ..Job::default()
     });
     for _ in 0..5 {
@@ -315,7 +318,7 @@ fn after_a_reboot() -> (Box<Leases>, LeaseId) {
     let mut leases = Leases::new(1);
     let mut terms = terms("r", "a", "a", 100_000);
     let job = Job {
-        check: std::vec![text!("check\0")],
+        commands: [Vec::new(), std::vec![text!("check\0")], Vec::new()],
         ..Job::default()
     };
     terms.job = job.into();

@@ -143,15 +143,16 @@ fn check_rule(rule: &Rule) {
             family: b"4",
             groups: &groups,
         };
-        for command in rule.actions.iter().chain(&rule.revert) {
+        for command in rule.commands.iter().flatten() {
             let words = command
                 .fill(last, &values)
                 .unwrap_or_else(|_| panic!("cannot be filled"));
             assert!(!program(&words).is_empty() && words.ends_with(&[0]));
         }
     }
-    assert!(!rule.actions.is_empty());
-    assert_eq!(rule.lease.is_some(), !rule.revert.is_empty());
+    let [actions, _, revert] = &rule.commands;
+    assert!(!actions.is_empty());
+    assert_eq!(rule.lease.is_some(), !revert.is_empty());
 }
 
 fn check_errors(document: &[u8], errors: &[Diagnostic]) {

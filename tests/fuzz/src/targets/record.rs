@@ -124,9 +124,7 @@ fn build(script: &mut Script) -> (Box<Leases>, Vec<u8>) {
                 let job = Job {
                     rule: script.text().into_bytes(),
                     key: script.text().into_bytes(),
-                    actions: commands(script),
-                    check: commands(script),
-                    revert: commands(script),
+                    commands: [commands(script), commands(script), commands(script)],
                     timeout_ms: number(script),
                     templates: number(script) as u32,
                 };

@@ -13,7 +13,7 @@ use crate::leases::record::{Found, Record, Request};
 use crate::listing;
 use crate::log::{Level, Target};
 use crate::sys::fd::{STDERR, STDOUT};
-use crate::sys::{Errno, tail};
+use crate::sys::{Errno, exit, tail};
 use crate::text::{Pieces, entry, until};
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -77,19 +77,20 @@ struct Command {
     quiet: bool,
 }
 
-/// Does what the arguments (without the program's name) ask for and returns the exit status.
-pub fn run(arguments: impl Iterator<Item = &'static CStr>) -> u8 {
+/// Does what the arguments (without the program's name) ask for. The program ends with it, so nothing is ever taken apart.
+pub fn run(arguments: impl Iterator<Item = &'static CStr>) -> ! {
     let command = match parse(arguments) {
         Ok(command) => command,
         Err(message) => {
-            complain(&text!("logknockd: {}\nTry 'logknockd --help'.\n", message));
-            return USAGE;
+            let message = text!("logknockd: {}\nTry 'logknockd --help'.\n", message);
+            end(&message, USAGE);
         }
     };
+    let version = concat!("logknockd ", env!("CARGO_PKG_VERSION"), "\n");
     match command.mode {
-        Mode::Help => print(HELP.as_bytes()),
-        Mode::Version => print(concat!("logknockd ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()),
-        Mode::Watch => watch(&command),
+        Mode::Help => print(HELP.as_bytes(), FINE),
+        Mode::Version => print(version.as_bytes(), FINE),
+        Mode::Watch => exit(watch(&command)),
         Mode::Test | Mode::DryRun | Mode::List | Mode::Close => look(&command),
     }
 }
@@ -108,7 +109,7 @@ fn watch(command: &Command) -> u8 {
 }
 
 /// Loads the configuration to do something with it other than to watch; what there is to say is printed.
-fn look(command: &Command) -> u8 {
+fn look(command: &Command) -> ! {
     // What the daemon would refuse must not be called fine.
     let purpose = match command.mode {
         Mode::Test if command.quiet => Purpose::Act,
@@ -117,10 +118,7 @@ fn look(command: &Command) -> u8 {
     };
     let config = match load(command.config, purpose) {
         Ok(config) => config,
-        Err(message) => {
-            complain(&message);
-            return USAGE;
-        }
+        Err(message) => end(&message, USAGE),
     };
     if command.mode == Mode::Test
         && config.needs_record()
@@ -129,17 +127,17 @@ fn look(command: &Command) -> u8 {
         // What this user may not read may well be the daemon's.
         && reason != text!("{}", Errno::EACCES)
     {
-        return fail(&record.refused(&reason), USAGE);
+        fail(&record.refused(&reason), USAGE);
     }
     let answer = match command.mode {
         Mode::Test if command.quiet => Ok(only_warnings(&listing::rules(&config, command.config))),
         Mode::Test => Ok(listing::rules(&config, command.config)),
         Mode::List => listing::leases(&config),
-        Mode::Close => return close(&config, command),
+        Mode::Close => close(&config, command),
         _ => dryrun::run(config, &command.logs, command.level).map(|()| Vec::new()),
     };
     match answer {
-        Ok(answer) => print(&answer),
+        Ok(answer) => print(&answer, FINE),
         Err(message) => fail(&message, FAILED),
     }
 }
@@ -164,7 +162,7 @@ fn only_warnings(listing: &[u8]) -> Vec<u8> {
 
 /// Has the running daemon close leases and says which were.
 #[inline(never)]
-fn close(config: &Config, command: &Command) -> u8 {
+fn close(config: &Config, command: &Command) -> ! {
     let mut words = command.logs.iter().map(|word| word.to_bytes());
     let key = words.next().unwrap_or_default();
     let request = Request {
@@ -175,27 +173,31 @@ fn close(config: &Config, command: &Command) -> u8 {
     match byhand::close(config, &request) {
         Ok((closed, left)) => {
             complain(&left);
-            match print(&closed) {
-                FINE if !left.is_empty() => FAILED,
-                status => status,
-            }
+            print(&closed, if left.is_empty() { FINE } else { FAILED })
         }
         Err(message) => fail(&message, FAILED),
     }
 }
 
-fn print(text: &[u8]) -> u8 {
+/// Ends the program with an answer.
+#[inline(never)]
+fn print(text: &[u8], status: u8) -> ! {
     match STDOUT.write_all(text) {
-        Ok(()) => FINE,
+        Ok(()) => exit(status),
         Err(errno) => fail(&text!("standard output: {}", errno), FAILED),
     }
 }
 
-/// Says what is wrong; the status is handed back.
+/// Ends the program with what is wrong.
 #[inline(never)]
-fn fail(message: &[u8], status: u8) -> u8 {
-    complain(&text!("logknockd: {}\n", message));
-    status
+fn fail(message: &[u8], status: u8) -> ! {
+    end(&text!("logknockd: {}\n", message), status)
+}
+
+/// The same, with a text as it is to be shown.
+fn end(message: &[u8], status: u8) -> ! {
+    complain(message);
+    exit(status)
 }
 
 fn complain(message: &[u8]) {

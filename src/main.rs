@@ -27,5 +27,5 @@ unsafe extern "C" fn main(count: c_int, values: *const *const c_char) -> c_int {
     fd::fill_standard_descriptors();
     // SAFETY: these are main's own arguments.
     let arguments = unsafe { Arguments::new(count, values) };
-    c_int::from(logknockd::cli::run(arguments.skip(1)))
+    logknockd::cli::run(arguments.skip(1))
 }

@@ -29,7 +29,7 @@ const MAX_LINKS: u32 = 40;
 pub fn weak_place(path: &[u8], goal: Goal) -> Result<Option<Vec<u8>>> {
     let mut path = path.to_vec();
     if path.first() != Some(&b'/') {
-        path = text!("{}/{}", read_link(c"/proc/self/cwd")?, path);
+        path = text!("{}/{}", read_link(b"/proc/self/cwd")?, path);
     }
     // How far it has been walked: no link is in that, so the kernel finds the way back (`..`) where we have been.
     let (mut walked, mut shared, mut links) = (0, false, 0);
@@ -50,7 +50,7 @@ pub fn weak_place(path: &[u8], goal: Goal) -> Result<Option<Vec<u8>>> {
                 return Err(Errno::ELOOP);
             }
             // From here the way is another, and is walked from its beginning.
-            let mut way = read_link(&c_path(place)?)?;
+            let mut way = read_link(place)?;
             if way.first() != Some(&b'/') {
                 way = text!("{}/{}", folder(place), way);
             }

@@ -16,7 +16,7 @@
 
 use crate::backoff::NEVER;
 use crate::log::Log;
-use crate::sys::fd::{Fd, Poll, c_path, read_link};
+use crate::sys::fd::{Fd, Poll, read_link};
 use crate::sys::inotify::{Event, Inotify, Watch, events};
 use crate::sys::{Errno, Result};
 use crate::text::Pieces;
@@ -150,7 +150,7 @@ impl Watcher {
     /// Watches an open file for writes. The watch ends by itself with the file.
     pub fn watch_file(&mut self, file: &Fd, log: &mut Log) -> Option<Watch> {
         let inotify = self.inotify.as_ref()?;
-        let watched = c_path(&file.proc_path()).and_then(|path| inotify.watch_file(&path));
+        let watched = inotify.watch_file(&file.proc_path());
         let watch = watched.map_err(|errno| self.fall_back(errno, log)).ok()?;
         self.files.push(watch);
         Some(watch)
@@ -214,7 +214,7 @@ fn expect(
         if name.is_empty() {
             continue;
         }
-        match inotify.watch_directory(&c_path(&directory)?) {
+        match inotify.watch_directory(&directory) {
             Ok(watch) => expected.push(Expected {
                 directory: watch,
                 name: name.to_vec(),
@@ -226,7 +226,7 @@ fn expect(
             Err(errno) => return Err(errno),
         }
         let here = text!("{}/{}", directory, name);
-        if let Ok(target) = read_link(&c_path(&here)?)
+        if let Ok(target) = read_link(&here)
             && *links > 0
         {
             *links -= 1;

@@ -330,7 +330,8 @@ pub fn unlink(path: &CStr) -> Result<()> {
 }
 
 /// Where the symbolic link `path` points to; `EINVAL` if it is none.
-pub fn read_link(path: &CStr) -> Result<Vec<u8>> {
+pub fn read_link(path: &[u8]) -> Result<Vec<u8>> {
+    let path = c_path(path)?;
     // PATH_MAX: the kernel makes no longer link.
     let mut target = alloc::vec![0; 4096];
     let (directory, name) = (ffi::AT_FDCWD as usize, path.as_ptr());

@@ -1,10 +1,10 @@
 //! inotify: the kernel tells when files and directories change, so nobody has to look.
 
 use super::errno::{Result, check};
-use super::fd::{Fd, own};
+use super::fd::{Fd, c_path, own};
 use super::ffi;
 use crate::text::until;
-use core::ffi::{CStr, c_int, c_long};
+use core::ffi::{c_int, c_long};
 
 /// The name of an inotify watch. The kernel gives the same one for the same file or directory.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,16 +42,17 @@ impl Inotify {
     }
 
     /// Watches a file for [`Event::Modified`]. Fails with `ENOSPC` when the user has too many watches.
-    pub fn watch_file(&self, path: &CStr) -> Result<Watch> {
+    pub fn watch_file(&self, path: &[u8]) -> Result<Watch> {
         self.add(path, ffi::IN_MODIFY)
     }
 
     /// Watches a directory for [`Event::Appeared`].
-    pub fn watch_directory(&self, path: &CStr) -> Result<Watch> {
+    pub fn watch_directory(&self, path: &[u8]) -> Result<Watch> {
         self.add(path, ffi::IN_CREATE | ffi::IN_MOVED_TO | ffi::IN_ONLYDIR)
     }
 
-    fn add(&self, path: &CStr, mask: u32) -> Result<Watch> {
+    fn add(&self, path: &[u8], mask: u32) -> Result<Watch> {
+        let path = c_path(path)?;
         // SAFETY: the path is NUL-terminated and borrowed for the call.
         let watch = unsafe { ffi::inotify_add_watch(self.0.number(), path.as_ptr(), mask) };
         check(c_long::from(watch)).map(|_| Watch(watch))

@@ -142,12 +142,14 @@ pub fn on_rule(rule: &Rule, config: &Config) -> Vec<Vec<u8>> {
     for sequence in &rule.sequences {
         on_steps(sequence, has_records, &mut scratch, &mut advice);
     }
-    for command in rule.commands.iter().flatten() {
-        on_program(program(command.words()), &mut advice);
-        for word in words(command.words()) {
-            let mut texts = (0..word.len()).filter_map(|at| word.get(at..));
-            if let Some(message) = texts.find_map(foreign) {
-                add(text!("{}", message), &mut advice);
+    for commands in &rule.commands {
+        for command in commands {
+            on_program(program(command.words()), &mut advice);
+            for word in words(command.words()) {
+                let mut texts = (0..word.len()).filter_map(|at| word.get(at..));
+                if let Some(message) = texts.find_map(foreign) {
+                    add(text!("{}", message), &mut advice);
+                }
             }
         }
     }

@@ -220,7 +220,11 @@ fn parse(mut arguments: impl Iterator<Item = &'static CStr>) -> Result<Command, 
     };
     while let Some(argument) = arguments.next() {
         match argument.to_bytes() {
-            b"--" => command.logs.extend(arguments.by_ref()),
+            b"--" => {
+                for log in arguments.by_ref() {
+                    command.logs.push(log);
+                }
+            }
             [b'-', b'-', ..] => command.long_option(argument, &mut arguments)?,
             [b'-', _, ..] => command.short_options(argument, &mut arguments)?,
             _ => command.logs.push(argument),

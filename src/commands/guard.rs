@@ -35,17 +35,20 @@ const RUNNERS: &str = "busybox:0: chroot:1: chrt:1TPD: doas:0uC: env:0uC:S flock
 
 /// Why no value may stand in this word of a command, whose words have a NUL byte behind each.
 pub(super) fn refusal(command: &[u8], word: usize) -> Option<&'static str> {
-    let words: Vec<&[u8]> = words(command).collect();
-    let (program, mut refusal) = program(&words, 0, word);
-    for (at, name) in words.iter().enumerate() {
+    let mut all = Vec::new();
+    for word in words(command) {
+        all.push(word);
+    }
+    let (program, mut refusal) = program(&all, 0, word);
+    for (at, name) in all.iter().enumerate() {
         if is_shell(name)
-            && let Some(message) = shell_refusal(&words, at, at == program, word)
+            && let Some(message) = shell_refusal(&all, at, at == program, word)
         {
             return Some(message);
         }
         // What is run by an option is so wherever the name stands.
         if at > 0 && runner(name).is_some_and(|(.., runs)| !runs.is_empty()) {
-            refusal = refusal.or(self::program(&words, at, word).1);
+            refusal = refusal.or(self::program(&all, at, word).1);
         }
     }
     refusal.or((word == program).then_some(PROGRAM))

@@ -280,9 +280,8 @@ impl Loader<'_> {
                 _ => {}
             }
         }
-        let mut closed = rules.iter().flat_map(|other| &other.closes);
         if let (Some(revert), None) = (written.key("revert"), written.key("timeout"))
-            && !closed.any(|name| *name == rule.name)
+            && !rules.iter().any(|other| other.closes.contains(&rule.name))
         {
             self.report(revert, NO_END);
         }
@@ -298,7 +297,9 @@ impl Loader<'_> {
             }
         }
         for name in self.items(written.member("closes"), &CLOSES) {
-            rule.closes.extend(self.string(name));
+            if let Some(name) = self.string(name) {
+                rule.closes.push(name);
+            }
         }
         let actions = match written.member("closes") {
             Some(_) => written.member("actions"),
@@ -320,7 +321,9 @@ impl Loader<'_> {
             rule.ignore = self.regex(ignore);
         }
         for network in self.items(written.member("ignore_hosts"), &HOSTS) {
-            rule.ignore_hosts.extend(self.network(network));
+            if let Some(network) = self.network(network) {
+                rule.ignore_hosts.push(network);
+            }
         }
         let timeout_ms = numbers[const { index_of(RULE, "timeout") }];
         if revert.is_some() || timeout_ms != NEVER {

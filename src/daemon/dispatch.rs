@@ -43,9 +43,8 @@ pub enum Life {
 pub struct Dispatch {
     life: Life,
     max_leases: usize,
-    /// The leases that somebody by hand waits for, and what was asked for last.
+    /// The leases that somebody by hand waits for.
     asked: Vec<LeaseId>,
-    request: Option<Request>,
     /// Where messages go.
     pub log: Log,
     runner: Runner,
@@ -54,6 +53,8 @@ pub struct Dispatch {
     key_too_long: Throttle,
     unfit: Throttle,
     refused: Throttle,
+    /// What somebody asked for last by hand.
+    request: Option<Request>,
 }
 
 impl Dispatch {
@@ -181,7 +182,7 @@ impl Dispatch {
         if ids.is_empty() {
             self.ledger.forget_request();
         }
-        self.asked.extend(ids);
+        self.asked.append(&mut ids);
         self.request = Some(request);
     }
 

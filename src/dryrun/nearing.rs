@@ -72,8 +72,9 @@ impl Nearing {
     pub fn new(engine: &Engine) -> Nearing {
         let mut near = Vec::new();
         for (index, rule) in engine.rules().enumerate() {
-            let filters = rule.filters.iter();
-            near.extend(filters.map(|filter| Near::new(index, filter)));
+            for filter in &rule.filters {
+                near.push(Near::new(index, filter));
+            }
         }
         let common = engine.filters().common();
         Nearing {
@@ -143,13 +144,18 @@ impl Near {
     fn new(rule: usize, filter: &Regex) -> Near {
         let new = |literal: &[u8]| Literal::new(literal.to_vec());
         let telling = filter.telling();
-        let others = filter.literals().filter(|literal| *literal != telling);
+        let mut others = Vec::new();
+        for literal in filter.literals() {
+            if literal != telling {
+                others.push((new(literal), 0));
+            }
+        }
         Near {
             rule,
             telling: new(telling),
             some: Lines::default(),
             all: Lines::default(),
-            others: others.map(|literal| (new(literal), 0)).collect(),
+            others,
         }
     }
 

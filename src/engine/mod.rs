@@ -146,7 +146,9 @@ impl Engine {
     pub fn new(rules: Vec<Box<Rule>>, setup: &Setup) -> Engine {
         let mut filters = Vec::new();
         for (index, rule) in (0..).zip(&rules) {
-            filters.extend(rule.filters.iter().map(|filter| (index, filter)));
+            for filter in &rule.filters {
+                filters.push((index, filter));
+            }
         }
         let filters = Sieve::new(&filters);
         let mut entries: Vec<Entry> = Vec::new();

@@ -406,9 +406,14 @@ impl Entry {
 /// Whether the first word of a line that ends in a colon is the tag of the process with this number. Zeros may stand
 /// before it: see [`crate::log`].
 fn is_tagged(line: &[u8], id: Option<u32>) -> bool {
-    let tag = Pieces(line, b' ').find(|word| word.ends_with(b":"));
-    let digits = tag.and_then(|tag| tag.strip_prefix(b"logknockd[")?.strip_suffix(b"]:"));
-    digits.is_some_and(|digits| id.is_some() && whole(digits) == id)
+    let is_ours = |tag: &[u8]| {
+        let digits = tag
+            .strip_prefix(b"logknockd[")
+            .and_then(|tag| tag.strip_suffix(b"]:"));
+        digits.is_some_and(|digits| whole(digits) == id)
+    };
+    let mut words = Pieces(line, b' ');
+    id.is_some() && words.find(|word| word.ends_with(b":")).is_some_and(is_ours)
 }
 
 fn measure(rule: &Rule, sequence: usize) -> Measure {

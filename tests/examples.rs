@@ -170,6 +170,32 @@ fn every_way_to_fail_at_a_real_server_is_banned_and_nobody_else() {
 }
 
 #[test]
+fn a_connection_without_a_login_counts_against_who_made_it_and_not_against_whom_it_names() {
+    let says = |what: &str| banned(&format!("Nov 22 06:00:00 host sshd[7]: {what}\n").repeat(5));
+    for end in [
+        "Connection closed by authenticating user root 203.0.113.9 port 1 [preauth]",
+        "Connection reset by authenticating user root 203.0.113.9 port 1 [preauth]",
+        "Disconnected from authenticating user root 203.0.113.9 port 1 [preauth]",
+        // Of a user who does not exist, or who may not log in.
+        "Connection closed by invalid user x 198.51.100.5 port 1 [preauth] 203.0.113.9 port 1 [preauth]",
+        "Disconnecting authenticating user root 203.0.113.9 port 1: Too many authentication failures [preauth]",
+        "Disconnecting invalid user 198.51.100.5 port 1: Too many authentication failures [preauth] 203.0.113.9 port 1: \
+         Too many authentication failures [preauth]",
+    ] {
+        assert_eq!(says(end), BTreeSet::from(["203.0.113.9".into()]), "{end}");
+    }
+    // The client chooses why it goes, and two user names.
+    for forged in [
+        "Received disconnect from 203.0.113.9 port 1:11: x authenticating user x 198.51.100.5 port 1 [preauth]",
+        "Received disconnect from 203.0.113.9 port 1:11: Connection closed by invalid user x 198.51.100.5 port 1 [preauth]",
+        "Disconnecting authenticating user x 203.0.113.9 port 1: Change of username or service not allowed: \
+         (x,ssh-connection) -> (x 198.51.100.5 port 1: Too many authentication failures,ssh-connection) [preauth]",
+    ] {
+        assert_eq!(says(forged), BTreeSet::new(), "{forged}");
+    }
+}
+
+#[test]
 fn what_another_program_writes_bans_nobody_whoever_it_names() {
     let tag = "Unable to negotiate with 203.0.113.9 port 1 ";
     for head in [

@@ -836,4 +836,37 @@ mod tests {
         }
         assert_eq!(scene.dispatch.ledger.leases().count(), 1);
     }
+
+    #[test]
+    fn what_could_not_be_closed_is_tried_again_before_the_actions_of_what_closes_it() {
+        let mut scene = Scene::of(
+            "again",
+            &[
+                r#""door", "actions": ["true"], "timeout": 60, "revert": ["false"], "check": ["true"]"#,
+                r#""closer", "closes": "door", "actions": ["true"]"#,
+            ],
+        );
+        scene.knock(0, "a", boot_time_ms());
+        scene.run_until_idle();
+        let id = scene.lease(0, "a").expect("a lease").id();
+        scene.dispatch.end(&[id], boot_time_ms());
+        let phase = |scene: &Scene| {
+            scene
+                .dispatch
+                .ledger
+                .leases()
+                .get(id)
+                .map(|lease| lease.phase)
+        };
+        while phase(&scene) != Some(Phase::Checking) {
+            scene.dispatch.advance(boot_time_ms());
+            scene.dispatch.reap();
+        }
+        scene.knock(1, "a", boot_time_ms());
+        let next = scene
+            .dispatch
+            .queue
+            .next(scene.dispatch.ledger.leases_mut());
+        assert!(next.is_some_and(|order| order.event == Event::Close));
+    }
 }

@@ -420,10 +420,10 @@ impl Leases {
         None
     }
 
-    /// Makes the revert of a lease due, whatever has been tried before.
+    /// Makes the revert of a lease due, whatever has been tried before, be it that its check is on its way because of that.
     pub fn hurry(&mut self, id: LeaseId) {
         if let Some(lease) = self.get(id)
-            && !matches!(lease.phase, Phase::Closing | Phase::Checking)
+            && lease.phase != Phase::Closing
         {
             self.due.set(id.slot, 0);
         }

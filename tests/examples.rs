@@ -188,11 +188,16 @@ fn a_connection_without_a_login_counts_against_who_made_it_and_not_against_whom_
     for forged in [
         "Received disconnect from 203.0.113.9 port 1:11: x authenticating user x 198.51.100.5 port 1 [preauth]",
         "Received disconnect from 203.0.113.9 port 1:11: Connection closed by invalid user x 198.51.100.5 port 1 [preauth]",
+        "Received disconnect from 203.0.113.9 port 1:11: Disconnecting invalid user x 198.51.100.5 port 1: Too many \
+         authentication failures [preauth]",
         "Disconnecting authenticating user x 203.0.113.9 port 1: Change of username or service not allowed: \
          (x,ssh-connection) -> (x 198.51.100.5 port 1: Too many authentication failures,ssh-connection) [preauth]",
     ] {
         assert_eq!(says(forged), BTreeSet::new(), "{forged}");
     }
+    let offer = "Unable to negotiate with 203.0.113.9 port 1: no matching key exchange method found. Their offer: \
+                 Connection closed by invalid user x 198.51.100.5 port 1 [preauth]";
+    assert_eq!(says(offer), BTreeSet::from(["203.0.113.9".into()]));
 }
 
 #[test]

@@ -295,15 +295,22 @@ impl Engine {
                 return None;
             }
             let key = spelling.as_deref().unwrap_or(whose.key(line.bytes));
-            let meaning = if entry.rule.ignores(line, places, scratch) {
-                entry.course.counters.ignored += u64::from(times);
-                Meaning::Ignored
-            } else if entry.rule.ignores_host(key) {
-                entry.course.counters.ignored += u64::from(times);
-                Meaning::IgnoredHost
+            let ignored = if entry.rule.ignores(line, places, scratch) {
+                Some(Meaning::Ignored)
+            } else {
+                let is_host = entry.rule.ignores_host(key);
+                is_host.then_some(Meaning::IgnoredHost)
+            };
+            let counters = &mut entry.course.counters;
+            let counter = match ignored {
+                Some(_) => &mut counters.ignored,
+                None => &mut counters.passed,
+            };
+            *counter += u64::from(times);
+            let meaning = if let Some(ignored) = ignored {
+                ignored
             } else if let Whose::Nobodys = whose {
-                entry.course.counters.passed += u64::from(times);
-                entry.course.counters.nobodys += u64::from(times);
+                counters.nobodys += u64::from(times);
                 Meaning::Nobodys
             } else {
                 let passed = Passed {
@@ -368,29 +375,33 @@ impl Entry {
         places: &mut Places,
         scratch: &mut Scratch,
     ) -> Option<Meaning> {
-        self.course.counters.passed += u64::from(passed.times);
         if passed.key.bytes.len() > MAX_KEY {
             return Some(Meaning::KeyTooLong);
         }
         let current = self.course.current?;
         let sequence = self.rule.sequences.get(current)?;
         let tracker = &mut self.course.tracker;
-        let mut change = tracker.advance(passed.key, passed.now_ms, |awaited| {
-            sequence.matched(passed.line, awaited, places, scratch)
-        });
-        self.course.counters.gave_way += u64::from(change.gave_way);
-        if passed.times > 1 {
-            // What it matches is the same every time. However often it completes the sequence, that is one knock: all
-            // of it has happened already.
-            let matched = sequence.matched(passed.line, Steps::MAX, places, scratch);
-            let mut complete = change.complete;
-            for _ in 1..passed.times {
-                change = tracker.advance(passed.key, passed.now_ms, |awaited| awaited & matched);
-                complete |= change.complete;
+        let (mut matched, mut complete, mut left) = (None, false, passed.times);
+        let change = loop {
+            let change = tracker.advance(passed.key, passed.now_ms, |awaited| {
+                // What it matches is the same every time.
+                let awaited = if passed.times > 1 {
+                    Steps::MAX
+                } else {
+                    awaited
+                };
+                *matched
+                    .get_or_insert_with(|| sequence.matched(passed.line, awaited, places, scratch))
+            });
+            self.course.counters.gave_way += u64::from(change.gave_way);
+            complete |= change.complete;
+            left -= 1;
+            if left == 0 {
+                break change;
             }
-            change.complete = complete;
-        }
-        if !change.complete {
+        };
+        // However often it completes the sequence, that is one knock: all of it has happened already.
+        if !complete {
             return Some(Meaning::Progress(change));
         }
         self.course.counters.knocks += 1;

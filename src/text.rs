@@ -315,6 +315,18 @@ pub fn folder(path: &[u8]) -> &[u8] {
     }
 }
 
+/// The path that another one is to somebody in a folder.
+#[inline(never)]
+pub fn in_folder(folder: &[u8], path: Vec<u8>) -> Vec<u8> {
+    if path.first() == Some(&b'/') {
+        return path;
+    }
+    let mut joined = folder.to_vec();
+    joined.push(b'/');
+    joined.extend_from_slice(&path);
+    joined
+}
+
 /// What a text begins with as long as its bytes are such.
 #[inline(never)]
 pub fn leading(text: &[u8], are_such: fn(&u8) -> bool) -> &[u8] {

@@ -9,7 +9,7 @@
 
 use crate::sys::fd::{FileKind, Status, c_path, read_link, status_no_link};
 use crate::sys::{Errno, Result, process};
-use crate::text::folder;
+use crate::text::{folder, in_folder};
 use alloc::vec::Vec;
 
 /// What is to be found where the way ends.
@@ -31,11 +31,21 @@ pub fn weak_place(path: &[u8], goal: Goal) -> Result<Option<Vec<u8>>> {
     if path.first() != Some(&b'/') {
         path = text!("{}/{}", read_link(b"/proc/self/cwd")?, path);
     }
+    let weak = walk(&mut path, goal)?;
+    Ok(weak.map(|end| {
+        path.truncate(end);
+        path
+    }))
+}
+
+/// Where that place ends in the path, which becomes another one with every link.
+fn walk(path: &mut Vec<u8>, goal: Goal) -> Result<Option<usize>> {
     // How far it has been walked: no link is in that, so the kernel finds the way back (`..`) where we have been.
     let (mut walked, mut shared, mut links) = (0, false, 0);
     loop {
         // OK because it is a place in the path.
-        let place = &path[..walked.max(1)];
+        let end = walked.max(1);
+        let place = &path[..end];
         let is_last = walked == path.len();
         let status = match status_no_link(&c_path(place)?) {
             Err(Errno::ENOENT) if is_last => return Ok(None),
@@ -43,19 +53,16 @@ pub fn weak_place(path: &[u8], goal: Goal) -> Result<Option<Vec<u8>>> {
         };
         if status.kind == FileKind::Link {
             if shared && !is_ours(&status) {
-                return Ok(Some(place.to_vec()));
+                return Ok(Some(end));
             }
             links += 1;
             if links > MAX_LINKS {
                 return Err(Errno::ELOOP);
             }
             // From here the way is another, and is walked from its beginning.
-            let mut way = read_link(place)?;
-            if way.first() != Some(&b'/') {
-                way = text!("{}/{}", folder(place), way);
-            }
+            let mut way = in_folder(folder(place), read_link(place)?);
             way.extend_from_slice(&path[walked..]);
-            (path, walked) = (way, 0);
+            (*path, walked) = (way, 0);
             continue;
         }
         if is_last {
@@ -66,11 +73,11 @@ pub fn weak_place(path: &[u8], goal: Goal) -> Result<Option<Vec<u8>>> {
         }
         match others_add(&status) {
             Some(they_do) => shared = they_do,
-            None => return Ok(Some(place.to_vec())),
+            None => return Ok(Some(end)),
         }
         let next = path.iter().skip(walked + 1).position(|&byte| byte == b'/');
         if next.is_none() && shared && goal == Goal::Files {
-            return Ok(Some(place.to_vec()));
+            return Ok(Some(end));
         }
         walked = next.map_or(path.len(), |next| walked + 1 + next);
     }

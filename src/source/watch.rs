@@ -19,7 +19,7 @@ use crate::log::Log;
 use crate::sys::fd::{Fd, Poll, read_link};
 use crate::sys::inotify::{Event, Inotify, Watch, events};
 use crate::sys::{Errno, Result};
-use crate::text::Pieces;
+use crate::text::{Pieces, in_folder};
 use alloc::vec::Vec;
 
 /// How often to look at files when inotify cannot be had.
@@ -230,10 +230,7 @@ fn expect(
             && *links > 0
         {
             *links -= 1;
-            let target = match target.first() {
-                Some(b'/') => target,
-                _ => text!("{}/{}", directory, target),
-            };
+            let target = in_folder(&directory, target);
             whole &= expect(inotify, &target, links, expected)?;
         }
         directory = here;

@@ -262,13 +262,14 @@ impl Loader<'_> {
             self.report(name, NAME_TAKEN);
         }
         for closes in CLOSES.of(written.member("closes")) {
-            match closes.string() {
-                Some(name) if name == rule.name => self.report(closes, CLOSES_ITSELF),
-                Some(name) if named(&name).is_none() => {
-                    self.report(closes, text!("there is no rule {:?}", name));
-                }
+            let Some(name) = closes.string() else {
+                continue;
+            };
+            match named(&name) {
+                _ if name == rule.name => self.report(closes, CLOSES_ITSELF),
+                None => self.report(closes, text!("there is no rule {:?}", name)),
                 // OK because it is the place of one.
-                Some(name) if named(&name).is_some_and(|at| rules[at].lease.is_none()) => {
+                Some(at) if rules[at].lease.is_none() => {
                     self.report(
                         closes,
                         text!(
@@ -277,7 +278,7 @@ impl Loader<'_> {
                         ),
                     );
                 }
-                _ => {}
+                Some(_) => {}
             }
         }
         if let (Some(revert), None) = (written.key("revert"), written.key("timeout"))

@@ -343,27 +343,18 @@ impl Replay {
         for (index, (rule, counters, _)) in self.engine.report().enumerate() {
             put!(
                 &mut summary,
-                "rule {:?}: {} line{s} passed the filter, {} knock{s}\n",
+                "rule {:?}: {} line{s} passed the filter, {} knock{s}",
                 rule.name,
                 counters.passed,
                 counters.knocks
             );
             if counters.nobodys > 0 {
-                summary.pop();
-                put!(
-                    &mut summary,
-                    ", {} line{s} without a key\n",
-                    counters.nobodys
-                );
+                put!(&mut summary, ", {} line{s} without a key", counters.nobodys);
             }
             if counters.ignored > 0 {
-                summary.pop();
-                put!(
-                    &mut summary,
-                    ", {} line{s} to be ignored\n",
-                    counters.ignored
-                );
+                put!(&mut summary, ", {} line{s} to be ignored", counters.ignored);
             }
+            summary.push(b'\n');
             if counters.passed + counters.ignored == 0 {
                 self.nearing.put(index, &mut summary);
             }

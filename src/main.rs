@@ -26,6 +26,8 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
 unsafe extern "C" fn main(count: c_int, values: *const *const c_char) -> c_int {
     fd::fill_standard_descriptors();
     // SAFETY: these are main's own arguments.
-    let arguments = unsafe { Arguments::new(count, values) };
-    logknockd::cli::run(arguments.skip(1))
+    let mut arguments = unsafe { Arguments::new(count, values) };
+    // The program's name.
+    arguments.next();
+    logknockd::cli::run(arguments)
 }

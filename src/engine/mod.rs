@@ -117,20 +117,21 @@ pub struct Setup {
 }
 
 /// All rules and the progress of their keys.
+#[repr(C)] // What is asked for most stands first: see HACKING.
 pub struct Engine {
-    entries: Vec<Entry>,
-    scratch: Scratch,
-    own_id: Option<u32>,
-    seed: u64,
     explain: bool,
-    /// Which rules a line may concern, by their filters.
-    filters: Sieve,
+    own_id: Option<u32>,
+    entries: Vec<Entry>,
+    seed: u64,
     /// The line that a folded line stands for.
     unfolded: Vec<u8>,
-    /// Where in the line literals might stand.
-    places: Places,
     /// What the different filters found in the line, as far as they were asked.
     found: Vec<(usize, Option<Found>)>,
+    /// Where in the line literals might stand.
+    places: Places,
+    scratch: Scratch,
+    /// Which rules a line may concern, by their filters.
+    filters: Sieve,
 }
 
 /// Whose line it is by a filter, and the hash of the key.

@@ -77,8 +77,9 @@ struct Command {
     quiet: bool,
 }
 
-/// Does what the arguments (without the program's name) ask for. The program ends with it, so nothing is ever taken apart.
-pub fn run(arguments: impl Iterator<Item = &'static CStr>) -> ! {
+/// Does what the arguments (without the program's name) ask for and returns the exit status, unless the program ends with
+/// its answer: then nothing is taken apart.
+pub fn run(arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     let command = match parse(arguments) {
         Ok(command) => command,
         Err(message) => {
@@ -90,7 +91,7 @@ pub fn run(arguments: impl Iterator<Item = &'static CStr>) -> ! {
     match command.mode {
         Mode::Help => print(HELP.as_bytes(), FINE),
         Mode::Version => print(version.as_bytes(), FINE),
-        Mode::Watch => exit(watch(&command)),
+        Mode::Watch => watch(&command),
         Mode::Test | Mode::DryRun | Mode::List | Mode::Close => look(&command),
     }
 }

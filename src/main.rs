@@ -29,5 +29,5 @@ unsafe extern "C" fn main(count: c_int, values: *const *const c_char) -> c_int {
     let mut arguments = unsafe { Arguments::new(count, values) };
     // The program's name.
     arguments.next();
-    logknockd::cli::run(arguments)
+    c_int::from(logknockd::cli::run(arguments))
 }

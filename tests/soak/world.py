@@ -63,9 +63,10 @@ class Journal:
                     self.synced.add(command.serial)
         for at, command in [doomed for doomed in self.doomed if doomed[0] <= now()]:
             self.doomed.remove((at, command))
-            os.kill(command.pid, [signal.SIGKILL, signal.SIGTERM][command.serial % 2])
+            # The daemon may know of it before we go on.
             command.end = now()
-            self.blocked.append((command.begin, command.end))
+            os.kill(command.pid, [signal.SIGKILL, signal.SIGTERM][command.serial % 2])
+            self.blocked.append((command.begin, now()))
 
     def begin(self, command):
         self.new.append(command)

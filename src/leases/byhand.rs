@@ -62,7 +62,9 @@ pub fn close(config: &Config, request: &Request) -> Result<(Vec<u8>, Vec<u8>), V
         poll(&mut [], LOOK_MS).map_err(fail)?;
         if holder().is_err() {
             record.forget_request();
-            return Err(text!("logknockd has ended"));
+            return Err(text!(
+                "logknockd has ended, or keeps its record elsewhere since a reload"
+            ));
         }
     }
     let after = record.leases()?;

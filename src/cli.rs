@@ -13,7 +13,7 @@ use crate::leases::record::{Found, Record, Request};
 use crate::listing;
 use crate::log::{Level, Target};
 use crate::sys::fd::{STDERR, STDOUT};
-use crate::sys::{Errno, exit, tail};
+use crate::sys::{Errno, tail};
 use crate::text::{Pieces, entry, until};
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -77,20 +77,18 @@ struct Command {
     quiet: bool,
 }
 
-/// Does what the arguments (without the program's name) ask for and returns the exit status, unless the program ends with
-/// its answer: then nothing is taken apart.
+/// Does what the arguments (without the program's name) ask for and returns the exit status.
 pub fn run(arguments: impl Iterator<Item = &'static CStr>) -> u8 {
     let command = match parse(arguments) {
         Ok(command) => command,
         Err(message) => {
-            let message = text!("logknockd: {}\nTry 'logknockd --help'.\n", message);
-            end(&message, USAGE);
+            complain(&text!("logknockd: {}\nTry 'logknockd --help'.\n", message));
+            return USAGE;
         }
     };
-    let version = concat!("logknockd ", env!("CARGO_PKG_VERSION"), "\n");
     match command.mode {
-        Mode::Help => print(HELP.as_bytes(), FINE),
-        Mode::Version => print(version.as_bytes(), FINE),
+        Mode::Help => print(HELP.as_bytes()),
+        Mode::Version => print(concat!("logknockd ", env!("CARGO_PKG_VERSION"), "\n").as_bytes()),
         Mode::Watch => watch(&command),
         Mode::Test | Mode::DryRun | Mode::List | Mode::Close => look(&command),
     }
@@ -110,7 +108,7 @@ fn watch(command: &Command) -> u8 {
 }
 
 /// Loads the configuration to do something with it other than to watch; what there is to say is printed.
-fn look(command: &Command) -> ! {
+fn look(command: &Command) -> u8 {
     // What the daemon would refuse must not be called fine.
     let purpose = match command.mode {
         Mode::Test if command.quiet => Purpose::Act,
@@ -119,7 +117,10 @@ fn look(command: &Command) -> ! {
     };
     let config = match load(command.config, purpose) {
         Ok(config) => config,
-        Err(message) => end(&message, USAGE),
+        Err(message) => {
+            complain(&message);
+            return USAGE;
+        }
     };
     if command.mode == Mode::Test
         && config.needs_record()
@@ -128,17 +129,17 @@ fn look(command: &Command) -> ! {
         // What this user may not read may well be the daemon's.
         && reason != text!("{}", Errno::EACCES)
     {
-        fail(&record.refused(&reason), USAGE);
+        return fail(&record.refused(&reason), USAGE);
     }
     let answer = match command.mode {
         Mode::Test if command.quiet => Ok(only_warnings(&listing::rules(&config, command.config))),
         Mode::Test => Ok(listing::rules(&config, command.config)),
         Mode::List => listing::leases(&config),
-        Mode::Close => close(&config, command),
+        Mode::Close => return close(&config, command),
         _ => dryrun::run(config, &command.logs, command.level).map(|()| Vec::new()),
     };
     match answer {
-        Ok(answer) => print(&answer, FINE),
+        Ok(answer) => print(&answer),
         Err(message) => fail(&message, FAILED),
     }
 }
@@ -163,7 +164,7 @@ fn only_warnings(listing: &[u8]) -> Vec<u8> {
 
 /// Has the running daemon close leases and says which were.
 #[inline(never)]
-fn close(config: &Config, command: &Command) -> ! {
+fn close(config: &Config, command: &Command) -> u8 {
     let mut words = command.logs.iter().map(|word| word.to_bytes());
     let key = words.next().unwrap_or_default();
     let request = Request {
@@ -174,31 +175,27 @@ fn close(config: &Config, command: &Command) -> ! {
     match byhand::close(config, &request) {
         Ok((closed, left)) => {
             complain(&left);
-            print(&closed, if left.is_empty() { FINE } else { FAILED })
+            match print(&closed) {
+                FINE if !left.is_empty() => FAILED,
+                status => status,
+            }
         }
         Err(message) => fail(&message, FAILED),
     }
 }
 
-/// Ends the program with an answer.
-#[inline(never)]
-fn print(text: &[u8], status: u8) -> ! {
+fn print(text: &[u8]) -> u8 {
     match STDOUT.write_all(text) {
-        Ok(()) => exit(status),
+        Ok(()) => FINE,
         Err(errno) => fail(&text!("standard output: {}", errno), FAILED),
     }
 }
 
-/// Ends the program with what is wrong.
+/// Says what is wrong; the status is handed back.
 #[inline(never)]
-fn fail(message: &[u8], status: u8) -> ! {
-    end(&text!("logknockd: {}\n", message), status)
-}
-
-/// The same, with a text as it is to be shown.
-fn end(message: &[u8], status: u8) -> ! {
-    complain(message);
-    exit(status)
+fn fail(message: &[u8], status: u8) -> u8 {
+    complain(&text!("logknockd: {}\n", message));
+    status
 }
 
 fn complain(message: &[u8]) {

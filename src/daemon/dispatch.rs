@@ -599,11 +599,11 @@ impl Dispatch {
 
     /// Notes how the closing of a lease ended.
     fn closed(&mut self, id: LeaseId, succeeded: bool, now_ms: u64) {
+        if !succeeded {
+            return self.not_closed(id, now_ms);
+        }
         let mut next = Some(id);
         while let Some(id) = next {
-            if !succeeded {
-                return self.not_closed(id, now_ms);
-            }
             // Others that the same commands were to close are closed by them, too.
             next = self.ledger.leases().companion(id);
             self.strike_out(id, now_ms);
@@ -850,15 +850,11 @@ mod tests {
         scene.run_until_idle();
         let id = scene.lease(0, "a").expect("a lease").id();
         scene.dispatch.end(&[id], boot_time_ms());
-        let phase = |scene: &Scene| {
-            scene
-                .dispatch
-                .ledger
-                .leases()
-                .get(id)
-                .map(|lease| lease.phase)
+        let is_checked = |scene: &Scene| {
+            let lease = scene.dispatch.ledger.leases().get(id);
+            lease.is_some_and(|lease| lease.phase == Phase::Checking)
         };
-        while phase(&scene) != Some(Phase::Checking) {
+        while !is_checked(&scene) {
             scene.dispatch.advance(boot_time_ms());
             scene.dispatch.reap();
         }

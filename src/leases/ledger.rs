@@ -552,6 +552,15 @@ mod tests {
     use crate::commands::job::{Event, Job};
     use crate::log::{Level, Target};
     use std::borrow::ToOwned;
+    use std::path::PathBuf;
+    use std::string::String;
+
+    /// A folder of this test's that is not there yet, the path of a record in it, and a log.
+    fn place(name: &str) -> (PathBuf, String, Log) {
+        let folder = std::env::temp_dir().join(std::format!("{name}-{}", std::process::id()));
+        let state = folder.join("state").to_str().expect("its name").to_owned();
+        (folder, state, Log::new(Target::Stderr, Level::Error))
+    }
 
     #[test]
     fn a_record_never_becomes_longer_than_what_a_start_reads() {
@@ -612,12 +621,9 @@ mod tests {
 
     #[test]
     fn what_is_read_late_is_checked() {
-        let folder = std::env::temp_dir().join(std::format!("late-{}", std::process::id()));
-        let state = folder.join("state");
-        let state = state.to_str().expect("its name");
-        let mut log = Log::new(Target::Stderr, Level::Error);
+        let (folder, state, mut log) = place("late");
         let mut load = |need| {
-            Ledger::load(state, need, 0, 1, &mut log)
+            Ledger::load(&state, need, 0, 1, &mut log)
                 .ok()
                 .expect("a ledger")
         };
@@ -641,9 +647,8 @@ mod tests {
 
     #[test]
     fn a_record_that_is_not_needed_is_not_made_at_a_reload_either() {
-        let folder = std::env::temp_dir().join(std::format!("reload-{}", std::process::id()));
+        let (folder, _, mut log) = place("reload");
         std::fs::create_dir(&folder).expect("a folder");
-        let mut log = Log::new(Target::Stderr, Level::Error);
         for (need, is_made) in [(Need::Leftovers, false), (Need::Required, true)] {
             let path = |name| folder.join(name).to_str().expect("its name").to_owned();
             let ledger = Ledger::load(&path("one"), Need::Leftovers, 0, 1, &mut log);
@@ -657,13 +662,10 @@ mod tests {
 
     #[test]
     fn a_record_that_is_needed_since_a_reload_is_read_as_soon_as_it_is_there() {
-        let folder = std::env::temp_dir().join(std::format!("since-{}", std::process::id()));
-        let state = folder.join("state");
-        let state = state.to_str().expect("its name");
-        let mut log = Log::new(Target::Stderr, Level::Error);
-        let ledger = Ledger::load(state, Need::Leftovers, 0, 1, &mut log);
+        let (folder, state, mut log) = place("since");
+        let ledger = Ledger::load(&state, Need::Leftovers, 0, 1, &mut log);
         let mut ledger = ledger.ok().expect("a ledger");
-        assert!(ledger.relocate(state, Need::Required, 0, &mut log).is_ok());
+        assert!(ledger.relocate(&state, Need::Required, 0, &mut log).is_ok());
         assert!(ledger.attach(0, &mut log).is_err());
         std::fs::create_dir(&folder).expect("a folder");
         let due_ms = ledger.deadline_ms();

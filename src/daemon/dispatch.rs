@@ -13,7 +13,7 @@ use crate::commands::runner::{Answer, Finished, Runner};
 use crate::engine::rule::Rule;
 use crate::engine::{Engine, Knock, MAX_KEY, Meaning, Outcome};
 use crate::leases::lease::{Again, Note, Phase, Verdict};
-use crate::leases::ledger::{ClosesIn, Ledger, Need};
+use crate::leases::ledger::{ClosesIn, Ledger, Need, Refusal};
 use crate::leases::opening::{count_unspent, deadlines, ends, first_unspent, job, sequence, terms};
 use crate::leases::queue::{MAX_WAITING, Queue};
 use crate::leases::record::{Request, now};
@@ -325,6 +325,11 @@ impl Dispatch {
                 return;
             }
         };
+        // What stands in a record that is read only now is open.
+        let attached = match rule.one_time || rule.lease.is_some() || !rule.closes.is_empty() {
+            true => self.ledger.attach(now_ms, &mut self.log),
+            false => Ok(()),
+        };
         let leases = self.ledger.leases();
         let found = match rule.lease {
             Some(_) => leases.find(name.as_bytes(), &knock.key),
@@ -333,7 +338,7 @@ impl Dispatch {
         let found = found.filter(|id| !leases.is_out_of_date(*id, &job));
         let done = match (found, rule.one_time) {
             (Some(id), false) => self.knock_again(rule, id, job, Vec::new(), now_ms),
-            (found, _) => self.admit(rule, &knock, found, job, now_ms),
+            (found, _) => self.admit(rule, &knock, found, job, attached, now_ms),
         };
         if let Err(reason) = done
             && self.refused.pass(now_ms)
@@ -350,6 +355,7 @@ impl Dispatch {
         knock: &Knock,
         found: Option<LeaseId>,
         job: Rc<Job>,
+        attached: Result<(), Refusal>,
         now_ms: u64,
     ) -> Result<(), Vec<u8>> {
         self.expect_room()?;
@@ -358,7 +364,6 @@ impl Dispatch {
             // Before it is written down: a sequence is not to be spent for commands that cannot be run.
             let shortage = |errno: Errno| text!("its commands cannot be run: {}", errno);
             self.runner.can_start().map_err(shortage)?;
-            let attached = self.ledger.attach(now_ms, &mut self.log);
             attached.map_err(|refusal| refusal.reason)?;
         }
         if rule.one_time {
@@ -864,5 +869,31 @@ mod tests {
             .queue
             .next(scene.dispatch.ledger.leases_mut());
         assert!(next.is_some_and(|order| order.event == Event::Close));
+    }
+
+    #[test]
+    fn a_knock_finds_what_stands_in_a_record_that_is_read_only_for_it() {
+        for (rule, stays) in [(0, true), (1, false)] {
+            let mut scene = Scene::of(
+                "late",
+                &[
+                    r#""door", "actions": ["true"], "timeout": 60, "revert": ["true"]"#,
+                    r#""closer", "closes": "door", "actions": ["true"]"#,
+                ],
+            );
+            scene.knock(0, "a", boot_time_ms());
+            scene.run_until_idle();
+            let late = scene.folder.join("late");
+            let state = late.join("state");
+            let name = state.to_str().expect("its name");
+            let log = &mut scene.dispatch.log;
+            let ledger = Ledger::load(name, Need::Required, boot_time_ms(), 1, log);
+            scene.dispatch.ledger = ledger.ok().expect("a ledger");
+            std::fs::create_dir(late).expect("a folder");
+            std::fs::copy(scene.folder.join("state"), state).expect("a record");
+            scene.knock(rule, "a", boot_time_ms());
+            assert_eq!(scene.lease(0, "a").is_some_and(|door| door.stands), stays);
+            assert_eq!(scene.dispatch.ledger.leases().count(), 1);
+        }
     }
 }

@@ -88,6 +88,7 @@ pub struct Ledger {
     leases: Box<Leases>,
     record: Record,
     hold: Hold,
+    need: Need,
     seed: u64,
     /// The record is rewritten when it is longer than that.
     limit: usize,
@@ -103,11 +104,12 @@ pub struct Ledger {
 
 impl Ledger {
     /// A ledger in which nothing is known yet.
-    fn unread(state: &str, seed: u64) -> Result<Ledger> {
+    fn unread(state: &str, need: Need, seed: u64) -> Result<Ledger> {
         Ok(Ledger {
             leases: Leases::new(seed),
             record: Record::new(state, seed)?,
             hold: Hold::Unread,
+            need,
             seed,
             limit: 0,
             sync_ms: NEVER,
@@ -127,10 +129,7 @@ impl Ledger {
         log: &mut Log,
     ) -> core::result::Result<Ledger, Refusal> {
         let failed = |errno: Errno| Refusal::new(Kind::Failed, text!("{:?}: {}", state, errno));
-        let mut ledger = Ledger::unread(state, seed).map_err(failed)?;
-        if need == Need::Leftovers && ledger.is_clear() {
-            return Ok(ledger);
-        }
+        let mut ledger = Ledger::unread(state, need, seed).map_err(failed)?;
         let mut attached = ledger.attach(now_ms, log);
         for _ in 1..LOCK_TRIES {
             match &attached {
@@ -151,20 +150,11 @@ impl Ledger {
             Err(refusal) if refusal.kind == Kind::Busy && need == Need::Leftovers => {}
             attached => attached?,
         }
-        if need == Need::Leftovers && ledger.leases.count() == 0 && ledger.hold != Hold::Unread {
-            ledger.record.unlock();
-            ledger.hold = Hold::Unread;
-            ledger.unsaved.succeed();
-        }
         Ok(ledger)
     }
 
-    /// Whether an earlier run of ours has left nothing.
-    fn is_clear(&self) -> bool {
-        matches!(self.record.load(), Ok(Found::Nothing | Found::Foreign(_)))
-    }
-
-    /// Takes the record up if that was not possible before. The error says why it still is not.
+    /// Takes the record up if that was not possible before; one that is not needed and tells of nothing that is open is left
+    /// alone. The error says why it still is not.
     pub fn attach(&mut self, now_ms: u64, log: &mut Log) -> core::result::Result<(), Refusal> {
         match self.hold {
             Hold::Held(_) => return Ok(()),
@@ -172,7 +162,17 @@ impl Ledger {
             Hold::Unread => {}
         }
         // Before anything of ours, a lock say, is put beside it.
-        self.found()?;
+        let found = self.found();
+        let is_clear = match &found {
+            Ok(found) => matches!(found, Found::Nothing),
+            Err(refusal) => refusal.kind == Kind::Foreign,
+        };
+        if is_clear && self.need == Need::Leftovers {
+            // An earlier run of ours has left nothing.
+            self.unsaved.succeed();
+            return Ok(());
+        }
+        found?;
         if let Err(errno) = self.record.lock() {
             let path = self.record.path();
             return Err(match errno {
@@ -243,6 +243,12 @@ impl Ledger {
             }
         }
         self.store(now_ms, log);
+        if self.need == Need::Leftovers && self.leases.count() == 0 {
+            // Somebody else may need it.
+            self.record.unlock();
+            self.hold = Hold::Unread;
+            self.unsaved.succeed();
+        }
         Ok(())
     }
 
@@ -258,21 +264,22 @@ impl Ledger {
         log: &mut Log,
     ) -> core::result::Result<(), Vec<u8>> {
         if self.record.path() == state.as_bytes() {
+            self.need = need;
             if need == Need::Required && self.hold == Hold::Unread {
                 self.unsaved.fail(now_ms);
             }
             return Ok(());
         }
-        let other = Ledger::unread(state, self.seed);
+        let other = Ledger::unread(state, need, self.seed);
         let mut other = other.map_err(|errno| text!("{}", errno))?;
         if self.hold == Hold::Unread && self.leases.count() == 0 {
             // Nothing is to be taken along.
             *self = other;
-            if need == Need::Required || !self.is_clear() {
-                self.unsaved.fail(now_ms);
-            }
+            self.unsaved.fail(now_ms);
             return Ok(());
         }
+        // For what is taken along.
+        other.need = Need::Required;
         let refused = |refusal: Refusal| refusal.reason;
         other.found().map_err(refused)?;
         if self.record.take_name(&mut other.record) {
@@ -420,6 +427,10 @@ impl Ledger {
         if self.unsaved.is_due(now_ms) {
             match self.attach(now_ms, log) {
                 Ok(()) => self.store(now_ms, log),
+                // What is left there is whose it is.
+                Err(refusal) if refusal.kind == Kind::Busy && self.need == Need::Leftovers => {
+                    self.unsaved.succeed();
+                }
                 Err(_) => self.unsaved.fail(now_ms),
             }
         }
@@ -562,6 +573,21 @@ mod tests {
         (folder, state, Log::new(Target::Stderr, Level::Error))
     }
 
+    /// Opens something that can be checked.
+    fn open(ledger: &mut Ledger, log: &mut Log) {
+        let terms = Terms {
+            job: alloc::rc::Rc::new(Job {
+                commands: [Vec::new(), std::vec![text!("look\0")], Vec::new()],
+                ..Job::default()
+            }),
+            opened_ms: 1,
+            deadline_ms: NEVER,
+            end_s: 0,
+        };
+        let opened = ledger.open(Some(terms), &[], Vec::new(), 1, log);
+        assert!(opened.is_ok());
+    }
+
     #[test]
     fn a_record_never_becomes_longer_than_what_a_start_reads() {
         let folder = std::env::temp_dir().join(std::format!("ledger-{}", std::process::id()));
@@ -629,17 +655,9 @@ mod tests {
         };
         let mut late = load(Need::Leftovers);
         std::fs::create_dir(&folder).expect("a folder");
-        let terms = Terms {
-            job: alloc::rc::Rc::new(Job {
-                commands: [Vec::new(), std::vec![text!("look\0")], Vec::new()],
-                ..Job::default()
-            }),
-            opened_ms: 1,
-            deadline_ms: NEVER,
-            end_s: 0,
-        };
-        let opened = load(Need::Required).open(Some(terms), &[], Vec::new(), 1, &mut log);
-        assert!(opened.is_ok() && late.attach(1, &mut log).is_ok());
+        open(&mut load(Need::Required), &mut log);
+        // A child of another test may still hold the lock, until it has become another program.
+        while late.attach(1, &mut log).is_err() {}
         let wanted = late.leases_mut().next_wanted();
         assert!(wanted.is_some_and(|(_, event)| event == Event::Check));
         std::fs::remove_dir_all(folder).expect("it can be removed");
@@ -672,6 +690,30 @@ mod tests {
         ledger.settle(due_ms, &mut log);
         assert!(due_ms < 2000 && ledger.hold != Hold::Unread);
         assert_eq!(ledger.deadline_ms(), NEVER);
+        std::fs::remove_dir_all(folder).expect("it can be removed");
+    }
+
+    #[test]
+    fn a_record_that_is_not_needed_is_left_to_others_after_a_reload_too() {
+        let (folder, two, mut log) = place("others");
+        std::fs::create_dir(&folder).expect("a folder");
+        let one = folder.join("one").to_str().expect("its name").to_owned();
+        for is_used in [false, true] {
+            let other = Ledger::load(&two, Need::Required, 0, 1, &mut log);
+            let mut other = other.ok().filter(|_| is_used);
+            if let Some(other) = &mut other {
+                open(other, &mut log);
+            }
+            let ledger = Ledger::load(&one, Need::Leftovers, 0, 1, &mut log);
+            let mut ledger = ledger.ok().expect("a ledger");
+            let moved = ledger.relocate(&two, Need::Leftovers, 0, &mut log);
+            ledger.settle(9000, &mut log);
+            drop(other);
+            // It may have been killed, and be about to go on.
+            ledger.settle(99_000, &mut log);
+            assert!(moved.is_ok() && ledger.deadline_ms() == NEVER);
+            assert!(Ledger::load(&two, Need::Required, 0, 1, &mut log).is_ok());
+        }
         std::fs::remove_dir_all(folder).expect("it can be removed");
     }
 }

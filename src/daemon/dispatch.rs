@@ -157,8 +157,10 @@ impl Dispatch {
             if self.asked.is_empty() {
                 // Whoever asks reads there what is closed.
                 self.ledger.sync(now_ms, &mut self.log);
-                // Another one has been left there meanwhile if somebody waits no more; its signal is about to come.
-                if self.ledger.request() == self.request {
+                // Another one has been left there meanwhile if somebody waits no more; its signal is about to come. One
+                // that cannot be read, for want of a descriptor say, is the one that somebody waits for.
+                let left = self.ledger.request();
+                if left.is_none() || left == self.request {
                     self.ledger.forget_request();
                 }
             }
@@ -805,6 +807,25 @@ mod tests {
         scene.dispatch.by_hand(boot_time_ms());
         scene.run_until_idle();
         assert!(scene.lease(0, "b").is_none() && !record.is_asked(&asked));
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_read_any_more_is_taken_away_when_it_is_dealt_with() {
+        let mut scene = Scene::of(
+            "unreadable",
+            &[r#""door", "actions": ["true"], "timeout": 60, "revert": ["true"]"#],
+        );
+        scene.knock(0, "a", boot_time_ms());
+        scene.run_until_idle();
+        let state = scene.folder.join("state");
+        let record = Record::new(state.to_str().expect("its name"), 1).expect("a record");
+        let (key, rule) = (b"a".to_vec(), Vec::new());
+        let asked = record.ask(&Request { key, rule }).expect("a request");
+        scene.dispatch.by_hand(boot_time_ms());
+        // In the place of a shortage that would be one for the other tests, too.
+        std::fs::write(scene.folder.join("state.request"), "").expect("it is emptied");
+        scene.run_until_idle();
+        assert!(scene.lease(0, "a").is_none() && !record.is_asked(&asked));
     }
 
     #[test]

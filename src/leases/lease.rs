@@ -86,6 +86,8 @@ pub struct Lease {
     busy: bool,
     /// Its deadline was moved since that was told.
     renewed: bool,
+    /// Its actions are wanted since another boot.
+    reopens: bool,
     /// How often its revert has failed.
     failures: u32,
     pub terms: Terms,
@@ -301,6 +303,7 @@ impl Leases {
             reopened_until_ms: 0,
             used_ms: 0,
             renewed: false,
+            reopens: false,
         };
         let slots = &self.slots;
         for (what, sets) in self.sets.iter_mut().enumerate() {
@@ -336,6 +339,7 @@ impl Leases {
             }
             // What has not been opened since that is still to be.
             if !lease.stands && lease.terms.opened_ms == 0 {
+                lease.reopens = true;
                 self.wanted.push((id, Event::Open));
             }
             if lease.phase == Phase::Open {
@@ -617,10 +621,13 @@ impl Leases {
 
     /// Wants every open lease to be checked that can be.
     pub fn want_checks(&mut self) {
-        self.wanted.retain(|(_, event)| *event != Event::Check);
-        // The last one comes first. Where they are wanted again and again, each has its turn.
+        self.wanted.clear();
+        // The last one comes first. Where they are wanted again and again, each has its turn, be it to be opened again.
         let (before, after) = self.slots.split_at(self.looked_at.min(self.slots.len()));
         for lease in after.iter().chain(before).flatten() {
+            if lease.reopens {
+                self.wanted.push((lease.id, Event::Open));
+            }
             if lease.phase == Phase::Open && !lease.terms.job.commands(Event::Check).is_empty() {
                 self.wanted.push((lease.id, Event::Check));
             }
@@ -636,8 +643,11 @@ impl Leases {
     /// What is wanted next, marked as being on its way.
     pub fn next_wanted(&mut self) -> Option<(LeaseId, Event)> {
         while let Some((id, event)) = self.wanted.pop() {
-            if let Some(lease) = self.get_mut(id)
-                && lease.phase == Phase::Open
+            let Some(lease) = self.get_mut(id) else {
+                continue;
+            };
+            lease.reopens &= event == Event::Check;
+            if lease.phase == Phase::Open
                 && !lease.busy
                 // A check or a knock may have come first.
                 && (event == Event::Check || !lease.stands && lease.reopened_until_ms == 0)

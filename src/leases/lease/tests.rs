@@ -345,6 +345,23 @@ fn what_a_check_has_opened_again_after_a_reboot_is_not_opened_once_more() {
 }
 
 #[test]
+fn what_a_reboot_has_shut_is_opened_however_often_all_are_to_be_checked() {
+    let (mut leases, checked) = after_a_reboot();
+    let id = opened(&mut leases, "r", "b", 100_000);
+    leases.resume(0, false);
+    let mut wanted = Vec::new();
+    for _ in 0..2 {
+        leases.want_checks();
+        let (id, event) = leases.next_wanted().expect("something");
+        leases.set_busy(id, false);
+        leases.apply(id, Note::Stands(true));
+        wanted.push((id, event));
+    }
+    assert!(wanted.contains(&(checked, Event::Check)));
+    assert!(wanted.contains(&(id, Event::Open)));
+}
+
+#[test]
 fn what_is_not_opened_again_before_a_crash_is_opened_by_the_next_start() {
     let (mut leases, id) = after_a_reboot();
     leases.resume(0, true);

@@ -48,7 +48,7 @@ fn a_file_that_comes_later_and_is_older_than_the_start_is_read_from_its_end() {
         let mut daemon = follow(&dir, r#""mounted/log""#);
         dir.symlink("disk", "next");
         dir.rename("next", "mounted");
-        daemon.wait_for("older than the start");
+        daemon.wait_for("has nothing new");
         dir.append("disk/log", "a\n");
         daemon.expect_lines(&["a"]);
         dir.remove("mounted");

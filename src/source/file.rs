@@ -18,7 +18,8 @@
 //!   which it will be a copy. Lines written before the rewriting and not yet read are gone, as they are for everyone
 //!   but a copy; we read at every write, so that takes a writer faster than us, or one that rewrites the file again
 //!   while it is waited for.
-//! * A file that cannot be opened, or opened and not read, is waited for (see `access`).
+//! * A file that cannot be opened, or opened and not read, is waited for (see `access`). What is there then is searched
+//!   as well; if it holds none of the lines that were read and was last written to before, it is read from its end.
 
 use super::access::{Access, Obstacle};
 use super::lines::{Line, LineBuffer, MEMORY};
@@ -35,9 +36,8 @@ use alloc::vec::Vec;
 /// for anybody.
 const MAX_FILES: usize = 16;
 
-/// Files that were left and may come back, at most, and bytes by which each is known again.
+/// Files that were left and may come back, at most.
 const MAX_LEFT: usize = 16;
-const TAIL: usize = 64;
 
 /// How long a file is read on when its successor is written to, in milliseconds.
 const LEAVING_MS: u64 = 5000;
@@ -343,8 +343,11 @@ impl FileSource {
             leave_at_ms: NEVER,
         };
         // What is there is remembered before somebody writes it anew. Otherwise it may be a copy of the one before.
-        if is_first {
-            file.goes_on();
+        if is_first
+            && !file.goes_on()
+            && let Some(left) = self.left.last()
+        {
+            file.lines.begin_behind(&left.tail);
         }
         self.files.push(file);
     }
@@ -370,7 +373,7 @@ impl FileSource {
     pub fn read(
         &mut self,
         access: &mut Access,
-        since: Since,
+        since: &mut Since,
         watcher: &mut Watcher,
         now_ms: u64,
         log: &mut Log,
@@ -383,10 +386,15 @@ impl FileSource {
                 break;
             };
             let name = access.name();
-            let read = match file.read(since, now_ms, name, log) {
+            let read = match file.read(*since, now_ms, name, log) {
                 Ok(read) => read,
                 Err(errno) => {
+                    self.hand_over(index, now_ms);
                     self.remove(index, watcher);
+                    // It may come back by another number and without its last lines: on a disk that was pulled out.
+                    if !self.is_open() {
+                        *since = Since::now();
+                    }
                     let obstacle = Obstacle::System(errno);
                     access.fail(obstacle, self.is_open(), now_ms, log);
                     continue;
@@ -460,7 +468,7 @@ impl FileSource {
                 let offset = file.offset.saturating_sub(file.lines.unfinished() as u64);
                 let memory = file.lines.memory();
                 // What stands before its beginning was another file's.
-                let length = usize::try_from(offset).map_or(TAIL, |offset| offset.min(TAIL));
+                let length = usize::try_from(offset).map_or(MEMORY, |offset| offset.min(MEMORY));
                 let tail = memory.get(memory.len().saturating_sub(length)..);
                 self.leave(file.id, offset, tail.unwrap_or_default());
             }
@@ -532,7 +540,7 @@ impl Opened {
             _ if !is_complete => return Ok(Some(Read::Nothing)),
             _ if self.goes_on() => {}
             _ if is_opened && self.is_old(&status, since) => {
-                say!(log, Info: "{:?}: older than the start, going on at its end", name);
+                say!(log, Info: "{:?}: has nothing new, going on at its end", name);
                 self.read_on_at(status.size);
             }
             _ => {
@@ -605,6 +613,86 @@ impl Opened {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::{Level, Target};
+    use crate::sys::fd::c_path;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+    use std::string::String;
+
+    /// A file that is followed since an hour ago.
+    struct Followed {
+        source: FileSource,
+        access: Access,
+        since: Since,
+        watcher: Watcher,
+        log: Log,
+    }
+
+    impl Followed {
+        fn new(path: &Path) -> Followed {
+            let mut log = Log::new(Target::Stderr, Level::Error);
+            let path = c_path(path.as_os_str().as_bytes()).ok();
+            let now = Since::now();
+            Followed {
+                source: FileSource::default(),
+                access: Access::new(path.expect("a path")),
+                since: Since {
+                    boot_ms: now.boot_ms.wrapping_sub(3_600_000),
+                    wall_ms: now.wall_ms - 3_600_000,
+                },
+                watcher: Watcher::new(1000, &mut log),
+                log,
+            }
+        }
+
+        /// Reads all that there is, and shows the lines.
+        fn read(&mut self) -> String {
+            let Followed {
+                source,
+                access,
+                since,
+                watcher,
+                log,
+            } = self;
+            let mut lines = String::new();
+            source.look(access, Begin::AtStart, watcher, 0, log);
+            while source.read(access, since, watcher, 0, log) {
+                while let Some(line) = source.next_line() {
+                    lines += &String::from_utf8_lossy(line.bytes);
+                    lines.push('\n');
+                }
+            }
+            lines
+        }
+    }
+
+    #[test]
+    fn old_lines_do_not_count_again_when_their_file_comes_back_after_an_error_by_another_number() {
+        let numbered = |lines: core::ops::Range<u32>| -> String {
+            lines.map(|line| std::format!("number {line}\n")).collect()
+        };
+        let name = std::format!("logknockd-file-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let copy = path.with_extension("copy");
+        // What the disk has when it is back, the last lines perhaps not, and what of it is new.
+        for (back, new) in [(0..1010, 1000..1010), (0..990, 0..0), (0..100, 0..0)] {
+            std::fs::write(&path, numbered(0..1000)).expect("a log");
+            let mut followed = Followed::new(&path);
+            assert_eq!(followed.read(), numbered(0..1000));
+            std::fs::write(&copy, numbered(back)).expect("its copy");
+            let file = std::fs::File::options().write(true).open(&copy).ok();
+            let a_minute_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+            let set = file.map(|file| file.set_modified(a_minute_ago));
+            assert!(matches!(set, Some(Ok(()))));
+            // From there nothing can be read any more.
+            followed.source.files[0].fd = Fd::open_to_write(followed.access.path()).ok().unwrap();
+            assert_eq!(followed.read(), "");
+            assert!(!followed.source.is_open());
+            std::fs::rename(&copy, &path).expect("it is back");
+            assert_eq!(followed.read(), numbered(new));
+        }
+        std::fs::remove_file(path).expect("it can be removed");
+    }
 
     #[test]
     fn a_file_is_complete_a_second_after_it_grew_last_but_is_not_waited_for_for_ever() {

@@ -378,7 +378,7 @@ impl Entry {
     ) {
         let access = &mut self.access;
         self.ready = match &mut self.source {
-            Source::File(file) => file.read(access, self.since, watcher, now_ms, log),
+            Source::File(file) => file.read(access, &mut self.since, watcher, now_ms, log),
             Source::Stream(stream) => stream.read(access, now_ms, log),
             Source::Command(command) => {
                 let (more, ended) = command.read(&mut access.backoff, now_ms, log);

@@ -15,10 +15,14 @@ fn example(name: &str) -> PathBuf {
 
 /// What a dry run of an example prints for `log`.
 fn replay(name: &str, log: &str) -> String {
+    replay_config(&fs::read_to_string(example(name)).unwrap(), log)
+}
+
+fn replay_config(config: &str, log: &str) -> String {
     let dir = TempDir::new();
     dir.write("log", log);
-    let config = example(name);
-    let (status, out, errors) = outcome(&dir.run(&["-n", "-c", config.to_str().unwrap(), "log"]));
+    dir.configure(config);
+    let (status, out, errors) = outcome(&dir.run(&["-n", "-c", common::CONFIG, "log"]));
     assert_eq!(status, Some(0), "{errors}");
     out
 }
@@ -143,7 +147,10 @@ fn the_ban_example_bans_the_fifth_failure_and_nobody_who_is_only_named() {
 
 /// Whom `ssh-ban.conf` bans for a log.
 fn banned(log: &str) -> BTreeSet<String> {
-    let out = replay("ssh-ban.conf", log);
+    keys(&replay("ssh-ban.conf", log))
+}
+
+fn keys(out: &str) -> BTreeSet<String> {
     let knocks = out
         .lines()
         .filter_map(|line| line.split_once(": knock \"ssh\" "));
@@ -167,6 +174,23 @@ fn every_way_to_fail_at_a_real_server_is_banned_and_nobody_else() {
         .replace("Nov 22 ", "Sun Nov 22 ")
         .replace(" host ", " 2026 auth.info ");
     assert_eq!(banned(&openwrt), expected);
+}
+
+#[test]
+fn a_file_that_sshd_writes_itself_is_read_by_filters_without_what_comes_before_the_colon() {
+    let log = fs::read_to_string(common::data("auth.log")).unwrap();
+    let said = log.lines().filter_map(|line| line.split_once("]: "));
+    // As sshd -E ends its lines.
+    let own: String = said.map(|(_, what)| what.to_owned() + "\r\n").collect();
+    assert_eq!(banned(&own), BTreeSet::new());
+    let config = fs::read_to_string(example("ssh-ban.conf")).unwrap();
+    let lines = config.lines().map(|line| match line.split_once("\\\\]: ") {
+        Some((_, filter)) => format!("\"^{filter}\n"),
+        None => format!("{line}\n"),
+    });
+    let config: String = lines.collect();
+    assert_eq!(config.matches("\"^").count(), 6, "{config}");
+    assert_eq!(keys(&replay_config(&config, &own)), banned(&log));
 }
 
 #[test]

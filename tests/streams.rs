@@ -161,6 +161,25 @@ fn a_fifo_survives_writers_coming_and_going() {
 }
 
 #[test]
+fn what_was_not_there_at_the_start_is_told_of_once_when_it_comes_a_stream_too() {
+    let dir = TempDir::new();
+    let config = sources(r#""file": ["log", "fifo"]"#);
+    let mut daemon = Daemon::start_with(&dir, &config, &["-T"]);
+    dir.write("log", "a line\n");
+    daemon.expect_lines(&["a line"]);
+    dir.fifo("fifo");
+    for line in ["first", "second"] {
+        let mut writer = open_to_write(&dir, "fifo");
+        writer.write_all(format!("{line}\n").as_bytes()).unwrap();
+        daemon.expect_lines(&[line]);
+    }
+    for name in ["log", "fifo"] {
+        let told = |what: &str| daemon.count(&format!("\"{name}\": {what}"));
+        assert_eq!((told("not there yet"), told("opened")), (1, 1), "{name}");
+    }
+}
+
+#[test]
 fn what_is_in_a_fifo_at_the_start_is_read() {
     let dir = TempDir::new();
     dir.fifo("fifo");

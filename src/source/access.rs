@@ -106,6 +106,15 @@ impl Access {
         self.backoff.succeed();
     }
 
+    /// Notes that it can be read, and says so if there was an obstacle.
+    #[inline(never)]
+    pub fn tell_success(&mut self, log: &mut Log) {
+        if self.obstacle.is_some() {
+            say!(log, Info: "{:?}: opened", self.name());
+        }
+        self.succeed();
+    }
+
     /// Notes an obstacle and says so if it is a new one. With something `open` already, a missing path is
     /// nothing to worry about: a rotated file that has no successor yet.
     pub fn fail(&mut self, obstacle: Obstacle, is_open: bool, now_ms: u64, log: &mut Log) {

@@ -403,10 +403,7 @@ impl FileSource {
             match core::mem::replace(&mut file.first_read, FirstRead::Done) {
                 FirstRead::Done => {}
                 FirstRead::Expected => access.succeed(),
-                FirstRead::News => {
-                    say!(log, Info: "{:?}: opened", name);
-                    access.succeed();
-                }
+                FirstRead::News => access.tell_success(log),
             }
             if read == Read::Some {
                 return true;

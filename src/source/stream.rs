@@ -140,7 +140,7 @@ impl StreamSource {
             }
             Ok(count) => count,
             Err(Errno::EAGAIN) => {
-                access.succeed();
+                access.tell_success(log);
                 return false;
             }
             // Records were overwritten before we came to them; the next one tells how many.
@@ -156,7 +156,7 @@ impl StreamSource {
                 return false;
             }
         };
-        access.succeed();
+        access.tell_success(log);
         if !self.is_kmsg {
             self.lines.add(count);
         } else if let Some((sequence, length)) =

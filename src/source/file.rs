@@ -36,8 +36,9 @@ use alloc::vec::Vec;
 /// for anybody.
 const MAX_FILES: usize = 16;
 
-/// Files that were left and may come back, at most.
+/// Files that were left and may come back, at most, and bytes by which each is known again.
 const MAX_LEFT: usize = 16;
+const TAIL: usize = 64;
 
 /// How long a file is read on when its successor is written to, in milliseconds.
 const LEAVING_MS: u64 = 5000;
@@ -464,8 +465,13 @@ impl FileSource {
                 // With the line that it is in the middle of.
                 let offset = file.offset.saturating_sub(file.lines.unfinished() as u64);
                 let memory = file.lines.memory();
+                // One that was not rotated could not be read any more, and may come back with less in it.
+                let most = match file.leave_at_ms {
+                    NEVER => MEMORY,
+                    _ => TAIL,
+                };
                 // What stands before its beginning was another file's.
-                let length = usize::try_from(offset).map_or(MEMORY, |offset| offset.min(MEMORY));
+                let length = usize::try_from(offset).map_or(most, |offset| offset.min(most));
                 let tail = memory.get(memory.len().saturating_sub(length)..);
                 self.leave(file.id, offset, tail.unwrap_or_default());
             }

@@ -424,6 +424,32 @@ fn with_too_few_inotify_watches_files_are_looked_at_every_second() {
 }
 
 #[test]
+fn a_directory_that_cannot_be_watched_for_a_while_does_not_end_inotify() {
+    // A network file system whose server is gone: the watch at the start is set, the next ones are not.
+    let fail = "--inject=inotify_add_watch:error=EIO:when=2..4";
+    let launcher = ["strace", "-f", "-o", "calls", "-P", "./disk", fail];
+    if common::is_emulated() || !common::works("strace", &["-o", "/dev/null", fail, "true"]) {
+        return common::skipped("no strace to let system calls fail");
+    }
+    let dir = TempDir::new();
+    dir.mkdir("disk");
+    dir.write("disk/log", "");
+    dir.configure(&config(r#""disk/log""#, &[any_rule()]));
+    let arguments = ["-T", "-c", common::CONFIG];
+    let mut daemon = Daemon::spawn(&mut dir.command_after(&launcher, "", &arguments));
+    daemon.wait_until_watching();
+    for line in ["a", "b", "c"] {
+        dir.remove("disk/log");
+        dir.write("disk/log", format!("{line}\n"));
+        daemon.expect_lines(&[line]);
+    }
+    let calls = dir.read("calls");
+    assert!(calls.contains("EIO"), "{calls}");
+    let once = "inotify: a directory cannot be read; looking at files every second as well";
+    assert_eq!((daemon.count("inotify: "), daemon.count(once)), (1, 1));
+}
+
+#[test]
 fn a_directory_in_the_place_of_the_log_is_reported_and_its_successor_read() {
     let dir = TempDir::new();
     dir.mkdir("log");

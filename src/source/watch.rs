@@ -11,8 +11,8 @@
 //! `/proc/self/mountinfo`.
 //!
 //! When inotify is refused (the user's limit of instances or watches), [`Watcher::interval_ms`] says how
-//! often to look instead. So it does when a directory may be entered but not read, which is enough to
-//! open a log in it and not enough to be told of its rotation.
+//! often to look instead. So it does as long as a directory may be entered but not read, which is enough to
+//! open a log in it and not enough to be told of its rotation, or cannot be asked, for its file system is gone.
 
 use crate::backoff::NEVER;
 use crate::log::Log;
@@ -48,7 +48,7 @@ struct Expected {
 pub struct Watcher {
     inotify: Option<Inotify>,
     expected: Vec<Expected>,
-    /// A directory on the way to a file may not be watched.
+    /// A directory on the way to a file cannot be watched.
     blind: bool,
     /// One for each followed file: a file that is followed by two names is in here twice.
     files: Vec<Watch>,
@@ -184,7 +184,7 @@ impl Watcher {
             }
         }
         if blind && !self.blind {
-            say!(log, Warn: "inotify: a directory may not be read; \
+            say!(log, Warn: "inotify: a directory cannot be read; \
                 looking at files every second as well");
         }
         self.blind = blind;
@@ -197,8 +197,8 @@ impl Watcher {
     }
 }
 
-/// Watches the directories on the way to `path`; returns whether none had to be left out for want of
-/// rights. An error is one of inotify; a directory that is missing just ends the way.
+/// Watches the directories on the way to `path`; returns whether none had to be left out, for want of
+/// rights or a file system that fails. An error is one of inotify; a directory that is missing just ends the way.
 fn expect(
     inotify: &Inotify,
     path: &[u8],
@@ -219,11 +219,11 @@ fn expect(
                 directory: watch,
                 name: name.to_vec(),
             }),
-            Err(Errno::EACCES) => whole = false,
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => {
                 return Ok(whole);
             }
-            Err(errno) => return Err(errno),
+            Err(errno @ Errno::ENOSPC) => return Err(errno),
+            Err(_) => whole = false,
         }
         let here = text!("{}/{}", directory, name);
         if let Ok(target) = read_link(&here)

@@ -37,6 +37,8 @@ impl Errno {
     pub const ENAMETOOLONG: Errno = Errno(ffi::arch::ENAMETOOLONG);
     /// The file would be larger than is allowed.
     pub const EFBIG: Errno = Errno(ffi::EFBIG);
+    /// No room on the disk; for inotify: the user has too many watches.
+    pub const ENOSPC: Errno = Errno(ffi::ENOSPC);
     /// A file has more names than it may have.
     pub const EMLINK: Errno = Errno(ffi::EMLINK);
     /// Too many symbolic links.

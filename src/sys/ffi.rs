@@ -244,6 +244,7 @@ pub const ENOMEM: c_int = 12;
 pub const ENFILE: c_int = 23;
 pub const EMFILE: c_int = 24;
 pub const EFBIG: c_int = 27;
+pub const ENOSPC: c_int = 28;
 pub const EMLINK: c_int = 31;
 pub const EPIPE: c_int = 32;
 pub const EEXIST: c_int = 17;

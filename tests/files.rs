@@ -427,7 +427,8 @@ fn with_too_few_inotify_watches_files_are_looked_at_every_second() {
 fn a_directory_that_cannot_be_watched_for_a_while_does_not_end_inotify() {
     // A network file system whose server is gone: the watch at the start is set, the next ones are not.
     let fail = "--inject=inotify_add_watch:error=EIO:when=2..4";
-    let launcher = ["strace", "-f", "-o", "calls", "-P", "./disk", fail];
+    // As a child of the daemon's, which is ended with the test.
+    let launcher = ["strace", "-D", "-o", "calls", "-P", "./disk", fail];
     if common::is_emulated() || !common::works("strace", &["-o", "/dev/null", fail, "true"]) {
         return common::skipped("no strace to let system calls fail");
     }

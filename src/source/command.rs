@@ -171,7 +171,8 @@ impl CommandSource {
         for _ in 0..ERROR_READS {
             self.read_errors(now_ms, log);
         }
-        self.finish_errors(now_ms, log);
+        self.running.as_mut()?.finish_errors();
+        self.read_errors(now_ms, log);
         let running = self.running.take()?;
         if now_ms.saturating_sub(running.started_ms) >= LIFE_MS {
             backoff.succeed();
@@ -183,36 +184,19 @@ impl CommandSource {
         running.child.map(|child| Leaving::new(child, now_ms))
     }
 
-    /// Reads standard error once.
+    /// Reads standard error once, or logs what has been read if that has come to its end.
     fn read_errors(&mut self, now_ms: u64, log: &mut Log) {
-        let Some(running) = &mut self.running else {
-            return;
-        };
-        let Some(error) = &running.error else {
-            return;
-        };
-        match error.read(running.errors.room()) {
-            Ok(count @ 1..) => running.errors.add(count),
-            Err(Errno::EAGAIN) => return,
-            Ok(_) | Err(_) => return self.finish_errors(now_ms, log),
-        }
-        self.log_errors(now_ms, log);
-    }
-
-    /// What was written without a newline is a line, and nothing more is read.
-    fn finish_errors(&mut self, now_ms: u64, log: &mut Log) {
-        if let Some(running) = &mut self.running {
-            running.error = None;
-            running.errors.finish();
-        }
-        self.log_errors(now_ms, log);
-    }
-
-    fn log_errors(&mut self, now_ms: u64, log: &mut Log) {
         let name = program(&self.words);
         let Some(running) = &mut self.running else {
             return;
         };
+        if let Some(error) = &running.error {
+            match error.read(running.errors.room()) {
+                Ok(count @ 1..) => running.errors.add(count),
+                Err(Errno::EAGAIN) => return,
+                Ok(_) | Err(_) => running.finish_errors(),
+            }
+        }
         while let Some(line) = running.errors.next_line() {
             if self.throttle.pass(now_ms) {
                 say!(log, Warn: "command {:?}: {}{}", name, line.bytes, self.throttle);
@@ -246,6 +230,14 @@ impl CommandSource {
     pub fn close(&mut self, now_ms: u64) -> Option<Leaving> {
         let child = self.running.take()?.child?;
         Some(Leaving::new(child, now_ms))
+    }
+}
+
+impl Running {
+    /// What was written to standard error without a newline is a line, and nothing more is read.
+    fn finish_errors(&mut self) {
+        self.error = None;
+        self.errors.finish();
     }
 }
 

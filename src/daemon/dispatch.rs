@@ -13,7 +13,7 @@ use crate::commands::runner::{Answer, Finished, Runner};
 use crate::engine::rule::Rule;
 use crate::engine::{Engine, Knock, MAX_KEY, Meaning, Outcome};
 use crate::leases::lease::{Again, Note, Phase, Verdict};
-use crate::leases::ledger::{ClosesIn, Ledger, Need, Refusal};
+use crate::leases::ledger::{ClosesIn, Ledger, Need};
 use crate::leases::opening::{count_unspent, deadlines, ends, first_unspent, job, sequence, terms};
 use crate::leases::queue::{MAX_WAITING, Queue};
 use crate::leases::record::{Request, now};
@@ -327,11 +327,10 @@ impl Dispatch {
                 return;
             }
         };
-        // What stands in a record that is read only now is open.
-        let attached = match rule.one_time || rule.lease.is_some() || !rule.closes.is_empty() {
-            true => self.ledger.attach(now_ms, &mut self.log),
-            false => Ok(()),
-        };
+        if rule.one_time || rule.lease.is_some() || !rule.closes.is_empty() {
+            // What stands in a record that is read only now is open.
+            let _ = self.ledger.attach(now_ms, &mut self.log);
+        }
         let leases = self.ledger.leases();
         let found = match rule.lease {
             Some(_) => leases.find(name.as_bytes(), &knock.key),
@@ -340,7 +339,7 @@ impl Dispatch {
         let found = found.filter(|id| !leases.is_out_of_date(*id, &job));
         let done = match (found, rule.one_time) {
             (Some(id), false) => self.knock_again(rule, id, job, Vec::new(), now_ms),
-            (found, _) => self.admit(rule, &knock, found, job, attached, now_ms),
+            (found, _) => self.admit(rule, &knock, found, job, now_ms),
         };
         if let Err(reason) = done
             && self.refused.pass(now_ms)
@@ -357,7 +356,6 @@ impl Dispatch {
         knock: &Knock,
         found: Option<LeaseId>,
         job: Rc<Job>,
-        attached: Result<(), Refusal>,
         now_ms: u64,
     ) -> Result<(), Vec<u8>> {
         self.expect_room()?;
@@ -366,6 +364,7 @@ impl Dispatch {
             // Before it is written down: a sequence is not to be spent for commands that cannot be run.
             let shortage = |errno: Errno| text!("its commands cannot be run: {}", errno);
             self.runner.can_start().map_err(shortage)?;
+            let attached = self.ledger.attach(now_ms, &mut self.log);
             attached.map_err(|refusal| refusal.reason)?;
         }
         if rule.one_time {

@@ -17,7 +17,7 @@ use crate::backoff::{NEVER, after};
 use crate::commands::job::{EVENTS, Event, Job, Order};
 use crate::commands::template::put_shell_words;
 use crate::log::{Level, Log};
-use crate::source::lines::LineBuffer;
+use crate::source::output::Output;
 use crate::sys::fd::Fd;
 use crate::sys::process::{Child, Exit, Streams, spawn};
 use crate::sys::{Errno, clock};
@@ -66,13 +66,8 @@ struct Running {
     stage: Stage,
     /// When the stage ends.
     deadline_ms: u64,
+    /// What it prints, and how many lines of that have come.
     output: Output,
-}
-
-/// What the running command prints.
-struct Output {
-    fd: Option<Fd>,
-    lines: LineBuffer,
     logged: u32,
 }
 
@@ -117,7 +112,7 @@ impl Runner {
 
     /// The descriptor to wait for.
     pub fn fd(&self) -> Option<&Fd> {
-        self.running()?.output.fd.as_ref()
+        self.running()?.output.fd()
     }
 
     /// When to call [`Runner::check_deadline`].
@@ -150,7 +145,7 @@ impl Runner {
         if let Some(current) = &mut self.current
             && let Some(running) = &mut current.running
         {
-            running.output.read(&current.order.job, level, log);
+            running.read_output(&current.order.job, level, log);
         }
     }
 
@@ -202,6 +197,7 @@ impl Current {
                         // The turn may have begun long ago: the disk may have made us wait.
                         deadline_ms: after(clock::boot_time_ms(), job.timeout_ms),
                         output,
+                        logged: 0,
                     });
                     return true;
                 }
@@ -230,9 +226,10 @@ impl Current {
             running.child.kill_group();
         }
         for _ in 0..LAST_READS {
-            running.output.read(&self.order.job, level, log);
+            running.read_output(&self.order.job, level, log);
         }
-        running.output.finish(&self.order.job, level, log);
+        running.output.finish();
+        running.log_output(&self.order.job, level, log);
         let what = running.child.wait();
         self.running = None;
         if was_left_alone && what == Exit::Status(0) {
@@ -318,37 +315,19 @@ fn start(order: &Order, command: &[u8], null: &Fd) -> Result<(Child, Output), Er
         error: &write,
     };
     let child = spawn(command, &variables, &streams)?;
-    let output = Output {
-        fd: Some(read),
-        lines: LineBuffer::new(0),
-        logged: 0,
-    };
-    Ok((child, output))
+    Ok((child, Output::new(read)))
 }
 
-impl Output {
+impl Running {
     /// Reads once and logs the complete lines.
-    fn read(&mut self, job: &Job, level: Level, log: &mut Log) {
-        let Some(fd) = &self.fd else {
-            return;
-        };
-        match fd.read(self.lines.room()) {
-            Err(Errno::EAGAIN) => return,
-            Ok(count @ 1..) => self.lines.add(count),
-            Ok(0) | Err(_) => return self.finish(job, level, log),
+    fn read_output(&mut self, job: &Job, level: Level, log: &mut Log) {
+        if self.output.read() {
+            self.log_output(job, level, log);
         }
-        self.log_lines(job, level, log);
     }
 
-    /// Logs what was printed without a newline and reads no more.
-    fn finish(&mut self, job: &Job, level: Level, log: &mut Log) {
-        self.fd = None;
-        self.lines.finish();
-        self.log_lines(job, level, log);
-    }
-
-    fn log_lines(&mut self, job: &Job, level: Level, log: &mut Log) {
-        while let Some(line) = self.lines.next_line() {
+    fn log_output(&mut self, job: &Job, level: Level, log: &mut Log) {
+        while let Some(line) = self.output.next_line() {
             self.logged = self.logged.saturating_add(1);
             if self.logged <= OUTPUT_LINES {
                 // The log escapes a tab, for a filter that is written after a line must know of it. No filter is

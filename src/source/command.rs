@@ -9,6 +9,7 @@
 //! * There is one message when it begins to fail, and none for every try.
 
 use super::lines::{Line, LineBuffer};
+use super::output::Output;
 use crate::backoff::{Backoff, NEVER};
 use crate::log::{Log, Throttle};
 use crate::sys::fd::{Fd, Poll};
@@ -38,11 +39,9 @@ struct Running {
     child: Option<Child>,
     /// None when it has been closed.
     output: Option<Fd>,
-    /// None when it has been closed.
-    error: Option<Fd>,
+    error: Output,
     /// When to end the command, which has closed its output.
     end_at_ms: u64,
-    errors: LineBuffer,
     started_ms: u64,
 }
 
@@ -98,7 +97,7 @@ impl CommandSource {
     pub fn add_polls(&self, polls: &mut Vec<Poll>) {
         if let Some(running) = &self.running {
             Poll::add(running.output.as_ref(), polls);
-            Poll::add(running.error.as_ref(), polls);
+            Poll::add(running.error.fd(), polls);
         }
     }
 
@@ -171,7 +170,7 @@ impl CommandSource {
         for _ in 0..ERROR_READS {
             self.read_errors(now_ms, log);
         }
-        self.running.as_mut()?.finish_errors();
+        self.running.as_mut()?.error.finish();
         self.read_errors(now_ms, log);
         let running = self.running.take()?;
         if now_ms.saturating_sub(running.started_ms) >= LIFE_MS {
@@ -184,20 +183,14 @@ impl CommandSource {
         running.child.map(|child| Leaving::new(child, now_ms))
     }
 
-    /// Reads standard error once, or logs what has been read if that has come to its end.
+    /// Reads standard error once and logs what has come.
     fn read_errors(&mut self, now_ms: u64, log: &mut Log) {
         let name = program(&self.words);
         let Some(running) = &mut self.running else {
             return;
         };
-        if let Some(error) = &running.error {
-            match error.read(running.errors.room()) {
-                Ok(count @ 1..) => running.errors.add(count),
-                Err(Errno::EAGAIN) => return,
-                Ok(_) | Err(_) => running.finish_errors(),
-            }
-        }
-        while let Some(line) = running.errors.next_line() {
+        running.error.read();
+        while let Some(line) = running.error.next_line() {
             if self.throttle.pass(now_ms) {
                 say!(log, Warn: "command {:?}: {}{}", name, line.bytes, self.throttle);
             }
@@ -233,14 +226,6 @@ impl CommandSource {
     }
 }
 
-impl Running {
-    /// What was written to standard error without a newline is a line, and nothing more is read.
-    fn finish_errors(&mut self) {
-        self.error = None;
-        self.errors.finish();
-    }
-}
-
 fn run(words: &[u8], now_ms: u64) -> Result<Running> {
     let (output, output_end) = Fd::pipe()?;
     let (error, error_end) = Fd::pipe()?;
@@ -252,9 +237,8 @@ fn run(words: &[u8], now_ms: u64) -> Result<Running> {
     Ok(Running {
         child: Some(spawn(words, &[], &streams)?),
         output: Some(output),
-        error: Some(error),
+        error: Output::new(error),
         end_at_ms: NEVER,
-        errors: LineBuffer::new(0),
         started_ms: now_ms,
     })
 }

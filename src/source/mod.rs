@@ -13,6 +13,7 @@ mod command;
 mod file;
 pub mod kmsg;
 pub mod lines;
+pub mod output;
 mod resume;
 mod stream;
 mod watch;

@@ -13,6 +13,8 @@
 //!
 //! and these anywhere in it: `[22/Nov/2026:06:00:00 +0100]` (access logs) and `audit(1795327200.123:45)`.
 //!
+//! An hour below ten may be padded with a blank (MariaDB) or not at all.
+//!
 //! Times without a zone are taken as UTC; only differences matter. RFC 3164 leaves out the year: the
 //! first such line is taken to be from the last twelve months, every further one from the year that
 //! brings it nearest to the one before. Times are those of 32 bits, from 1970 to 2106.
@@ -277,8 +279,11 @@ fn numbered(text: &mut Cursor) -> Option<(u32, u32)> {
             // OK because a number of two digits fits.
             (year, month, number as i32)
         }
-        // Those of the year 2000 and of the year 2065, say.
-        (10, next) if number < 3_000_000_000 && !matches!(next, Some(b'-' | b'/')) => {
+        // Those of the years 2001 to 2065; what has fewer digits is padded with zeros, a number of something else.
+        (10, next)
+            if matches!(number, 1_000_000_000..3_000_000_000)
+                && !matches!(next, Some(b'-' | b'/')) =>
+        {
             let ms = text.fraction_ms();
             let ends = text.rest.first().is_none_or(|byte| !is_letter(byte, b""));
             return ends.then_some((number, ms));
@@ -431,7 +436,9 @@ impl Cursor<'_> {
 
     /// `06:00:00` in seconds; a leap second is allowed.
     fn time(&mut self) -> Option<i32> {
-        let hours = self.number(2, 2)?;
+        // MariaDB pads an hour below ten with a blank.
+        let _ = self.expect(b' ');
+        let hours = self.number(1, 2)?;
         self.expect(b':')?;
         let minutes = self.number(2, 2)?;
         self.expect(b':')?;
@@ -466,9 +473,11 @@ impl Cursor<'_> {
         let mut offset = Some(0);
         if sign != 0 {
             offset = self.offset_minutes().map(|minutes| sign * minutes);
-            self.decisive = 0;
+            self.decisive = usize::from(spaced);
         }
-        if sign == 0 || spaced && offset.is_none() {
+        // A number that goes on is none: somebody's telephone, say.
+        let goes_on = self.rest.first().is_some_and(u8::is_ascii_digit);
+        if sign == 0 || spaced && (offset.is_none() || goes_on) {
             self.rest = before;
             self.decisive = 2;
             offset = Some(0);
@@ -521,6 +530,10 @@ mod tests {
             "2026-11-22 06:00:00 +5 x",
             "2026-11-22T07:00:00+0100 host x",
             "nov/22/2026 06:00:00 system,error",
+            "2026-11-22  6:00:00 4644 [Warning] Access denied",
+            "2026-11-22 6:00:00 x",
+            "2026-11-22 06:00:00 +12025550123 called",
+            "2026-11-22 07:00:00 +0100",
             "1795327200 x",
             "1795327200",
             "type=USER_AUTH msg=audit(1795327200.000:45): pid=1",
@@ -558,6 +571,7 @@ mod tests {
             "2026-11-22T06:00:00-01:60",
             "99999999999999999999",
             "17953272001",
+            "0953272001 x",
             "1795327200th try",
             "118.522941 x",
             "[118] x",
@@ -631,6 +645,10 @@ mod tests {
             "2026-11-22 06:00:11 +0100 x",
             "2026-11-22 06:00:12 +0100 x",
             "2026-11-22 06:00:12 +",
+            "2026-11-22 06:00:12 +01000 x",
+            "2026-11-22 06:00:12 +0100",
+            "2026-11-22  6:00:12 x",
+            "2026-11-22  6:00:13 x",
             "2026-11-22 06:00:12.25 x",
             "2026-11-22 06:00:12,25 x",
             "<4>2026-11-22 06:00:12 x",

@@ -7,13 +7,16 @@
 //! | OpenWrt (C's `asctime`), Apache's errors | `Sun Nov 22 06:00:00 2026`, `[Sun Nov 22 06:00:00.123456 2026]` |
 //! | syslog (RFC 3164, section 4.1.2) | `Nov 22 06:00:00` |
 //! | RFC 3339 and what is like it | `2026-11-22T06:00:00.123+01:00`, `[2026-11-22 06:00:00,123]`, `2026/11/22 06:00:00` |
+//! | the same behind a weekday (`journalctl -o short-full`) | `Sun 2026-11-22 06:00:00 CET` |
+//! | BIND, PHP; Python | `22-Nov-2026 06:00:00.123`, `[22/Nov/2026 06:00:00]` |
 //! | RouterOS | `nov/22/2026 06:00:00` |
 //! | seconds since 1970 (squid, `journalctl -o short-unix`) | `1795327200.123` |
 //! | seconds since the start (the kernel's) | `[  118.522941]` |
 //!
-//! and these anywhere in it: `[22/Nov/2026:06:00:00 +0100]` (access logs) and `audit(1795327200.123:45)`.
-//!
-//! An hour below ten may be padded with a blank (MariaDB) or not at all.
+//! and these anywhere in it: `[22/Nov/2026:06:00:00 +0100]` (access logs), `audit(1795327200.123:45)`,
+//! `"ts":1795327200.123` (Caddy), and what is like RFC 3339 behind a quote, `=` or `[` (JSON, logfmt):
+//! `"time":"2026-11-22T06:00:00Z"`, `time=2026-11-22T06:00:00Z`. An hour below ten may be padded with a blank (MariaDB)
+//! or not at all.
 //!
 //! Times without a zone are taken as UTC; only differences matter. RFC 3164 leaves out the year: the
 //! first such line is taken to be from the last twelve months, every further one from the year that
@@ -92,8 +95,7 @@ impl LogClock {
         let mut text = Cursor::new(skip_priority(line));
         let mut time = self.beginning(&mut text);
         if time.is_none() {
-            text = Cursor::new(inside(line)?);
-            time = numbered(&mut text);
+            (text, time) = inside(line);
         }
         let (seconds, ms) = time?;
         let time_ms = u64::from(seconds) * 1000 + u64::from(ms);
@@ -125,6 +127,9 @@ impl LogClock {
             text.skip(3)?;
             text.expect(b' ')?;
             month = self::month(text.rest);
+            if is_year(text.rest) {
+                return numbered(text);
+            }
         }
         text.skip(3)?;
         let month = month?;
@@ -226,19 +231,42 @@ fn skip_priority(line: &[u8]) -> &[u8] {
     }
 }
 
-/// What of a line stands behind a bracket that opens a date, or in `audit(…)`.
-fn inside(line: &[u8]) -> Option<&[u8]> {
-    let mut audit = None;
+/// The time that a line carries behind a bracket that opens a date or before the value of a name, or in `audit(…)`, and
+/// what is left behind it. A stranger's text stands behind `audit(…)`, but may stand before the date of an access log.
+fn inside(line: &[u8]) -> (Cursor<'_>, Option<(u32, u32)>) {
+    let mut audit = (Cursor::new(line), None);
     let mut rest = line;
     while let [byte, behind @ ..] = rest {
-        match (byte, behind) {
-            (b'[', [b'0'..=b'3', b'0'..=b'9', b'/', ..]) => return Some(behind),
-            (b'a', [b'u', b'd', b'i', b't', b'(', inside @ ..]) => audit = audit.or(Some(inside)),
-            _ => {}
-        }
         rest = behind;
+        if !matches!(byte, b'[' | b'"' | b'=' | b'a') {
+            continue;
+        }
+        let is_date = match (byte, behind) {
+            (b'[', [b'0'..=b'3', b'0'..=b'9', b'/', ..]) => true,
+            (b'[' | b'"' | b'=', [b'1' | b'2', _, _, _, b'-', ..]) => audit.1.is_none(),
+            (b'a', [b'u', b'd', b'i', b't', b'(', inside @ ..])
+            | (b'"', [b't', b's', b'"', b':', inside @ ..])
+                if audit.1.is_none() =>
+            {
+                audit.0 = Cursor::new(inside);
+                audit.1 = numbered(&mut audit.0);
+                false
+            }
+            _ => false,
+        };
+        if is_date {
+            let mut text = Cursor::new(behind);
+            if let time @ Some(_) = numbered(&mut text) {
+                return (text, time);
+            }
+        }
     }
     audit
+}
+
+/// Whether a date begins here with its year.
+fn is_year(text: &[u8]) -> bool {
+    matches!(text, [b'1' | b'2', _, _, _, b'-', ..])
 }
 
 /// A month's English name; RouterOS writes it small.
@@ -269,13 +297,13 @@ fn numbered(text: &mut Cursor) -> Option<(u32, u32)> {
             // OK because a number of four digits fits.
             (number as i32, month, day)
         }
-        (2, Some(b'/')) => {
+        (2, Some(&separator @ (b'-' | b'/'))) => {
             text.skip(1)?;
             let month = month(text.rest)?;
             text.skip(3)?;
-            text.expect(b'/')?;
+            text.expect(separator)?;
             let year = text.number(4, 4)?;
-            text.expect(b':')?;
+            text.expect(b':').or_else(|| text.expect(b' '))?;
             // OK because a number of two digits fits.
             (year, month, number as i32)
         }
@@ -534,9 +562,24 @@ mod tests {
             "2026-11-22 6:00:00 x",
             "2026-11-22 06:00:00 +12025550123 called",
             "2026-11-22 07:00:00 +0100",
+            "Sun 2026-11-22 06:00:00 CET host sshd[7]: x",
+            "22-Nov-2026 06:00:00 client @0x7f 203.0.113.9#5: query",
+            "[22-Nov-2026 06:00:00 Europe/Berlin] PHP Warning",
+            "[22-Nov-2026 07:00:00 +0100]: <1> FAILED login",
+            "203.0.113.9 - - [22/Nov/2026 06:00:00] \"GET / HTTP/1.1\" 401 -",
+            "203.0.113.9 - - [2026-11-22T07:00:00+01:00] \"GET / HTTP/1.1\" 401 1",
+            "203.0.113.9 - [10/ [22/Nov/2026:06:00:00 +0000] \"GET /\"",
+            "{\"level\":2,\"time\":\"2026-11-22T06:00:00+00:00\",\"remoteAddr\":\"203.0.113.9\"}",
+            "time=\"2026-11-22T07:00:00+01:00\" level=error",
+            "t=2026-11-22T07:00:00+0100 lvl=eror",
             "1795327200 x",
             "1795327200",
             "type=USER_AUTH msg=audit(1795327200.000:45): pid=1",
+            "{\"level\":\"info\",\"ts\":1795327200.0001,\"logger\":\"http.log.access\"}",
+            // What a stranger can have put in.
+            "type=USER_LOGIN msg=audit(1795327200.000:45): acct=\"2020-01-01T00:00:00\"",
+            "203.0.113.9 - audit(1000000000) [22/Nov/2026:06:00:00 +0000] \"GET /\"",
+            "203.0.113.9 - - [22/Nov/2026:06:00:00 +0000] \"GET /?t=2020-01-01T00:00:00\"",
         ] {
             assert_eq!(one(line), Some(SUNDAY_MS), "{line}");
         }
@@ -572,6 +615,9 @@ mod tests {
             "99999999999999999999",
             "17953272001",
             "0953272001 x",
+            "pid 1795327200 x",
+            "SRC=2026-11-22",
+            "x \"2026-11-22\"",
             "1795327200th try",
             "118.522941 x",
             "[118] x",
@@ -649,6 +695,15 @@ mod tests {
             "2026-11-22 06:00:12 +0100",
             "2026-11-22  6:00:12 x",
             "2026-11-22  6:00:13 x",
+            "Sun 2026-11-22 06:00:12 CET",
+            "Sun 2026-11-22 06:00:13 +0100",
+            "{\"time\":\"2026-11-22T06:00:12Z\"}",
+            "{\"time\":\"2026-11-22T06:00:13Z\"}",
+            "{\"time\":\"2026-11-22T06:00:13+01:00\"}",
+            "x=2026-11-22T06:00:13 [22/Nov/2026:06:00:00 +0000]",
+            "x=2026-11-22T06:00:14 y",
+            "22-Nov-2026 06:00:12 x",
+            "22-Nov-2026 06:00:13 x",
             "2026-11-22 06:00:12.25 x",
             "2026-11-22 06:00:12,25 x",
             "<4>2026-11-22 06:00:12 x",

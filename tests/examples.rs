@@ -203,8 +203,7 @@ fn a_connection_without_a_login_counts_against_who_made_it_and_not_against_whom_
         // Of a user who does not exist, or who may not log in.
         "Connection closed by invalid user x 198.51.100.5 port 1 [preauth] 203.0.113.9 port 1 [preauth]",
         "Disconnecting authenticating user root 203.0.113.9 port 1: Too many authentication failures [preauth]",
-        "Disconnecting invalid user 198.51.100.5 port 1: Too many authentication failures [preauth] 203.0.113.9 port 1: \
-         Too many authentication failures [preauth]",
+        "Disconnecting invalid user x 198.51.100.5 port 1 203.0.113.9 port 1: Too many authentication failures [preauth]",
     ] {
         assert_eq!(says(end), BTreeSet::from(["203.0.113.9".into()]), "{end}");
     }
@@ -216,6 +215,13 @@ fn a_connection_without_a_login_counts_against_who_made_it_and_not_against_whom_
          authentication failures [preauth]",
         "Disconnecting authenticating user x 203.0.113.9 port 1: Change of username or service not allowed: \
          (x,ssh-connection) -> (x 198.51.100.5 port 1: Too many authentication failures,ssh-connection) [preauth]",
+        // sshd cuts the reason behind 100 bytes, and so the bracket behind the second name and the service.
+        "Disconnecting invalid user x 203.0.113.9 port 1: Change of username or service not allowed: (x,ssh-connection) -> \
+         (x 198.51.100.5 port 1 [preauth]",
+        "Disconnecting invalid user x 203.0.113.9 port 1: Change of username or service not allowed: (,) -> \
+         ( 192.0.2.1 port 1: Too many authentication failures [preauth]",
+        "Disconnecting invalid user 198.51.100.5 port 1: Too many authentication failures [preauth] 203.0.113.9 port 1: \
+         Too many authentication failures [preauth]",
     ] {
         assert_eq!(says(forged), BTreeSet::new(), "{forged}");
     }

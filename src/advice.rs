@@ -21,6 +21,7 @@ const BUILTINS: &str =
 const EMPTY_STEP: &str = "is empty and matches every line: \".\" says that this is meant";
 const EVERY_LINE: &str = "matches every line, and other steps do not";
 const NO_LINE: &str = "matches no line: none begins or ends with a blank, holds a newline, or goes on before ^ or behind $";
+const FAIL2BANS: &str = "has %(…)s or <F-…>, for which fail2ban puts something else: write what stands there in the line";
 const KEYLESS: &str =
     "{key} in the top \"command\" stays as it is: that runs before anybody knocks";
 const IGNORES_ALL: &str =
@@ -136,6 +137,11 @@ pub fn on_rule(rule: &Rule, config: &Config) -> Vec<Vec<u8>> {
         for pattern in patterns {
             if !pattern.fits_lines(has_records) {
                 advice.push(text!("{:?} {}", name, NO_LINE));
+            }
+            // Its names for parts of patterns begin so, and its tags end.
+            let mut parts = pattern.pattern().as_bytes().windows(4);
+            if parts.any(|part| part.starts_with(b"%(_") || part == b"</F-") {
+                advice.push(text!("{:?} {}", name, FAIL2BANS));
             }
         }
     }

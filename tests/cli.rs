@@ -195,6 +195,34 @@ fn a_pattern_that_no_line_can_match_is_warned_of() {
 }
 
 #[test]
+fn a_pattern_with_names_that_only_fail2ban_knows_is_warned_of() {
+    let dir = TempDir::new();
+    let rule = |filter: &str, ignore: &str| {
+        format!(
+            r#"{{"name": "x", "filter": "{filter}", "ignore": "{ignore}", "sequence": ["."], "actions": ["echo"]}}"#
+        )
+    };
+    let because = "has %(…)s or <F-…>, for which fail2ban puts something else: write what stands there in the line";
+    assert_eq!(
+        warnings(
+            &dir,
+            INPUT,
+            &[&rule(
+                "^%(__prefix_line)sBad password from <HOST>$",
+                "^user <F-USER>x</F-USER>"
+            )]
+        ),
+        [
+            format!("\"filter\" {because}"),
+            format!("\"ignore\" {because}")
+        ]
+    );
+    // haproxy writes such, and a load stands in some logs.
+    let lines = rule("^<HOST> <NOSRV> ", "^\\\\d+%(?:x) <F-");
+    assert!(warnings(&dir, INPUT, &[&lines]).is_empty());
+}
+
+#[test]
 fn a_command_that_cannot_be_run_is_warned_of_before_a_knock_finds_out() {
     let dir = TempDir::new();
     dir.write("here", "#!/bin/sh\n");

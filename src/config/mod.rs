@@ -113,7 +113,7 @@ const NOT_JSON: &str = "a configuration is JSON and begins with {: INI files (kn
                         but examples/from-knockd.conf and from-fail2ban.conf show the way";
 const CLOSES_ITSELF: &str = "a rule cannot close its own leases";
 const NO_END: &str = "\"revert\" needs \"timeout\", or another rule that \"closes\" this one";
-const NO_KEY: &str = "there is no capture group to take the key from, such as ([0-9.]+)";
+const NO_KEY: &str = "there is no capture group to take the key from, such as <HOST> or ([0-9.]+)";
 const NO_SEQUENCE: &str = "missing \"sequence\" (or \"one_time\")";
 const NO_SOURCE: &str = "missing \"file\" or \"command\": there is nothing to watch";
 const STATE_IS_LOG: &str = "this is a \"file\" to watch: the record would take its place";

@@ -468,7 +468,7 @@ fn a_filter_is_a_pattern_or_up_to_sixteen_alternatives() {
         r#"{{"file": "f", "ruleset": [{{{rest}, "filter": ["(a)", "b(c)|(d)"]}}]}}"#
     ));
     assert_eq!(patterns(&config.rules[0].filters), ["(a)", "b(c)|(d)"]);
-    let no_key = "there is no capture group to take the key from, such as ([0-9.]+)";
+    let no_key = "there is no capture group to take the key from, such as <HOST> or ([0-9.]+)";
     check_rule(
         &format!(r#"{rest}, "filter": ["(a)", ¿"b", "¿(c", "(d)", ¿"(a)", ¿7]"#),
         &[
@@ -627,7 +627,9 @@ fn patterns_are_checked_and_the_caret_points_into_them() {
     );
     check_rule(
         r#""name": "r", "filter": ¿"(?:a)", "sequence": ["b"], "actions": ["x"]"#,
-        &["rule \"r\": filter: there is no capture group to take the key from, such as ([0-9.]+)"],
+        &[
+            "rule \"r\": filter: there is no capture group to take the key from, such as <HOST> or ([0-9.]+)",
+        ],
     );
 }
 
@@ -785,7 +787,7 @@ fn all_errors_are_reported_in_the_order_of_the_document() {
             &format!("rule \"two\": timeout: expected {DURATIONS}, found 0"),
             "rule \"two\": revert 1: empty command",
             "rule \"two\": sequence 1: unbalanced parenthesis",
-            "rule \"two\": filter: there is no capture group to take the key from, such as ([0-9.]+)",
+            "rule \"two\": filter: there is no capture group to take the key from, such as <HOST> or ([0-9.]+)",
             "\"debug\": expected true or false, found null",
             "unknown key \"trase\": did you mean \"trace\"?",
         ],

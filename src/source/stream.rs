@@ -107,6 +107,8 @@ impl StreamSource {
                 fd.seek_to_end()?;
                 true
             }
+            // A pipe without a name, such as /dev/stdin: opened anew, it is where it was before, at its end.
+            FileKind::Fifo if fd.is_abandoned() => return Err(Obstacle::Ended),
             FileKind::Fifo | FileKind::Device(_) => false,
             _ => return Err(Obstacle::Unreadable),
         };
@@ -195,5 +197,36 @@ impl StreamSource {
     /// The next line of what was read.
     pub fn next_line(&mut self) -> Option<Line<'_>> {
         self.lines.next_line()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::{Level, Target};
+    use crate::sys::fd::c_path;
+    use alloc::vec::Vec;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_pipe_without_a_name_is_at_its_end_when_its_writers_are_gone() {
+        let mut log = Log::new(Target::Stderr, Level::Error);
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        let path = std::format!("/proc/self/fd/{}", reader.as_raw_fd());
+        let mut access = Access::new(c_path(path.as_bytes()).expect("a path"));
+        let mut stream = StreamSource::new();
+        stream.look(&mut access, 0, &mut log);
+        assert!(stream.is_open());
+        writer.write_all(b"one\ntwo").expect("a write");
+        drop(writer);
+        let mut lines = Vec::new();
+        while stream.read(&mut access, 0, &mut log) {}
+        while let Some(line) = stream.next_line() {
+            lines.push(line.bytes.to_vec());
+        }
+        assert_eq!(lines, [b"one", b"two"]);
+        assert!(!stream.is_open());
+        assert_eq!(access.backoff.at_ms(), 1000);
     }
 }

@@ -299,6 +299,12 @@ impl Fd {
         let mut wait = [Poll::writing(self)];
         poll(&mut wait, 0).is_err() || wait.iter().all(Poll::is_ready)
     }
+
+    /// Whether nothing is left to read and nobody to write: the end that `poll` goes on to tell of.
+    pub fn is_abandoned(&self) -> bool {
+        let mut wait = [Poll::reading(self)];
+        poll(&mut wait, 0).is_ok() && wait.iter().all(|poll| poll.0.revents == ffi::POLLHUP)
+    }
 }
 
 /// What the file that `path` leads to is, symbolic links followed.

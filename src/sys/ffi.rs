@@ -191,6 +191,7 @@ pub const S_IFSOCK: u16 = 0o140000;
 pub const POLLIN: c_short = 0x1;
 pub const POLLPRI: c_short = 0x2;
 pub const POLLOUT: c_short = 0x4;
+pub const POLLHUP: c_short = 0x10;
 
 pub const SIGHUP: c_int = 1;
 pub const SIGINT: c_int = 2;

@@ -87,6 +87,15 @@ impl Log {
         }
     }
 
+    /// A log that somebody reads who wants to know what is said.
+    #[cfg(test)]
+    pub fn to(reader: fd::Fd, level: Level) -> Log {
+        Log {
+            own: Some(reader),
+            ..Log::new(Target::Stderr, level)
+        }
+    }
+
     /// Shows messages up to `level` from now on.
     pub fn set_level(&mut self, level: Level) {
         self.level = level;

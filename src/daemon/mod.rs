@@ -308,7 +308,7 @@ impl Daemon {
         let mut waited = None;
         loop {
             self.dispatch.reap();
-            self.sources.reap(&mut self.dispatch.log);
+            self.sources.reap();
             let ended = process::ended_child();
             match ended {
                 None => return,

@@ -13,7 +13,7 @@ use super::output::Output;
 use crate::backoff::{Backoff, NEVER};
 use crate::log::{Log, Throttle};
 use crate::sys::fd::{Fd, Poll};
-use crate::sys::process::{Child, Streams, spawn};
+use crate::sys::process::{Child, Exit, Streams, spawn};
 use crate::sys::{Errno, Result};
 use crate::text::program;
 use alloc::vec::Vec;
@@ -35,8 +35,8 @@ const ERROR_LINES: u32 = 50;
 
 /// A command that is running, or whose output has not been read to its end.
 struct Running {
-    /// None when it has been waited for.
-    child: Option<Child>,
+    /// How it ended when it has been waited for.
+    child: core::result::Result<Child, Exit>,
     /// None when it has been closed.
     output: Option<Fd>,
     error: Output,
@@ -142,7 +142,7 @@ impl CommandSource {
         let Some(running) = &mut self.running else {
             return (false, None);
         };
-        let is_over = running.child.is_none() || running.end_at_ms <= now_ms;
+        let is_over = running.child.is_err() || running.end_at_ms <= now_ms;
         let read = match &running.output {
             Some(output) => output.read(self.lines.room()),
             None => Ok(0),
@@ -177,10 +177,14 @@ impl CommandSource {
             backoff.succeed();
         }
         if backoff.failures() == 0 {
+            if let Err(exit) = &running.child {
+                say!(log, Warn: "command {:?}: {}", self.name(), *exit);
+            }
             say!(log, Warn: "command {:?}: has ended, starting it again", self.name());
         }
         backoff.fail(now_ms);
-        running.child.map(|child| Leaving::new(child, now_ms))
+        let child = running.child.ok()?;
+        Some(Leaving::new(child, now_ms))
     }
 
     /// Reads standard error once and logs what has come.
@@ -203,25 +207,26 @@ impl CommandSource {
     }
 
     /// Waits for the command if it has ended; true if so. What it has written can still be read.
-    pub fn reap(&mut self, backoff: &Backoff, log: &mut Log) -> bool {
+    pub fn reap(&mut self) -> bool {
         let Some(running) = &mut self.running else {
             return false;
         };
-        let Some(child) = running.child.take_if(|child| child.has_ended()) else {
+        let Ok(child) = running.child else {
             return false;
         };
+        if !child.has_ended() {
+            return false;
+        }
         // While its leader is not waited for, the group's number cannot belong to anybody else.
         child.kill_group();
-        let exit = child.wait();
-        if backoff.failures() == 0 {
-            say!(log, Warn: "command {:?}: {}", self.name(), exit);
-        }
+        // Told when it is known whether it had lived long enough for that.
+        running.child = Err(child.wait());
         true
     }
 
     /// Ends the command for good.
     pub fn close(&mut self, now_ms: u64) -> Option<Leaving> {
-        let child = self.running.take()?.child?;
+        let child = self.running.take()?.child.ok()?;
         Some(Leaving::new(child, now_ms))
     }
 }
@@ -235,7 +240,7 @@ fn run(words: &[u8], now_ms: u64) -> Result<Running> {
         error: &error_end,
     };
     Ok(Running {
-        child: Some(spawn(words, &[], &streams)?),
+        child: Ok(spawn(words, &[], &streams)?),
         output: Some(output),
         error: Output::new(error),
         end_at_ms: NEVER,
@@ -287,5 +292,39 @@ impl Leaving {
     /// Gives it no more time.
     pub fn kill(&self) {
         self.child.kill_group();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Level;
+
+    #[test]
+    fn how_a_command_ended_is_told_though_it_had_failed_before_it_lived_long() {
+        for (life_ms, expected) in [
+            (LIFE_MS - 1, ""),
+            (
+                LIFE_MS,
+                "[WARN] command \"sh\": exit status 3\n\
+                 [WARN] command \"sh\": has ended, starting it again\n",
+            ),
+        ] {
+            let (messages, end) = Fd::pipe().expect("a pipe");
+            let mut log = Log::to(end, Level::Warn);
+            let mut source = CommandSource::new(b"sh\0-c\0exit 3\0");
+            let mut backoff = Backoff::default();
+            backoff.fail(0);
+            source.start(&mut backoff, 0, &mut log);
+            while !source.reap() {
+                std::thread::yield_now();
+            }
+            while source.is_running() {
+                source.read(&mut backoff, life_ms, &mut log);
+            }
+            drop(log);
+            let told = messages.read_all(1024).expect("what was told");
+            assert_eq!(told.as_deref(), Some(expected.as_bytes()));
+        }
     }
 }

@@ -326,10 +326,10 @@ impl Sources {
     }
 
     /// Waits for the commands that have ended; to be called at every `SIGCHLD`.
-    pub fn reap(&mut self, log: &mut Log) {
+    pub fn reap(&mut self) {
         for entry in &mut self.entries {
             if let Source::Command(command) = &mut entry.source {
-                entry.ready |= command.reap(&entry.access.backoff, log);
+                entry.ready |= command.reap();
             }
         }
         while let Some(place) = self.leaving.iter().position(Leaving::reap) {

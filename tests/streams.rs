@@ -4,7 +4,8 @@ mod common;
 
 use common::{Daemon, PATIENCE, TempDir, config, knock, rule};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const ECHO: &str = r#""actions": ["echo done {key}"]"#;
@@ -223,6 +224,32 @@ fn a_fifo_that_is_replaced_is_read_to_its_end_first() {
     drop(former);
     writer.write_all(b"last\n").unwrap();
     daemon.expect_lines(&["last"]);
+}
+
+#[test]
+fn a_serial_line_is_at_its_end_when_it_is_gone_whatever_has_come_over_it() {
+    let script = "import os\nline, end = os.openpty()\nprint(os.ttyname(end), flush=True)\n\
+                  while data := os.read(0, 4096): os.write(line, data)";
+    if !common::works("python3", &["-c", "import os; os.openpty()"]) {
+        return common::skipped("no python3 to make a terminal");
+    }
+    let mut command = Command::new("python3");
+    command.args(["-c", script]).stdin(Stdio::piped());
+    let mut device = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut name = String::new();
+    let mut output = BufReader::new(device.stdout.take().unwrap());
+    output.read_line(&mut name).unwrap();
+    let dir = TempDir::new();
+    let file = format!("\"file\": \"{}\"", name.trim());
+    let mut daemon = Daemon::start(&dir, &sources(&file));
+    let mut line = device.stdin.take().unwrap();
+    // What one types to end an input, Ctrl-D, where a line begins and within one.
+    line.write_all(b"alice one\n\x04alice t\x04wo\nalice three\n")
+        .unwrap();
+    daemon.wait_without("has come to its end", "output: done alice");
+    drop(line);
+    daemon.wait_for("not there yet, waiting for it");
+    device.wait().unwrap();
 }
 
 #[test]

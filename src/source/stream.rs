@@ -132,6 +132,8 @@ impl StreamSource {
         let is_stdin = opened.id.is_none();
         let room = self.lines.room();
         let count = match opened.fd.read(room) {
+            // The line is there: noise was taken for what one types to end an input, or it is set not to wait.
+            Ok(0) if !is_stdin && opened.fd.is_terminal() => return false,
             Ok(0) if !self.is_kmsg => {
                 self.lines.finish();
                 match is_stdin {

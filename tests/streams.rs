@@ -86,6 +86,7 @@ fn standard_input_is_watched_and_its_end_finishes_everything_and_exits() {
     daemon.wait_for("output: closed alice");
     daemon.wait_for("output: closed bob");
     daemon.expect_exit(0);
+    assert_eq!(daemon.count("standard input has come to its end"), 1);
     let record = dir.read("state");
     assert_eq!(
         record.matches("\"open\"").count(),

@@ -136,9 +136,11 @@ impl StreamSource {
             Ok(0) if !is_stdin && opened.fd.is_terminal() => return false,
             Ok(0) if !self.is_kmsg => {
                 self.lines.finish();
-                match is_stdin {
-                    true => self.has_ended = true,
-                    false => self.restart(access, now_ms, log),
+                if is_stdin {
+                    say!(log, Info: "standard input has come to its end");
+                    self.has_ended = true;
+                } else {
+                    self.restart(access, now_ms, log);
                 }
                 return false;
             }

@@ -434,13 +434,17 @@ fn what_a_command_leaves_behind_may_print_if_that_goes_elsewhere() {
 fn a_command_that_cannot_be_started_says_why_and_the_next_one_runs() {
     let dir = TempDir::new();
     dir.write("no-program", "");
-    let actions =
-        r#""actions": ["./missing", "./no-program", "there-is-no-such-program", "echo next"]"#;
+    dir.write("from-windows", "#!/bin/sh\r\necho\r\n");
+    dir.chmod("from-windows", 0o755);
+    let actions = r#""actions": ["./missing", "./no-program", "./from-windows",
+        "there-is-no-such-program", "echo next"]"#;
     let mut daemon = start(&dir, actions);
     dir.append("log", knock("alice"));
     for expected in [
         r#"[ERROR] rule "x": cannot run "./missing": No such file or directory (errno 2)"#,
         r#"[ERROR] rule "x": cannot run "./no-program": Permission denied (errno 13)"#,
+        // It is there.
+        r#"[ERROR] rule "x": cannot run "./from-windows": Exec format error (errno 8)"#,
         // The reason depends on whether every directory of PATH may be searched.
         r#"[ERROR] rule "x": cannot run "there-is-no-such-program": "#,
     ] {

@@ -19,6 +19,8 @@ impl Errno {
     pub const EIO: Errno = Errno(ffi::EIO);
     /// No such file or directory.
     pub const ENOENT: Errno = Errno(ffi::ENOENT);
+    /// Exec format error.
+    pub const ENOEXEC: Errno = Errno(ffi::ENOEXEC);
     /// There is something of that name already.
     pub const EEXIST: Errno = Errno(ffi::EEXIST);
     /// A part of the path is not a directory.

@@ -237,6 +237,7 @@ pub const CLOCK_REALTIME_COARSE: c_int = 5;
 pub const CLOCK_BOOTTIME: c_int = 7;
 
 pub const ENOENT: c_int = 2;
+pub const ENOEXEC: c_int = 8;
 pub const EINTR: c_int = 4;
 pub const EIO: c_int = 5;
 pub const ECHILD: c_int = 10;

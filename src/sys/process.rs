@@ -100,7 +100,7 @@ pub fn settle_in() {
 /// stands behind each word and each variable.
 ///
 /// Fails with the reason why the program cannot be run. `EINVAL` stands for an empty first word or for no
-/// words at all.
+/// words at all, `ENOEXEC` for a program that is there and whose interpreter is not, too.
 pub fn spawn(command: &[u8], variables: &[u8], streams: &Streams) -> Result<Child> {
     let program = program(command);
     if program.is_empty() {
@@ -141,7 +141,11 @@ pub fn spawn(command: &[u8], variables: &[u8], streams: &Streams) -> Result<Chil
         None => Ok(child),
         Some(errno) => {
             child.wait();
-            Err(errno)
+            // It is there: what is not is its interpreter, which its first line or, of a program, the file itself names.
+            Err(match errno {
+                Errno::ENOENT if find(program).is_ok() => Errno::ENOEXEC,
+                errno => errno,
+            })
         }
     }
 }

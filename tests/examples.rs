@@ -189,7 +189,7 @@ fn a_file_that_sshd_writes_itself_is_read_by_filters_without_what_comes_before_t
         None => format!("{line}\n"),
     });
     let config: String = lines.collect();
-    assert_eq!(config.matches("\"^").count(), 6, "{config}");
+    assert_eq!(config.matches("\"^").count(), 7, "{config}");
     assert_eq!(keys(&replay_config(&config, &own)), banned(&log));
 }
 

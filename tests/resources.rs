@@ -81,7 +81,7 @@ fn without_descriptors_everything_is_reported_and_made_good_later() {
     dir.append("log", knock("early"));
     daemon.wait_for("output: opened early");
     kill_source(&dir);
-    daemon.wait_for("has ended, starting it again");
+    daemon.wait_for("starting it again");
     // The messages come before descriptors are closed.
     daemon.wait_until_idle();
     if limit(&daemon, &[], &format!("--nofile={}", lowest_free(&daemon))).is_none() {
@@ -202,7 +202,7 @@ fn without_processes_commands_are_reported_and_reverts_tried_again() {
     };
     let no_more = "Resource temporarily unavailable (errno 11)";
     kill_source(&dir);
-    daemon.wait_for("has ended, starting it again");
+    daemon.wait_for("starting it again");
     dir.append("log", "alice is plain\n");
     daemon.wait_for(&format!(
         "[ERROR] rule \"plain\": cannot run \"echo\": {no_more}"

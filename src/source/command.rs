@@ -177,10 +177,11 @@ impl CommandSource {
             backoff.succeed();
         }
         if backoff.failures() == 0 {
-            if let Err(exit) = &running.child {
-                say!(log, Warn: "command {:?}: {}", self.name(), *exit);
-            }
-            say!(log, Warn: "command {:?}: has ended, starting it again", self.name());
+            let why = match &running.child {
+                Ok(_) => text!("has closed its output"),
+                Err(exit) => text!("{}", *exit),
+            };
+            say!(log, Warn: "command {:?}: {}, starting it again", self.name(), why);
         }
         backoff.fail(now_ms);
         let child = running.child.ok()?;
@@ -306,8 +307,7 @@ mod tests {
             (LIFE_MS - 1, ""),
             (
                 LIFE_MS,
-                "[WARN] command \"sh\": exit status 3\n\
-                 [WARN] command \"sh\": has ended, starting it again\n",
+                "[WARN] command \"sh\": exit status 3, starting it again\n",
             ),
         ] {
             let (messages, end) = Fd::pipe().expect("a pipe");

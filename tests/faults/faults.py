@@ -311,6 +311,10 @@ def judge(world, fault, ended_in_time):
         wrong.append("it has ended by itself without a word")
     if [mark for mark in world.marks() if not mark.startswith(("long-", "shut-"))]:
         wrong.append(f"left open: {world.marks()}")
+    # Nor does one know who has ended meanwhile, for want of memory say.
+    told = world.read("err")
+    died_running = world.died and told.rfind(": running ") > max(told.rfind("opened for "), told.rfind("closed for "))
+    knows_end = fault.call not in UNKNOWN_END and not died_running
     last, opened, closed = {}, {}, {}
     runs = collections.Counter()
     for event, rule, key, when in world.events():
@@ -319,7 +323,7 @@ def judge(world, fault, ended_in_time):
             runs[place] += 1
             # Who cannot learn which boot it is opens again what is to outlive one.
             knows_boot = world.scenario.name != "keep" or fault.call not in ("openat", "open")
-            if last.get(place) == "open" and fault.call not in UNKNOWN_END and knows_boot:
+            if last.get(place) == "open" and knows_end and knows_boot:
                 wrong.append(f"opened twice in a row: {place}")
             if rule == "once" and runs[place] > world.allowed:
                 wrong.append("a one-time sequence has worked twice")

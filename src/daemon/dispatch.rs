@@ -727,6 +727,15 @@ mod tests {
             leases.get(leases.find(self.config.rules[rule].name.as_bytes(), key.as_bytes())?)
         }
 
+        /// Leaves a request by hand: where it waits, and itself.
+        fn ask(&self, key: &str) -> (Record, Fd) {
+            let state = self.folder.join("state");
+            let record = Record::new(state.to_str().expect("its name"), 1).expect("a record");
+            let (key, rule) = (key.into(), Vec::new());
+            let asked = record.ask(&Request { key, rule }).expect("a request");
+            (record, asked)
+        }
+
         fn run_until_idle(&mut self) {
             loop {
                 self.dispatch.advance(boot_time_ms());
@@ -791,16 +800,10 @@ mod tests {
             scene.knock(0, key, boot_time_ms());
         }
         scene.run_until_idle();
-        let state = scene.folder.join("state");
-        let record = Record::new(state.to_str().expect("its name"), 1).expect("a record");
-        let ask = |key: &[u8]| {
-            let (key, rule) = (key.to_vec(), Vec::new());
-            record.ask(&Request { key, rule }).expect("a request")
-        };
-        drop(ask(b"a"));
+        drop(scene.ask("a"));
         scene.dispatch.by_hand(boot_time_ms());
         // Whoever asked has been killed, and somebody else asks, whose signal comes later.
-        let asked = ask(b"b");
+        let (record, asked) = scene.ask("b");
         scene.run_until_idle();
         assert!(scene.lease(0, "a").is_none() && record.is_asked(&asked));
         scene.dispatch.by_hand(boot_time_ms());
@@ -816,10 +819,7 @@ mod tests {
         );
         scene.knock(0, "a", boot_time_ms());
         scene.run_until_idle();
-        let state = scene.folder.join("state");
-        let record = Record::new(state.to_str().expect("its name"), 1).expect("a record");
-        let (key, rule) = (b"a".to_vec(), Vec::new());
-        let asked = record.ask(&Request { key, rule }).expect("a request");
+        let (record, asked) = scene.ask("a");
         scene.dispatch.by_hand(boot_time_ms());
         // In the place of a shortage that would be one for the other tests, too.
         std::fs::write(scene.folder.join("state.request"), "").expect("it is emptied");
